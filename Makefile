@@ -1,0 +1,82 @@
+# `make run PATTERN=01` and `make test` do all their own set-up. `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+PATTERN ?= 01
+ARGS ?= --quick
+MAVEN ?= mvn -q -B -f pipelines/pom.xml
+BIN := $(VENV)/bin
+SOURCES := $(shell git ls-files -- src python pipelines build.rs Cargo.toml Cargo.lock pyproject.toml 2>/dev/null)
+JAVA_SOURCES := $(filter pipelines/%.java pipelines/%.xml,$(SOURCES))
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(VENV)/.installed ## The main job: build, install, fetch engines, run PATTERN (ARGS="--quick")
+	$(BIN)/rtmbench engines fetch
+	$(BIN)/rtmbench run $(PATTERN) $(ARGS)
+
+$(VENV)/.dev: requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
+	touch $@
+
+.PHONY: lock
+lock: ## Write requirements-dev.txt anew from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
+		--custom-compile-command "make lock" --group dev pyproject.toml -o requirements-dev.txt
+
+.PHONY: jars
+jars: target/.jars ## Build the Flink job jars with Maven
+target/.jars: $(JAVA_SOURCES)
+	$(MAVEN) package
+	mkdir -p target && touch $@
+
+.PHONY: wheel
+wheel: $(VENV)/.dev target/.jars ## Build the wheel, with the pipelines and the job jars in it
+	RTMBENCH_REQUIRE_JARS=1 $(BIN)/maturin build --release --locked --out dist
+
+$(VENV)/.installed: $(SOURCES) $(VENV)/.dev target/.jars
+	rm -rf dist
+	$(MAKE) wheel
+	$(BIN)/python -m pip install --quiet --no-deps --force-reinstall dist/*.whl
+	touch $@
+
+.PHONY: test
+test: $(VENV)/.installed ## Every test that fits into 25 minutes, one real run of pattern 01 included
+	cargo test --locked --release
+	$(BIN)/rtmbench engines fetch
+	$(BIN)/python -m pytest -m "not full and not accept"
+
+.PHONY: test-full
+test-full: $(VENV)/.installed ## The tests that take longer
+	$(BIN)/rtmbench engines fetch all
+	$(BIN)/python -m pytest -m full
+
+.PHONY: accept
+accept: $(VENV)/.installed ## The timing gates; for a quiet machine
+	$(BIN)/rtmbench engines fetch
+	$(BIN)/python -m pytest -m accept -s
+
+.PHONY: lint
+lint: $(VENV)/.installed ## Format check and lints of Rust, Python and Java
+	cargo fmt --check
+	cargo clippy --locked --release --all-targets --features python -- -D warnings
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAVEN) spotless:check
+
+.PHONY: format
+format: $(VENV)/.dev ## Format Rust, Python and Java
+	cargo fmt
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(MAVEN) spotless:apply
+
+.PHONY: clean
+clean: ## Remove what was built; the engines' cache stays
+	rm -rf target dist $(VENV) pipelines/*/target pipelines/*/flink/target

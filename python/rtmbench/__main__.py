@@ -1,0 +1,6 @@
+"""`python -m rtmbench`."""
+
+from rtmbench.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,511 @@
+# ruff: noqa: PYI021 -- editors show these docstrings; the extension carries only their first lines
+"""The Rust core: load generator, latency consumer and output oracle for Kafka.
+
+All times are µs since the Unix epoch; durations are µs unless a name ends in `_s`. `config` is a mapping of
+librdkafka properties with at least `bootstrap.servers`; properties that only a producer or only a consumer
+has reach that client alone. A value out of its range raises ValueError, and nothing is started. Long calls
+release the GIL and raise KeyboardInterrupt within 200 ms of a Ctrl-C on the main thread; from another thread
+use `stop()`.
+"""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from types import TracebackType
+from typing import Literal, TypedDict, final
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Self
+
+OPTIMIZED: bool
+"""Whether the extension was built with optimisation; without it no figure means anything."""
+
+__version__: str
+
+class RtmbenchError(Exception):
+    """Base of every error that rtmbench raises on purpose."""
+
+class KafkaError(RtmbenchError):
+    """A Kafka broker is unreachable or refuses: a missing topic, a failed authentication, a bad request."""
+
+class HarnessError(RtmbenchError):
+    """The measurement itself is at fault, not what it measures: its figures must not be used."""
+
+def now_us() -> int:
+    """Now, in µs since the Unix epoch: the realtime clock read once, then the monotonic clock."""
+
+def clock_jump_us() -> int:
+    """The realtime clock minus `now_us()`, in µs, signed. A change of more than 1 ms voids a trial."""
+
+def librdkafka_version() -> str:
+    """The version of librdkafka that is linked in, as in "2.12.1"."""
+
+def wait_for_broker(config: Mapping[str, str], timeout_s: float) -> int:
+    """Wait until a broker answers; return how many brokers there are. KafkaError when none does in time."""
+
+def create_topics(
+    config: Mapping[str, str],
+    topics: Sequence[str],
+    *,
+    partitions: int,
+    replication: int = 1,
+    properties: Mapping[str, str] | None = None,
+    timeout_s: float = 30.0,
+) -> None:
+    """Create topics; return when every partition has a leader. KafkaError when one exists or is refused."""
+
+def delete_topics(config: Mapping[str, str], topics: Sequence[str], *, timeout_s: float = 30.0) -> None:
+    """Delete topics; one that does not exist is no error."""
+
+def end_offsets(config: Mapping[str, str], topic: str, *, timeout_s: float = 10.0) -> list[int]:
+    """The offset that the next record of each partition will get."""
+
+def verify(
+    pattern: str,
+    config: Mapping[str, str],
+    *,
+    input_topic: str,
+    output_topic: str,
+    spool: str | PathLike[str],
+    workload: Workload,
+    measure: tuple[int, int],
+    deadline_us: int,
+    hlog: str | PathLike[str] | None = None,
+    offending_limit: int = 20,
+) -> Verdict:
+    """Read both topics whole after the drain, judge the output, and join it with the spooled receipts.
+
+    `pattern` is "01", or "transport", where the output topic is the input topic. `measure` is the window
+    [from, to) of intended times whose latency is reported; what nothing covered by `deadline_us` is a censored
+    sample there. Call it after the consumer was stopped and joined. KafkaError when a topic cannot be read;
+    HarnessError when the input is not what the workload generates or outputs were never received by the
+    consumer; OSError when the spool cannot be read or the interval log not be written.
+    """
+
+@final
+class Workload:
+    """Event i as a function of (seed, i): the same arguments always make the same events.
+
+    `seed` is 0 to 2**64 - 1, `keys` 1 to 10 million; keys are uniform or, with `zipf_exponent` (0 to 10),
+    Zipf-distributed.
+    """
+
+    def __new__(cls, seed: int, *, keys: int = 100, zipf_exponent: float | None = None) -> Self: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def keys(self) -> int: ...
+    def event(self, index: int, scheduled_at_us: int) -> bytes:
+        """The record of event `index`, intended for `scheduled_at_us`, as it goes to Kafka: JSON in UTF-8."""
+
+    def event_id(self, index: int) -> str:
+        """The event_id of event `index`: a UUID that inverts to the index and is tagged with the seed."""
+
+    def index_of(self, event_id: str) -> int | None:
+        """The index that an event_id was made from; None when it is another run's, or no event_id at all."""
+
+@final
+class Schedule:
+    """When events are intended, as offsets from the start. Never re-based: lateness shows as schedule slip.
+
+    Rates are in events/s, above 0 and at most 10 million.
+    """
+
+    @staticmethod
+    def constant(rate: float) -> Schedule:
+        """One event each 1/rate seconds."""
+
+    @staticmethod
+    def poisson(rate: float, seed: int) -> Schedule:
+        """A Poisson process with a mean of `rate`; the gaps are a function of the seed."""
+
+    @staticmethod
+    def ramp(from_rate: float, to_rate: float, seconds: float) -> Schedule:
+        """A rate that goes linearly from `from_rate` (0 allowed) to `to_rate` in `seconds`, then stays."""
+
+    @staticmethod
+    def step(steps: Sequence[tuple[float, float]]) -> Schedule:
+        """Rates held one after the other, as (seconds, rate); the last one for ever."""
+
+    @staticmethod
+    def burst(rate: float, size: int) -> Schedule:
+        """Groups of `size` events intended for the same instant, with a mean of `rate`."""
+
+    @staticmethod
+    def unpaced() -> Schedule:
+        """No schedule: as fast as it goes, each event intended for its hand-over. Not for latency."""
+
+    def at_us(self, first: int, count: int) -> NDArray[np.int64]:
+        """The offsets of `count` events from event `first` on, µs."""
+
+@final
+class Histogram:
+    """Durations in µs: HdrHistogram, 3 significant digits, 1 µs to 1 h; values outside are clamped."""
+
+    def __new__(cls) -> Self: ...
+    def record(self, us: int) -> None:
+        """Record one duration, µs."""
+
+    def record_many(self, us: NDArray[np.int64]) -> None:
+        """Record an array of durations, µs."""
+
+    def merge(self, other: Histogram) -> None:
+        """Add every sample of the other histogram."""
+
+    @property
+    def count(self) -> int:
+        """The number of samples."""
+
+    @property
+    def min(self) -> int:
+        """The least sample, µs; 0 when empty."""
+
+    @property
+    def max(self) -> int:
+        """The greatest sample, µs; 0 when empty."""
+
+    @property
+    def mean(self) -> float:
+        """The mean, µs; 0 when empty."""
+
+    def percentile(self, q: float) -> int:
+        """The value, µs, at or below which q percent (0 to 100) of the samples lie; 0 when empty."""
+
+    def percentiles(self, q: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The percentiles of an array of q, as an array."""
+
+    def counts(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """The recorded values, µs (the upper end of each bucket), and how often each came."""
+
+    def to_bytes(self) -> bytes:
+        """The samples in HdrHistogram's V2 form, deflated."""
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Histogram:
+        """Read a histogram in HdrHistogram's V2 form. ValueError when it is none."""
+
+    def __reduce__(self) -> tuple[object, tuple[bytes], tuple[int, int]]: ...
+    def __setstate__(self, bounds: tuple[int, int]) -> None: ...
+    def __eq__(self, other: object) -> bool: ...
+
+@final
+class Generator:
+    """An open-loop load generator: workload and schedule into one existing topic. Use it once.
+
+    It ends after `count` events or before the first event that is intended `duration_s` after the start,
+    whichever comes first; with neither, at `stop()`. Event `first_index` is intended for `start_us`, or for
+    a moment after `start()`. `measure` is the window [from, to) of intended times that the report's `slip` covers.
+    `precision` is "low" (wakes each ms at most), "default" (each 250 µs at most, never spins) or "high" (spins
+    up to half of a core).
+    """
+
+    def __new__(
+        cls,
+        config: Mapping[str, str],
+        topic: str,
+        workload: Workload,
+        schedule: Schedule,
+        *,
+        count: int | None = None,
+        duration_s: float | None = None,
+        first_index: int = 0,
+        start_us: int | None = None,
+        measure: tuple[int, int] | None = None,
+        precision: str = "default",
+    ) -> Self: ...
+    def start(self) -> None:
+        """Connect and start. KafkaError when the topic is missing or the brokers do not answer within 30 s."""
+
+    def stop(self) -> None:
+        """End the generation, from any thread. Records in flight are waited for while the broker confirms any."""
+
+    def join(self, timeout_s: float | None = None) -> GeneratorReport:
+        """Wait for the end and return the report. TimeoutError after `timeout_s`; it then still runs."""
+
+    def run(self) -> GeneratorReport:
+        """`start()` and `join()`. An interrupt stops the generator."""
+
+    def snapshot(self) -> GeneratorSnapshot:
+        """The counters now."""
+
+@final
+class GeneratorSnapshot:
+    """Counters of a running generator."""
+
+    @property
+    def generated(self) -> int:
+        """Events handed over to the client."""
+
+    @property
+    def acked(self) -> int:
+        """Events that the broker confirmed."""
+
+    @property
+    def failed(self) -> int:
+        """Events that were refused or not delivered."""
+
+    @property
+    def queue_full(self) -> int:
+        """Events that had to wait because the client's queue was full."""
+
+@final
+class GeneratorReport:
+    """What a generator did."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def first_index(self) -> int: ...
+    @property
+    def generated(self) -> int:
+        """Events handed over to the client; the next index is `first_index + generated`."""
+
+    @property
+    def acked(self) -> int:
+        """Events that the broker confirmed."""
+
+    @property
+    def failed(self) -> int:
+        """Events that were refused or not delivered."""
+
+    @property
+    def queue_full(self) -> int:
+        """Events that had to wait because the client's queue was full."""
+
+    @property
+    def start_us(self) -> int:
+        """The start of the schedule."""
+
+    @property
+    def seconds(self) -> float:
+        """From the start to the last confirmation or, if later, to the end of the schedule."""
+
+    @property
+    def rate(self) -> float:
+        """Confirmed events a second."""
+
+    @property
+    def slip(self) -> Histogram:
+        """Hand-over minus intended time, of the events in the measuring window."""
+
+    @property
+    def slip_all(self) -> Histogram:
+        """The same of all events."""
+
+    @property
+    def errors(self) -> list[str]:
+        """The first few errors."""
+
+@final
+class LatencyConsumer:
+    """Receives a topic, times each record on receipt, and writes the receipts to a spool. Use it once.
+
+    `spool` is a directory of its own, made by it, without which `verify()` has no receipts. `timestamp_field` is
+    in µs where its name ends in `_us`, else in ms. `threads` share the partitions.
+    """
+
+    def __new__(
+        cls,
+        config: Mapping[str, str],
+        topic: str,
+        *,
+        spool: str | PathLike[str] | None = None,
+        timestamp_field: str = "scheduled_at_us",
+        threads: int = 1,
+    ) -> Self: ...
+    def start(self) -> None:
+        """Start; return once every partition is being fetched from offset 0. KafkaError after 30 s."""
+
+    def stop(self) -> None:
+        """Ask for the end, from any thread; receipts are then written to the spool."""
+
+    def join(self, timeout_s: float | None = None) -> ConsumerReport:
+        """Wait until the consumer was stopped and all receipts are on disk; return the report.
+
+        TimeoutError after `timeout_s`; it then still runs.
+        """
+
+    def run(self, duration_s: float) -> ConsumerReport:
+        """`start()`, receive for `duration_s` or until `stop()`, `join()`. An interrupt stops the consumer."""
+
+    def snapshot(self) -> ConsumerSnapshot:
+        """The counters and live percentiles now."""
+
+    def reset_live(self) -> None:
+        """Start the live percentiles afresh."""
+
+@final
+class ConsumerSnapshot:
+    """Counters and live percentiles of a running consumer."""
+
+    @property
+    def received(self) -> int:
+        """Records received."""
+
+    @property
+    def malformed(self) -> int:
+        """Of these, records that are no event with a time stamp."""
+
+    @property
+    def negative(self) -> int:
+        """Latencies below 0, counted as 1 µs."""
+
+    @property
+    def live_count(self) -> int:
+        """Latencies since `reset_live()`."""
+
+    @property
+    def p50_us(self) -> int:
+        """Their median; 0 when there are none."""
+
+    @property
+    def p99_us(self) -> int:
+        """Their 99th percentile; 0 when there are none."""
+
+    @property
+    def newest_received_us(self) -> int:
+        """When the last record was received; 0 before the first."""
+
+@final
+class ConsumerReport:
+    """What a consumer received."""
+
+    @property
+    def received(self) -> int:
+        """Records received."""
+
+    @property
+    def malformed(self) -> int:
+        """Of these, records that are no event with a time stamp."""
+
+    @property
+    def negative(self) -> int:
+        """Latencies below 0, counted as 1 µs."""
+
+    @property
+    def malformed_samples(self) -> list[str]:
+        """The first malformed records: where, why, and what they look like."""
+
+    @property
+    def latency(self) -> Histogram:
+        """Receipt minus the time stamp that the record carries."""
+
+    @property
+    def partitions(self) -> list[int]:
+        """Records received of each partition."""
+
+class _Counts(TypedDict):
+    produced: int
+    expected: int
+    received: int
+    missing: int
+    unexpected: int
+    wrong: int
+    duplicate: int
+    late_dropped: int
+
+class _Seconds(TypedDict):
+    second: NDArray[np.int64]
+    count: NDArray[np.int64]
+    p50_us: NDArray[np.int64]
+    p99_us: NDArray[np.int64]
+    max_us: NDArray[np.int64]
+    backlog: NDArray[np.int64]
+
+_Kind = Literal["missing", "malformed", "foreign", "filtered", "altered", "key", "order", "duplicate"]
+
+class _Offence(TypedDict):
+    kind: _Kind
+    partition: int | None
+    offset: int | None
+    detail: str
+    record: str
+
+@final
+class Verdict:
+    """What the oracle found in one trial. Counts cover the whole trial, figures the measuring phase."""
+
+    @property
+    def counts(self) -> _Counts:
+        """produced, expected, received, missing, unexpected, wrong, duplicate, late_dropped (always 0 here)."""
+
+    @property
+    def correct(self) -> bool:
+        """Whether the output was exactly what the input asks for."""
+
+    @property
+    def latency(self) -> Histogram:
+        """Update latency: one sample per expected event; censored ones at the deadline."""
+
+    @property
+    def censored(self) -> int:
+        """Samples that are only known to be at least what is recorded."""
+
+    @property
+    def min_us(self) -> int:
+        """The least latency, unclamped; 0 without samples."""
+
+    @property
+    def max_us(self) -> int:
+        """The greatest latency, unclamped; 0 without samples."""
+
+    @property
+    def negative(self) -> int:
+        """Samples below 0, recorded as 1 µs."""
+
+    def ge(self, q: float) -> bool:
+        """Whether percentile q (0 to 100) reaches a censored sample: then it is a lower bound, shown with ≥."""
+
+    @property
+    def halves(self) -> tuple[Histogram, Histogram]:
+        """The latencies of events intended for the first and for the second half of the measuring phase."""
+
+    @property
+    def stall_share(self) -> float:
+        """Share of the measuring time in which nothing came out for over 100 ms although input waited."""
+
+    @property
+    def stall_max_us(self) -> int:
+        """The longest such stall."""
+
+    @property
+    def hops(self) -> dict[str, Histogram]:
+        """scheduled_to_input, input_to_output (not for "transport"), output_to_received; good to 1 ms.
+
+        Empty unless the topics keep LogAppendTime.
+        """
+
+    @property
+    def seconds(self) -> _Seconds:
+        """Each second of the measuring phase, by intended time; `backlog` is what waited at its end."""
+
+    @property
+    def offending(self) -> list[_Offence]:
+        """The first offending records."""
+
+@final
+class MockBroker:
+    """librdkafka's in-process mock of Kafka brokers, for tests of code that uses this package.
+
+    It keeps no data on disk, knows few admin requests (create topics with its own method), and its latencies
+    mean nothing. Use it with `"fetch.wait.max.ms": "1"`.
+    """
+
+    def __new__(cls, *, brokers: int = 1) -> Self: ...
+    @property
+    def bootstrap_servers(self) -> str:
+        """host:port of the mock brokers, for `bootstrap.servers`."""
+
+    def create_topic(self, name: str, *, partitions: int = 1) -> None:
+        """Create a topic."""
+
+    def close(self) -> None:
+        """Stop the brokers. Called again it does nothing."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...

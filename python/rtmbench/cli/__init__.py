@@ -1,0 +1,77 @@
+"""The command line: one module per command, imported when the command is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from rtmbench import signals
+from rtmbench.cli import configuration
+from rtmbench.errors import RtmbenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "run": "Run patterns on engines and compare their latency.",
+    "doctor": "Check whether this machine can do a run, and say how to fix what it lacks.",
+    "engines": "List, fetch or remove the engines in the cache.",
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command's module only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"rtmbench.cli.{cmd_name}"), cmd_name)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"rtmbench.cli.{cmd_name} has no command of its name")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rtmbench", prog_name="rtmbench")
+@click.pass_context
+def rtmbench(ctx: click.Context) -> None:
+    """Benchmark and verify streaming jobs on Apache Flink and Spark Real-Time Mode, side by side."""
+    ctx.default_map = configuration.load(os.environ)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with the code of its contract (see `docs/results.md`)."""
+    signals.install()
+    try:
+        code = rtmbench.main(args=arguments, prog_name="rtmbench", standalone_mode=False)
+    except click.Abort:
+        code = 128 + signal.SIGINT
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except RtmbenchError as error:
+        click.echo(f"rtmbench: {error}", err=True)
+        code = getattr(error, "exit_code", 1)
+    except KeyboardInterrupt:
+        click.echo("rtmbench: interrupted", err=True)
+        code = 128 + signal.SIGINT
+    except signals.Terminated:
+        click.echo("rtmbench: terminated", err=True)
+        code = 128 + signal.SIGTERM
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing can be told to it any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)

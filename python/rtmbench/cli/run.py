@@ -1,0 +1,103 @@
+"""`rtmbench run`: patterns × engines × trials, and the comparison."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtmbench.cli.configuration import setting
+
+if TYPE_CHECKING:
+    from rtmbench.results.model import Result
+
+
+class Seconds(click.ParamType[float]):
+    """A length of time: `90`, `90s`, `5m` or `1h`."""
+
+    name = "seconds"
+    _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}  # noqa: RUF012 - click's types are not dataclasses
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds; a click usage error where the text is no length of time."""
+        if isinstance(value, int | float):
+            return float(value)
+        text = str(value).strip()
+        number, unit = (text[:-1], text[-1]) if text[-1:] in self._UNITS else (text, "s")
+        try:
+            return float(number) * self._UNITS[unit]
+        except ValueError:
+            self.fail(f"{text!r} is no length of time; give 90, 90s, 5m or 1h", param, ctx)
+
+
+@click.command()
+@click.argument("patterns", nargs=-1, required=True, metavar="PATTERN…|all")
+@setting(
+    "--engines",
+    default="flink@1.20,spark@4.1",
+    show_default=True,
+    help="ENGINE[@VERSION][:MODE], comma-separated.",
+)
+@click.option("--quick", is_flag=True, help="One short trial per engine, labelled as such.")
+@setting("--rate", type=float, help="Events per second. [default: 10000, less on a small machine]")
+@setting("--keys", type=int, default=100, show_default=True, help="Number of distinct keys.")
+@setting("--partitions", type=int, help="Of each topic. [default: 16, less on a small machine]")
+@setting("--slots", type=int, help="Task slots (threads) of each engine. [default: the partitions]")
+@setting("--duration", type=Seconds(), help="Measuring phase of a trial. [default: 60s]")
+@setting("--warmup", type=Seconds(), help="Load before the measuring phase. [default: 60s]")
+@setting("--trials", type=int, help="Trials per engine. [default: 3]")
+@setting("--seed", type=int, default=1, show_default=True, help="Decides every event.")
+@setting(
+    "--checkpoint-interval",
+    type=Seconds(),
+    default="5s",
+    show_default=True,
+    help="Checkpoints of Flink, batches of Spark.",
+)
+@setting("--memory", type=int, metavar="MIB", help="Memory of all processes of one engine.")
+@setting(
+    "--bootstrap-servers",
+    also=["KAFKA_BOOTSTRAP_SERVERS"],
+    metavar="HOST:PORT",
+    help="An existing Kafka. [default: a local one is started]",
+)
+@setting("--kafka-port", type=click.IntRange(0, 65535), default=0, help="Of the local Kafka.")
+@setting("--flink-port", type=click.IntRange(0, 65535), default=0, help="Of Flink's web page.")
+@setting("--keep-topics", is_flag=True, help="Leave the topics of the trials behind.")
+@setting("--offline", is_flag=True, help="Download nothing; the cache must hold what is needed.")
+@setting(
+    "--results",
+    type=click.Path(path_type=Path),
+    default="results",
+    show_default=True,
+    help="Holds one directory a run.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def run(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any) -> int:
+    """Run PATTERNs on engines, check their outputs, and compare their latency.
+
+    Kafka, Flink and Spark are fetched, started, and stopped again. Results go to stdout, everything else to stderr.
+    """
+    from rtmbench import experiment  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.settings import RunRequest  # noqa: PLC0415
+
+    for length in ("duration", "warmup", "checkpoint_interval"):
+        wishes[f"{length}_s"] = wishes.pop(length)
+    wishes["memory_mb"] = wishes.pop("memory")
+    names = tuple(name.strip() for name in engines.split(",") if name.strip())
+    results = experiment.run(RunRequest(patterns=patterns, engines=names, **wishes))
+    if as_json:
+        documents = [result.to_dict() for result in results]
+        click.echo(json.dumps(documents[0] if len(documents) == 1 else {"runs": documents}, indent=2))
+    else:
+        _print(results)
+    return experiment.exit_code(results)
+
+
+def _print(results: list[Result]) -> None:
+    from rtmbench.report import print_result  # noqa: PLC0415
+
+    for result in results:
+        print_result(result)

@@ -1,0 +1,476 @@
+"""Preflight: what has to be right on this machine before a run, and how to put it right.
+
+`checks` looks and never changes anything; `require` turns what failed into one error.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import re
+import socket
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import psutil
+
+from rtmbench import _core
+from rtmbench.artifacts import Cache
+from rtmbench.engines import required_bundles
+from rtmbench.errors import PreflightError
+from rtmbench.platform.java import find_java
+from rtmbench.platform.local import KAFKA_BUNDLE
+from rtmbench.platform.machine import Machine, describe
+from rtmbench.platform.ports import LOOPBACK, is_free
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rtmbench.engines import EngineSpec
+    from rtmbench.settings import Settings
+
+Status = Literal["ok", "warn", "fail"]
+
+HARNESS_MB = 512
+"""Set aside for rtmbench itself: generator, consumer, the oracle's tables."""
+JVM_OVERHEAD_MB = 256
+"""Set aside for what the broker's JVM takes beyond its heap."""
+RECORD_BYTES = 256
+"""Room for one event on disk, with Kafka's own framing: the input, and the output beside it."""
+UNPACKING = 2.3
+"""Room for a download: while an archive is unpacked, it and what comes out of it are both there."""
+NEWEST_JAVA = 21
+"""The newest that both Flink 1.20 and Spark 4.1 support."""
+CLOCK_LIMIT_US = 1_000
+"""A larger jump between the realtime and the monotonic clock makes a trial void."""
+
+_MIB = 1024 * 1024
+_SAMPLE_S = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    status: Status
+    detail: str
+    """What was found."""
+    fix: str = ""
+    """What to do about it; empty where nothing has to be done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorRequest:
+    """What the machine is going to be asked for. Memory in MiB, times in seconds."""
+
+    partitions: int
+    slots: int
+    engine_memory_mb: int
+    kafka_heap_mb: int
+    results: Path
+    engines: Sequence[EngineSpec] = ()
+    bootstrap_servers: str | None = None
+    """Of brokers that exist already; None starts one here."""
+    kafka_port: int = 0
+    flink_port: int = 0
+    """0 takes any free port."""
+    offline: bool = False
+    verify: bool = False
+    """Hash what is cached too. A run does that later, when it takes the bundles."""
+    events: int = 0
+    """How many events the whole run sends, over all trials."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> DoctorRequest:
+        """Return what a run with these settings asks for."""
+        seconds = settings.warmup_s + settings.duration_s + settings.drain_s
+        trials = settings.trials * len(settings.engines) * len(settings.patterns)
+        return cls(
+            partitions=settings.partitions,
+            slots=settings.slots,
+            engine_memory_mb=settings.memory_mb,
+            kafka_heap_mb=settings.kafka_heap_mb,
+            results=settings.results,
+            engines=settings.engines,
+            bootstrap_servers=settings.bootstrap_servers,
+            kafka_port=settings.kafka_port,
+            flink_port=settings.flink_port,
+            offline=settings.offline,
+            events=math.ceil(settings.rate * seconds * trials),
+        )
+
+    def runs(self, engine: str) -> bool:
+        """Whether an engine of this name takes part."""
+        return any(spec.engine == engine for spec in self.engines)
+
+    def bundles(self) -> list[str]:
+        """Return the artifact bundles that the run needs."""
+        names = [] if self.bootstrap_servers else [KAFKA_BUNDLE]
+        for spec in self.engines:
+            names += required_bundles(spec)
+        return list(dict.fromkeys(names))
+
+
+def checks(request: DoctorRequest, cache: Cache, machine: Machine | None = None) -> list[Check]:
+    """Look at everything that a run depends on; takes about half a second.
+
+    A check never raises: what goes wrong while looking is a failed check.
+    """
+    machine = describe() if machine is None else machine
+    looks: list[tuple[str, Callable[[], Check]]] = [
+        ("java", lambda: check_java(request)),
+        ("python", check_python),
+        ("extension", check_extension),
+        ("slots", lambda: check_slots(request)),
+        ("memory", lambda: check_memory(request, machine)),
+        ("artifacts", lambda: check_artifacts(request, cache)),
+        ("disk", lambda: check_disk(request, cache)),
+        ("results", lambda: check_results(request.results)),
+        ("kafka", lambda: check_kafka(request)),
+        ("ports", lambda: check_ports(request)),
+        ("clock", check_clock),
+        ("cores", lambda: check_cores(machine)),
+        ("load", lambda: check_load(machine)),
+    ]
+    return [_look(name, look) for name, look in looks]
+
+
+def require(found: Sequence[Check]) -> None:
+    """Raise PreflightError with one paragraph for each failed check, if there is one."""
+    failed = [check for check in found if check.status == "fail"]
+    if failed:
+        raise PreflightError("\n\n".join(f"{check.detail} {check.fix}".strip() for check in failed))
+
+
+def _ok(name: str, detail: str) -> Check:
+    return Check(name=name, status="ok", detail=detail)
+
+
+def _warn(name: str, detail: str, fix: str) -> Check:
+    return Check(name=name, status="warn", detail=detail, fix=fix)
+
+
+def _fail(name: str, detail: str, fix: str = "") -> Check:
+    return Check(name=name, status="fail", detail=detail, fix=fix)
+
+
+def _look(name: str, look: Callable[[], Check]) -> Check:
+    try:
+        return look()
+    except PreflightError as error:
+        return _fail(name, str(error))
+    except OSError as error:
+        return _fail(name, f"The {name} check itself failed: {error}.")
+
+
+def check_java(request: DoctorRequest) -> Check:
+    """Look for a Java that is new enough, whole, and takes no options that nobody sees."""
+    java = find_java()
+    found = f"{java.version} in {java.home}"
+    if request.runs("spark") and java.lacks_module("jdk.incubator.vector"):
+        return _fail(
+            "java",
+            f"Java {found} lacks the module jdk.incubator.vector, which Spark needs.",
+            "Point JAVA_HOME at a full JDK 17.",
+        )
+    if java.surprises:
+        options = ", ".join(f"{name}={value}" for name, value in java.surprises)
+        return _warn(
+            "java",
+            f"{found}; every JVM also takes options from {options}",
+            "Unset it, unless the measurement is meant to include it.",
+        )
+    if java.major > NEWEST_JAVA:
+        return _warn(
+            "java",
+            f"{found}; Flink 1.20 and Spark 4.1 support Java 17 and 21",
+            "Point JAVA_HOME at a JDK 17 if an engine does not start.",
+        )
+    return _ok("java", found)
+
+
+def check_python() -> Check:
+    """Name the Python, which Spark's workers run on too."""
+    found = f"{platform.python_version()} at {sys.executable}"
+    if not sys.executable:
+        return _fail(
+            "python",
+            "This Python does not know its own executable, which Spark's workers need.",
+            "Start rtmbench with a Python of a virtual environment.",
+        )
+    return _ok("python", found)
+
+
+def check_extension() -> Check:
+    """Tell a debug build of the Rust core from an optimised one."""
+    if not _core.OPTIMIZED:
+        return _warn(
+            "extension",
+            "rtmbench._core is a debug build: its own time would show in the figures",
+            "Build it with `maturin develop --release`, or install a wheel.",
+        )
+    return _ok("extension", "optimised build")
+
+
+def check_slots(request: DoctorRequest) -> Check:
+    """See that every partition has a slot."""
+    if request.slots < request.partitions:
+        starved = request.partitions - request.slots
+        return _fail(
+            "slots",
+            (
+                f"{request.partitions} partitions need {request.partitions} slots, and there are "
+                f"{request.slots}: Real-Time Mode would leave {starved} partitions unread, "
+                "without any error."
+            ),
+            f"Use --slots {request.partitions}, or --partitions {request.slots}.",
+        )
+    return _ok("slots", f"{request.slots} slots for {request.partitions} partitions")
+
+
+def check_memory(request: DoctorRequest, machine: Machine) -> Check:
+    """See that broker, one engine and the harness fit into the memory that is free."""
+    parts = [(request.engine_memory_mb, "engine"), (HARNESS_MB, "rtmbench")]
+    if request.bootstrap_servers is None:
+        parts.insert(0, (request.kafka_heap_mb + JVM_OVERHEAD_MB, "Kafka"))
+    need = sum(size for size, _ in parts)
+    arithmetic = " + ".join(f"{size:,} for {name}" for size, name in parts)
+    found = f"{arithmetic} = {need:,} MB of {machine.available_mb:,} MB available"
+    if need > machine.available_mb:
+        most = machine.available_mb - (need - request.engine_memory_mb)
+        lower = f", or give the engines less with --memory (at most {most})" if most > 0 else ""
+        return _fail("memory", f"Not enough memory: {found}.", f"Close other programs{lower}.")
+    return _ok("memory", found)
+
+
+def check_artifacts(request: DoctorRequest, cache: Cache) -> Check:
+    """See that the engines are in the cache, or may be downloaded."""
+    missing = _to_download(request, cache)
+    if request.verify:
+        # What is cached only; a damaged file is an ArtifactError, which names it and the way out.
+        present = [name for name in request.bundles() if name not in missing]
+        Cache(cache.root, offline=True, lock=cache.lock).ensure_many(present)
+    if not missing:
+        return _ok("artifacts", f"all in the cache ({cache.root})")
+    listed = ", ".join(f"{name} ({size // _MIB:,} MB)" for name, size in missing.items())
+    fetch = f"rtmbench engines fetch {' '.join(missing)}"
+    if request.offline:
+        return _fail(
+            "artifacts",
+            f"Not in the cache ({cache.root}), and downloads are off: {listed}.",
+            f"Run `{fetch}` while online, or leave --offline out.",
+        )
+    return _warn(
+        "artifacts",
+        f"not in the cache yet: {listed}",
+        f"The run downloads them first; `{fetch}` does it ahead.",
+    )
+
+
+def check_disk(request: DoctorRequest, cache: Cache) -> Check:
+    """See that each filesystem holds all that will be downloaded or written to it."""
+    download = sum(_to_download(request, cache).values())
+    topics = 0 if request.bootstrap_servers else 2 * request.events * RECORD_BYTES
+    scratch = Path(tempfile.gettempdir())
+    needs = [(cache.root, "engines", int(UNPACKING * download)), (scratch, "Kafka's data", topics)]
+    volumes: dict[int, list[tuple[Path, str, int]]] = {}
+    for path, label, size in needs:
+        existing = _existing(path)
+        volumes.setdefault(existing.stat().st_dev, []).append((existing, label, size))
+    lines = []
+    for parts in volumes.values():
+        free = psutil.disk_usage(str(parts[0][0])).free
+        need = sum(size for _, _, size in parts)
+        arithmetic = " + ".join(f"{size // _MIB:,} for {label}" for _, label, size in parts)
+        line = f"{arithmetic} of {free // _MIB:,} MB free at {parts[0][0]}"
+        if need > free:
+            return _fail(
+                "disk",
+                f"Not enough disk space: {line}.",
+                ("Free some, or choose other places: RTMBENCH_CACHE for the engines, TMPDIR for Kafka's data."),
+            )
+        lines.append(line)
+    if not request.bootstrap_servers and _in_memory(scratch):
+        return _warn(
+            "disk",
+            f"{'; '.join(lines)}; {scratch} is held in memory, and Kafka's data with it",
+            "Set TMPDIR to a directory on a disk.",
+        )
+    return _ok("disk", "; ".join(lines))
+
+
+def check_results(results: Path) -> Check:
+    """Write to the results directory, or where it would be created; leaves nothing there."""
+    place = _existing(results)
+    fix = "Choose another place with --results DIR."
+    if not place.is_dir():
+        return _fail("results", f"Results cannot be written to {results}: {place} is not a directory.", fix)
+    try:
+        with tempfile.TemporaryDirectory(dir=place, prefix=".rtmbench-"):
+            pass
+    except OSError as error:
+        return _fail(
+            "results",
+            f"Results cannot be written to {results}: {place} says {error.strerror}.",
+            fix,
+        )
+    return _ok("results", f"{results} can be written")
+
+
+def check_kafka(request: DoctorRequest) -> Check:
+    """See that one of the brokers listens, where brokers were named."""
+    if request.bootstrap_servers is None:
+        return _ok("kafka", "started for the run, on this machine")
+    reasons = []
+    for server in filter(None, (part.strip() for part in request.bootstrap_servers.split(","))):
+        host, _, port = server.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004
+            reasons.append(f"{server} is not HOST:PORT")
+            continue
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
+        except OSError as error:
+            reasons.append(f"{server}: {error.strerror or error}")
+        else:
+            return _ok("kafka", f"{server} answers")
+    return _fail(
+        "kafka",
+        f"No broker can be reached ({'; '.join(reasons) or 'no address was given'}).",
+        "Correct --bootstrap-servers (or KAFKA_BOOTSTRAP_SERVERS); without it, one is started.",
+    )
+
+
+def check_ports(request: DoctorRequest) -> Check:
+    """See that the ports which were asked for are free."""
+    asked = [(request.flink_port, "--flink-port")]
+    if request.bootstrap_servers is None:
+        asked.insert(0, (request.kafka_port, "--kafka-port"))
+    asked = [(port, option) for port, option in asked if port]
+    for index, (port, option) in enumerate(asked):
+        problem = _port_problem(port)
+        if any(port == other for other, _ in asked[:index]):
+            problem = "is asked for twice"
+        if problem:
+            return _fail(
+                "ports",
+                f"Port {port} {problem}.",
+                f"Choose another one with {option}, or leave {option} out to get a free one.",
+            )
+    named = ", ".join(str(port) for port, _ in asked)
+    return _ok("ports", f"{named} free" if named else "any free ones")
+
+
+def check_clock() -> Check:
+    """See that nobody sets the realtime clock while the monotonic clock runs."""
+    jumps = []
+    for _ in range(10):
+        jumps.append(_core.clock_jump_us())
+        time.sleep(_SAMPLE_S / 10)
+    spread = max(jumps) - min(jumps)
+    if spread > CLOCK_LIMIT_US:
+        return _fail(
+            "clock",
+            f"The clock of this machine was set by {spread:,} µs within {_SAMPLE_S} s.",
+            "Wait until its time synchronisation has settled (`timedatectl`), and try again.",
+        )
+    return _ok("clock", f"steady: {spread} µs in {_SAMPLE_S} s")
+
+
+def check_cores(machine: Machine) -> Check:
+    """Name what about the processor makes figures vary."""
+    cores = "1 core" if machine.cores == 1 else f"{machine.cores} cores"
+    notes, fixes = [], []
+    governor = _text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"))
+    if governor not in {"", "performance"}:
+        notes.append(f"the frequency follows the load (governor {governor})")
+        fixes.append("For figures to publish: `sudo cpupower frequency-set -g performance`.")
+    if re.search(r"^flags\s*:.*\bhypervisor\b", _text(Path("/proc/cpuinfo")), re.MULTILINE):
+        notes.append("a virtual machine, whose neighbours may take processor time")
+    if machine.cores < 4:  # noqa: PLR2004
+        notes.append("engine, broker and harness share them")
+    found = f"{cores} ({machine.cpu})"
+    if not notes:
+        return _ok("cores", found)
+    return _warn(
+        "cores",
+        f"{found}: {'; '.join(notes)}",
+        " ".join(fixes) or "Compare figures from this machine only with each other.",
+    )
+
+
+def check_load(machine: Machine) -> Check:
+    """See that nothing else runs: not now, not in the last minute, no other JVM."""
+    used = psutil.cpu_times_percent(interval=_SAMPLE_S)
+    busy, stolen = 100 - used.idle, getattr(used, "steal", 0.0)
+    load = os.getloadavg()[0]
+    jvms = [process.pid for process in psutil.process_iter(["name"]) if process.info["name"] in {"java", "java.exe"}]
+    notes = []
+    if busy > 25:  # noqa: PLR2004
+        notes.append(f"the processors are {busy:.0f} % busy")
+    elif load > machine.cores / 2:
+        notes.append(f"the load average of the last minute is {load:.1f} on {machine.cores} cores")
+    if stolen > 1:
+        notes.append(f"the host takes {stolen:.0f} % of the processor time away")
+    if jvms:
+        listed = ", ".join(str(pid) for pid in jvms[:5]) + (" …" if len(jvms) > 5 else "")  # noqa: PLR2004
+        notes.append(f"other JVMs run here (pid {listed})")
+    if not notes:
+        return _ok("load", f"idle ({busy:.0f} % busy)")
+    return _warn("load", "; ".join(notes), "Never measure while anything else runs: stop it, or wait.")
+
+
+def _port_problem(port: int) -> str:
+    """Return what is wrong with listening on a loopback port, empty if nothing is."""
+    if not 0 < port <= 65_535:  # noqa: PLR2004
+        return "does not exist: ports go from 1 to 65535"
+    if is_free(port):
+        return ""
+    return f"is taken{_holder(port)}" if _listening(port) else "may not be opened by this user"
+
+
+def _listening(port: int) -> bool:
+    with socket.socket() as client:
+        client.settimeout(1)
+        return client.connect_ex((LOOPBACK, port)) == 0
+
+
+def _holder(port: int) -> str:
+    try:
+        for found in psutil.net_connections("tcp"):
+            listens = found.status == psutil.CONN_LISTEN
+            if listens and found.pid and getattr(found.laddr, "port", 0) == port:
+                return f" by {psutil.Process(found.pid).name()} (pid {found.pid})"
+    except psutil.Error:
+        pass
+    return " by a process of another user" if hasattr(os, "getuid") and os.getuid() else ""
+
+
+def _to_download(request: DoctorRequest, cache: Cache) -> dict[str, int]:
+    """Return the bytes to download for each bundle that is not in the cache."""
+    found = [cache.status(name) for name in request.bundles()]
+    return {status.name: status.download_size for status in found if not status.cached}
+
+
+def _existing(path: Path) -> Path:
+    """Return the path, or the nearest directory above it that exists."""
+    path = path.expanduser().absolute()
+    return next(place for place in (path, *path.parents) if place.exists() or place.is_symlink())
+
+
+def _in_memory(path: Path) -> bool:
+    mounts = [mount for mount in psutil.disk_partitions(all=True) if path.resolve().is_relative_to(mount.mountpoint)]
+    nearest = max(mounts, key=lambda mount: len(mount.mountpoint), default=None)
+    return nearest is not None and nearest.fstype in {"tmpfs", "ramfs"}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

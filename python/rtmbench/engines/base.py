@@ -1,0 +1,110 @@
+"""What a trial asks of an engine, and what an engine asks of a trial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rtmbench.errors import PreflightError, RtmbenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rtmbench.platform.process import Process
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSpec:
+    """An engine as it is asked for: `flink@1.20`, `spark@4.1:microbatch`; version and mode may be empty."""
+
+    engine: str
+    version: str
+    mode: str
+
+    def __str__(self) -> str:
+        version = f"@{self.version}" if self.version else ""
+        return f"{self.engine}{version}{f':{self.mode}' if self.mode else ''}"
+
+
+class EngineRefusedError(RtmbenchError):
+    """The engine refuses the query. That is a result, not a failure of the run: `code` is the engine's own."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialIo:
+    """What one trial gives an engine.
+
+    `work` is an empty directory that the trial's owner removes, `logs` is kept. `memory_mb` (MiB) is for all processes
+    of the engine together, heap and everything else. `nice` is added to their priority; `cpus` pins them (Linux only).
+    """
+
+    bootstrap_servers: str
+    input_topic: str
+    output_topic: str
+    partitions: int
+    slots: int
+    checkpoint_interval_ms: int
+    work: Path
+    logs: Path
+    memory_mb: int
+    nice: int = 5
+    cpus: Sequence[int] | None = None
+    buffer_timeout_ms: int = 1
+
+
+class Engine(Protocol):
+    """One engine at one pattern. Started at most once at a time; a fresh start has fresh processes."""
+
+    spec: EngineSpec
+    build: str
+    """What runs, such as `1.20.5`; empty until `prepare`."""
+    mode: str
+    """The variant that runs, such as `rtm`."""
+    emit: str
+    """`row`, `update`, `batch` or `close`: what one output record stands for."""
+
+    def prepare(self) -> None:
+        """Fetch and build what is needed; nothing of it is timed.
+
+        Raises PreflightError or ConfigurationError.
+        """
+
+    def start(self, io: TrialIo) -> None:
+        """Start the processes and the job; return when the job runs.
+
+        Raises EngineRefusedError or RunFailedError.
+        """
+
+    def check(self) -> None:
+        """Raise RunFailedError where a process or the job has ended or restarted. Cheap: meant for once a second."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the running engine says of itself: `settings` for `parity`, and its own details."""
+
+    def processes(self) -> list[Process]:
+        """Return the engine's processes, for their usage."""
+
+    def stop(self) -> None:
+        """End the job and the processes. Safe to call again, and after a failed start."""
+
+
+def require_slots(name: str, io: TrialIo) -> None:
+    """Raise PreflightError where there are fewer slots than input partitions.
+
+    Spark would leave the partitions above unread, without a word.
+    """
+    if io.slots < io.partitions:
+        raise PreflightError(
+            f"{name} was given {io.slots} slots for {io.partitions} input partitions. In Real-Time Mode the "
+            "partitions without a slot are never read, and no error says so. "
+            f"Use --slots {io.partitions} or more, or fewer --partitions."
+        )
+
+
+__all__ = ["Engine", "EngineRefusedError", "EngineSpec", "TrialIo", "require_slots"]

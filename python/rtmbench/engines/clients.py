@@ -1,0 +1,83 @@
+"""The Kafka client settings, the same for the harness and for every engine, and what the clients say they run with."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+# Named as in the Java client. Each is explicit although some are defaults: the defaults differ between client versions
+# (`linger.ms` became 5 in 4.0) and between the Java client and librdkafka.
+SOURCE: Mapping[str, str] = {
+    "fetch.min.bytes": "1",
+    "fetch.max.wait.ms": "500",
+}
+SINK: Mapping[str, str] = {
+    "acks": "all",
+    "enable.idempotence": "true",
+    "linger.ms": "0",
+    "batch.size": "16384",
+    "compression.type": "none",
+    "max.in.flight.requests.per.connection": "5",
+}
+_LIBRDKAFKA = {"fetch.max.wait.ms": "fetch.wait.max.ms", "compression.type": "compression.codec"}
+
+_BLOCK = re.compile(r"\b(Consumer|Producer)Config values:")
+_VALUE = re.compile(r"^\s+([a-z][\w.]*) = (.*?)\s*$")
+_VERSION = re.compile(r"\bKafka version: ([\w.\-]+)")
+# Both clients print `acks` as a number.
+_SPELLING = {"acks": {"-1": "all"}}
+
+
+def harness_consumer(bootstrap_servers: str) -> dict[str, str]:
+    """Return the settings of the harness's consumers, in librdkafka's names."""
+    return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(SOURCE)}
+
+
+def harness_producer(bootstrap_servers: str) -> dict[str, str]:
+    """Return the settings of the load generator, in librdkafka's names."""
+    return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(SINK)}
+
+
+def properties_file(source: Mapping[str, str] = SOURCE, sink: Mapping[str, str] = SINK) -> str:
+    """Return the file that an engine's job reads its client settings from: `source.NAME=…` and `sink.NAME=…`."""
+    lines = [f"source.{name}={value}" for name, value in source.items()]
+    lines += [f"sink.{name}={value}" for name, value in sink.items()]
+    return "\n".join(lines) + "\n"
+
+
+def read_back(log: Path) -> dict[str, str]:
+    """Return the settings that an engine's Kafka clients logged when they were made, and their version.
+
+    Names are `source.…` and `sink.…` as in `SOURCE` and `SINK`, and `kafka-clients`. Where two clients of one kind
+    differ, both values are given, joined by ` | `; what no client logged is left out.
+    """
+    found: dict[str, dict[str, None]] = {}
+    prefix = ""
+    wanted: Mapping[str, str] = {}
+    with log.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            value = _VALUE.match(line) if prefix else None
+            if value is not None:
+                name, text = value.groups()
+                if name in wanted:
+                    text = _SPELLING.get(name, {}).get(text, text)
+                    found.setdefault(prefix + name, {})[text] = None
+                continue
+            block = _BLOCK.search(line)
+            prefix = ""
+            if block is not None:
+                prefix, wanted = ("source.", SOURCE) if block[1] == "Consumer" else ("sink.", SINK)
+            elif (version := _VERSION.search(line)) is not None:
+                found.setdefault("kafka-clients", {})[version[1]] = None
+    return {name: " | ".join(values) for name, values in found.items()}
+
+
+def _for_librdkafka(settings: Mapping[str, str]) -> dict[str, str]:
+    return {_LIBRDKAFKA.get(name, name): value for name, value in settings.items()}
+
+
+__all__ = ["SINK", "SOURCE", "harness_consumer", "harness_producer", "properties_file", "read_back"]

@@ -1,0 +1,254 @@
+"""Apache Flink: a cluster of our own for each trial, and one job that is submitted over REST."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+from rtmbench import pipelines
+from rtmbench.engines import clients
+from rtmbench.errors import ConfigurationError, RunFailedError
+from rtmbench.platform import logs
+from rtmbench.platform.flink_cluster import FlinkCluster, start_cluster
+from rtmbench.platform.flink_config import divide_memory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rtmbench.artifacts import Bundle
+    from rtmbench.engines.base import EngineSpec, TrialIo
+    from rtmbench.platform.local import LocalPlatform
+    from rtmbench.platform.process import Process
+
+RUNNING_TIMEOUT_S = 60.0
+CANCEL_TIMEOUT_S = 1.5
+STOP_GRACE_S = 1.0
+POLL_S = 0.1
+ENDED = {"FAILED", "FAILING", "CANCELED", "CANCELLING", "FINISHED", "SUSPENDED"}
+
+
+class FlinkEngine:
+    """Flink at one pattern. Parallelism is the number of slots, at most one subtask for each input partition."""
+
+    def __init__(self, spec: EngineSpec, *, platform: LocalPlatform, pattern: str, rest_port: int = 0) -> None:
+        self.spec = spec
+        self.build = ""
+        self.mode = spec.mode
+        self.emit = "row"
+        self._platform = platform
+        self._pattern = pattern
+        self._rest_port = rest_port
+        self._class_path: list[Path] = []
+        self._jar: Path | None = None
+        self._io: TrialIo | None = None
+        self._cluster: FlinkCluster | None = None
+        self._job = ""
+
+    def prepare(self) -> None:
+        """Fetch Flink and its Kafka connector, and find or build the job's jar."""
+        flink = self._platform.cache.ensure(f"flink@{self.spec.version}")
+        connector = self._platform.cache.ensure(f"flink-connector-kafka@{self.spec.version}")
+        self.build = flink.build
+        self._class_path = _class_path(flink, connector)
+        self._jar = pipelines.locate(self._pattern, "flink")
+
+    def start(self, io: TrialIo) -> None:
+        """Start the cluster, submit the job, and return when every one of its tasks runs."""
+        if self._jar is None:
+            raise ConfigurationError("The Flink engine was started before it was prepared.")
+        self._io = io
+        io.work.mkdir(parents=True, exist_ok=True)
+        cluster = self._cluster = start_cluster(
+            self._platform,
+            self._class_path,
+            memory=divide_memory(io.memory_mb),
+            slots=io.slots,
+            work=io.work,
+            logs_directory=io.logs,
+            rest_port=self._rest_port,
+            nice=io.nice,
+            cpus=io.cpus,
+        )
+        self._job = self._submit(cluster, io, self._jar)
+        self._await_running(cluster)
+
+    def check(self) -> None:
+        """Raise RunFailedError where a process or the job has ended, or a task was restarted."""
+        cluster = self._running()
+        cluster.check()
+        self._state(cluster)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what Flink's REST API says of the cluster and the job, and the Kafka clients of themselves."""
+        cluster, io = self._running(), self._io
+        assert io is not None  # noqa: S101 - set together with the cluster
+        job = f"/jobs/{self._job}"
+        overview = cluster.get("/config")
+        settings = {item["key"]: item["value"] for item in cluster.get("/jobmanager/config")}
+        environment = cluster.get("/jobmanager/environment")["jvm"]
+        checkpoints = cluster.get(f"{job}/checkpoints/config")
+        execution = cluster.get(f"{job}/config").get("execution-config", {})
+        (task_manager,) = cluster.get("/taskmanagers")["taskmanagers"]
+        details = cluster.get(f"/taskmanagers/{task_manager['id']}")
+        vertices = cluster.get(job)["vertices"]
+        heaps = (
+            _heap_mb(environment["options"]),
+            details["memoryConfiguration"]["taskHeap"] // 2**20
+            + details["memoryConfiguration"]["frameworkHeap"] // 2**20,
+        )
+        return {
+            "real_time": True,
+            "settings": {
+                "version": overview["flink-version"],
+                "java": _java_version(environment["version"]),
+                "slots": task_manager["slotsNumber"],
+                "parallelism": max(vertex["parallelism"] for vertex in vertices),
+                "memory_mb": io.memory_mb,
+                "heap_mb": sum(heaps),
+                "collector": _collector(environment["options"]),
+                "nice": io.nice,
+                "checkpoint_interval_ms": checkpoints["interval"],
+                "checkpoint_mode": checkpoints["mode"].upper(),
+                "checkpoint_storage": _short(checkpoints["checkpoint_storage"], "CheckpointStorage"),
+                "state_backend": _short(checkpoints["state_backend"], "StateBackend"),
+                "sink_guarantee": "AT_LEAST_ONCE",
+                "buffer_wait_ms": io.buffer_timeout_ms,
+                "object_reuse": execution.get("object-reuse-mode"),
+                "restarts": settings["restart-strategy.type"],
+                **clients.read_back(cluster.processes[-1].log),
+            },
+            "flink": {
+                "revision": overview["flink-revision"],
+                "configuration": settings,
+                "job_manager_options": environment["options"],
+                "task_manager": details["memoryConfiguration"],
+                "hardware": details["hardware"],
+                "checkpoints": checkpoints,
+                "execution": execution,
+                "vertices": [{key: vertex[key] for key in ("name", "parallelism", "status")} for vertex in vertices],
+            },
+        }
+
+    def processes(self) -> list[Process]:
+        """Return the JobManager and the TaskManager."""
+        return [] if self._cluster is None else list(self._cluster.processes)
+
+    def stop(self) -> None:
+        """Cancel the job and stop both processes."""
+        cluster, self._cluster = self._cluster, None
+        if cluster is None:
+            return
+        try:
+            if self._job and all(process.poll() is None for process in cluster.processes):
+                with contextlib.suppress(RunFailedError):
+                    self._cancel(cluster)
+        finally:
+            self._job = ""
+            cluster.close()
+            self._platform.stop(*cluster.processes, grace_s=STOP_GRACE_S)
+
+    def _submit(self, cluster: FlinkCluster, io: TrialIo, jar: Path) -> str:
+        properties = io.work / "kafka-clients.properties"
+        properties.write_text(clients.properties_file(), encoding="utf-8")
+        with jar.open("rb") as file:
+            uploaded = cluster.request(
+                "POST",
+                "/jars/upload",
+                files={"jarfile": (jar.name, file, "application/java-archive")},
+            )
+        identifier = uploaded["filename"].rpartition("/")[2]
+        arguments = {
+            "--bootstrap-servers": io.bootstrap_servers,
+            "--input-topic": io.input_topic,
+            "--output-topic": io.output_topic,
+            "--checkpoint-interval-ms": str(io.checkpoint_interval_ms),
+            "--buffer-timeout-ms": str(io.buffer_timeout_ms),
+            "--kafka-properties": str(properties),
+        }
+        started = cluster.request(
+            "POST",
+            f"/jars/{identifier}/run",
+            json={
+                "programArgsList": [text for pair in arguments.items() for text in pair],
+                "parallelism": min(io.slots, io.partitions),
+            },
+            timeout_s=60,
+        )
+        return str(started["jobid"])
+
+    def _await_running(self, cluster: FlinkCluster) -> None:
+        deadline = time.monotonic() + RUNNING_TIMEOUT_S
+        while not self._state(cluster):
+            cluster.check()
+            if time.monotonic() >= deadline:
+                raise RunFailedError(
+                    f"Flink's job did not have all tasks running within {RUNNING_TIMEOUT_S:.0f} s. "
+                    f"{logs.quote(cluster.processes[-1].log)}"
+                )
+            time.sleep(POLL_S)
+
+    def _state(self, cluster: FlinkCluster) -> bool:
+        """Return whether every task runs. Raises RunFailedError where the job has ended."""
+        job = cluster.get(f"/jobs/{self._job}")
+        if job["state"] in ENDED or job["state"] == "RESTARTING":
+            raise RunFailedError(
+                f"Flink's job is {job['state']}: {self._cause(cluster)} (TaskManager log: {cluster.processes[-1].log})."
+            )
+        vertices = job["vertices"]
+        return job["state"] == "RUNNING" and all(one["status"] == "RUNNING" for one in vertices)
+
+    def _cause(self, cluster: FlinkCluster) -> str:
+        """Return the outermost and the innermost cause of the job's failure."""
+        history = cluster.get(f"/jobs/{self._job}/exceptions").get("exceptionHistory", {})
+        entries = history.get("entries", [])
+        lines = entries[0].get("stacktrace", "").splitlines() if entries else []
+        causes = [line.strip() for line in lines if not line.startswith(("\t", " "))]
+        return " / ".join(dict.fromkeys([*causes[:1], *causes[-1:]]))[:600] or "no cause given"
+
+    def _cancel(self, cluster: FlinkCluster) -> None:
+        job = f"/jobs/{self._job}"
+        cluster.request("PATCH", job, params={"mode": "cancel"}, timeout_s=CANCEL_TIMEOUT_S)
+        deadline = time.monotonic() + CANCEL_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if cluster.get(job, timeout_s=CANCEL_TIMEOUT_S)["state"] in ENDED - {"CANCELLING", "FAILING"}:
+                return
+            time.sleep(POLL_S)
+
+    def _running(self) -> FlinkCluster:
+        if self._cluster is None:
+            raise RunFailedError("Flink is not running: it was not started, or was stopped.")
+        return self._cluster
+
+
+def _class_path(flink: Bundle, connector: Bundle) -> list[Path]:
+    """Return Flink's own jars, most classes first, then the connector's."""
+    own = sorted((flink.root / "lib").glob("*.jar"), key=lambda jar: (not jar.name.startswith("flink-dist"), jar.name))
+    return [*own, *connector.jars]
+
+
+def _heap_mb(options: list[str]) -> int:
+    (text,) = (option[4:-1] for option in options if option.startswith("-Xmx"))
+    return int(text)
+
+
+def _java_version(text: str) -> str:
+    """Find `17.0.15` in `OpenJDK 64-Bit Server VM - Debian - 17/17.0.15+6-Debian-1deb12u1`."""
+    found = re.search(r"/(\d[\d.]*)", text)
+    return found[1] if found else text
+
+
+def _short(name: str, suffix: str) -> str:
+    """Turn `EmbeddedRocksDBStateBackend` into `rocksdb`, `FileSystemCheckpointStorage` into `filesystem`."""
+    return name.removesuffix(suffix).removeprefix("Embedded").lower()
+
+
+def _collector(options: list[str]) -> str:
+    for option in options:
+        if option.startswith("-XX:+Use") and option.endswith("GC"):
+            return option.removeprefix("-XX:+Use")
+    return "default"
+
+
+__all__ = ["FlinkEngine"]

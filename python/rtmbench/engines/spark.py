@@ -1,0 +1,257 @@
+"""Apache Spark: one Python process for each trial, with its JVM, that runs the pipeline's file as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from rtmbench import pipelines
+from rtmbench.engines import clients
+from rtmbench.engines.base import EngineRefusedError, require_slots
+from rtmbench.errors import ConfigurationError, RunFailedError
+from rtmbench.platform import jvm, logs
+from rtmbench.platform.ports import LOOPBACK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rtmbench.artifacts import Bundle
+    from rtmbench.engines.base import EngineSpec, TrialIo
+    from rtmbench.platform.local import LocalPlatform
+    from rtmbench.platform.process import Process
+
+RUNNING_TIMEOUT_S = 120.0
+STOP_GRACE_S = 4.0
+POLL_S = 0.1
+MINIMUM_MB = 1280
+MINIMUM_OVERHEAD_MB = 512
+# Spark refuses shorter real-time batches unless it is told otherwise.
+SHORTEST_BATCH_MS = 5000
+ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+# Spark silences what a Python program's JVM logs below the level of this logger.
+LOG_LEVELS = {"org.apache.spark.api.python.PythonGatewayServer": "INFO"}
+
+
+def divide_memory(total_mb: int) -> int:
+    """Return the JVM's heap in MiB; the rest is for RocksDB, code, buffers and the Python process.
+
+    Raises ConfigurationError below 1280 MiB.
+    """
+    if total_mb < MINIMUM_MB:
+        raise ConfigurationError(
+            f"Spark was given {total_mb} MiB for its JVM and its Python process; it needs {MINIMUM_MB} MiB or more."
+        )
+    return total_mb - max(MINIMUM_OVERHEAD_MB, total_mb // 4)
+
+
+class SparkEngine:
+    """Spark at one pattern, in Real-Time Mode (`rtm`) or in micro-batches (`microbatch`). Slots are threads."""
+
+    def __init__(self, spec: EngineSpec, *, platform: LocalPlatform, pattern: str) -> None:
+        self.spec = spec
+        self.build = ""
+        self.mode = spec.mode
+        self.emit = "row"
+        self._platform = platform
+        self._pattern = pattern
+        self._spark: Bundle | None = None
+        self._connector: Bundle | None = None
+        self._file: Path | None = None
+        self._io: TrialIo | None = None
+        self._process: Process | None = None
+
+    def prepare(self) -> None:
+        """Fetch Spark and its Kafka connector, and find the pipeline's file."""
+        self._spark = self._platform.cache.ensure(f"spark@{self.spec.version}")
+        self._connector = self._platform.cache.ensure(f"spark-connector-kafka@{self.spec.version}")
+        self.build = self._spark.build
+        self._file = pipelines.locate(self._pattern, "spark")
+
+    def start(self, io: TrialIo) -> None:
+        """Start the pipeline; return when its query runs, and in the mode that was asked for."""
+        if self._file is None or self._spark is None:
+            raise ConfigurationError("The Spark engine was started before it was prepared.")
+        require_slots(f"Spark {self.build}", io)
+        self._io = io
+        for name in ("conf", "tmp", "local"):
+            (io.work / name).mkdir(parents=True)
+        self._configure(io)
+        self._process = self._platform.spawn(
+            "spark",
+            [sys.executable, str(self._file)],
+            env=self._environment(io, self._spark.root),
+            cwd=io.work,
+            logs=io.logs,
+            nice=io.nice,
+            cpus=io.cpus,
+        )
+        self._await_running(self._process)
+
+    def check(self) -> None:
+        """Raise RunFailedError where the process or the query has ended."""
+        process = self._running()
+        process.check()
+        error = self._read_facts().get("error")
+        if error is not None:
+            raise RunFailedError(f"Spark's query failed ({error['code']}): {error['message']} (log: {process.log}).")
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the pipeline read back from the running query, and the Kafka clients of themselves."""
+        process, io = self._running(), self._io
+        assert io is not None  # noqa: S101 - set together with the process
+        facts = self._read_facts()
+        settings, java = facts["settings"], facts["jvm"]
+        rocksdb = settings.get("spark.sql.streaming.stateStore.providerClass") == ROCKSDB
+        return {
+            "real_time": bool(facts["real_time"]),
+            "settings": {
+                "version": facts["spark_version"],
+                "java": facts["java_version"],
+                "slots": facts["slots"],
+                "parallelism": min(facts["slots"], io.partitions),
+                "memory_mb": io.memory_mb,
+                "heap_mb": java["heap_max_mb"],
+                "collector": _collector(java["gc"]),
+                "nice": io.nice,
+                "checkpoint_interval_ms": _interval_ms(facts["trigger"]),
+                "checkpoint_mode": "EXACTLY_ONCE",
+                "checkpoint_storage": "filesystem",
+                "state_backend": "rocksdb" if rocksdb else "hdfs",
+                "sink_guarantee": "AT_LEAST_ONCE",
+                "trigger": facts["trigger"],
+                **clients.read_back(process.log),
+            },
+            "spark": facts,
+        }
+
+    def progress(self) -> list[dict[str, Any]]:
+        """Return the progress events so far, one for each batch that has ended."""
+        lines = [] if self._io is None else _lines(self._io.work / "progress.jsonl")
+        return [json.loads(line) for line in lines]
+
+    def processes(self) -> list[Process]:
+        """Return the Python process; its JVM and workers are its descendants."""
+        return [] if self._process is None else [self._process]
+
+    def stop(self) -> None:
+        """Stop the query and all its processes."""
+        process, self._process = self._process, None
+        if process is not None:
+            self._platform.stop(process, grace_s=STOP_GRACE_S)
+
+    def _configure(self, io: TrialIo) -> None:
+        """Write Spark's configuration as files: on a command line every user of the machine could read it."""
+        assert self._connector is not None  # noqa: S101 - prepared
+        heap_mb = divide_memory(io.memory_mb)
+        options = [
+            f"-Xms{heap_mb}m",
+            *jvm.common_options("spark", logs=io.logs, scratch=io.work / "tmp"),
+        ]
+        settings = {
+            "spark.master": f"local[{io.slots}]",
+            "spark.driver.memory": f"{heap_mb}m",
+            "spark.driver.extraJavaOptions": " ".join(f"'{option}'" for option in options),
+            "spark.driver.extraClassPath": ":".join(str(jar) for jar in self._connector.jars),
+            "spark.driver.host": LOOPBACK,
+            "spark.driver.bindAddress": LOOPBACK,
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.local.dir": str(io.work / "local"),
+            "spark.sql.warehouse.dir": (io.work / "warehouse").as_uri(),
+            "spark.sql.session.timeZone": "UTC",
+            "spark.sql.shuffle.partitions": str(io.partitions),
+            "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
+        }
+        if self.mode == "rtm" and io.checkpoint_interval_ms < SHORTEST_BATCH_MS:
+            shortest = f"{io.checkpoint_interval_ms}ms"
+            settings["spark.sql.streaming.realTimeMode.minBatchDuration"] = shortest
+        conf = io.work / "conf"
+        lines = [f"{name} {value}" for name, value in settings.items()]
+        (conf / "spark-defaults.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (conf / "log4j2.properties").write_text(jvm.log4j_properties(LOG_LEVELS), encoding="utf-8")
+        (conf / "kafka-clients.properties").write_text(clients.properties_file(), encoding="utf-8")
+
+    def _environment(self, io: TrialIo, root: Path) -> dict[str, str]:
+        environment = self._platform.environment()
+        path = [str(root), *filter(None, [environment.get("PYTHONPATH")])]
+        environment.update(
+            PYTHONPATH=os.pathsep.join(path),
+            PYTHONUNBUFFERED="1",
+            SPARK_HOME=str(root / "pyspark"),
+            SPARK_CONF_DIR=str(io.work / "conf"),
+            SPARK_LOCAL_IP=LOOPBACK,
+            SPARK_LOCAL_HOSTNAME=LOOPBACK,
+            PYSPARK_PYTHON=sys.executable,
+            PYSPARK_DRIVER_PYTHON=sys.executable,
+            TMPDIR=str(io.work / "tmp"),
+            KAFKA_BOOTSTRAP_SERVERS=io.bootstrap_servers,
+            RTMBENCH_INPUT_TOPIC=io.input_topic,
+            RTMBENCH_OUTPUT_TOPIC=io.output_topic,
+            RTMBENCH_CHECKPOINT_INTERVAL=f"{io.checkpoint_interval_ms} milliseconds",
+            RTMBENCH_CHECKPOINT_DIR=(io.work / "checkpoint").as_uri(),
+            RTMBENCH_MODE=self.mode,
+            RTMBENCH_FACTS=str(io.work / "facts.json"),
+            RTMBENCH_PROGRESS=str(io.work / "progress.jsonl"),
+            RTMBENCH_KAFKA_PROPERTIES=str(io.work / "conf" / "kafka-clients.properties"),
+        )
+        return environment
+
+    def _await_running(self, process: Process) -> None:
+        deadline = time.monotonic() + RUNNING_TIMEOUT_S
+        while True:
+            ended = process.poll() is not None
+            facts = self._read_facts()
+            if "refused" in facts:
+                refused = facts["refused"]
+                raise EngineRefusedError(str(refused["code"]), str(refused["message"]))
+            # The version is written together with the settings, after the query has started.
+            if not ended and "spark_version" in facts:
+                break
+            self.check()
+            if time.monotonic() >= deadline:
+                raise RunFailedError(
+                    f"Spark's query did not run within {RUNNING_TIMEOUT_S:.0f} s. {logs.quote(process.log)}"
+                )
+            time.sleep(POLL_S)
+        if self.mode == "rtm" and facts.get("real_time") is not True:
+            raise RunFailedError(
+                f"Spark {self.build} was asked for Real-Time Mode and runs {facts.get('trigger')} instead: its "
+                f"figures would be those of another mode (log: {process.log})."
+            )
+
+    def _read_facts(self) -> dict[str, Any]:
+        if self._io is None:
+            return {}
+        try:
+            facts: dict[str, Any] = json.loads((self._io.work / "facts.json").read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        return facts
+
+    def _running(self) -> Process:
+        if self._process is None:
+            raise RunFailedError("Spark is not running: it was not started, or was stopped.")
+        return self._process
+
+
+def _interval_ms(trigger: str) -> int | None:
+    found = re.search(r"\((\d+)\)", trigger)
+    return int(found[1]) if found else None
+
+
+def _collector(beans: list[str]) -> str:
+    return "G1GC" if any(bean.startswith("G1 ") for bean in beans) else ", ".join(beans)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+
+
+__all__ = ["SparkEngine", "divide_memory"]

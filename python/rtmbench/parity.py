@@ -1,0 +1,111 @@
+"""The effective settings of the engines side by side: what is equal, what differs, and what a difference means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One row: the key in an engine's facts, what people call it, and what to know where the engines differ."""
+
+    key: str
+    label: str
+    note: str = ""
+
+
+SETTINGS = (
+    Setting(key="version", label="engine build", note="each engine's own"),
+    Setting(key="java", label="Java"),
+    Setting(key="slots", label="slots", note="task slots in Flink, threads in Spark"),
+    Setting(key="parallelism", label="parallelism of the source"),
+    Setting(key="memory_mb", label="memory, all processes (MiB)"),
+    Setting(
+        key="heap_mb",
+        label="Java heap, all processes (MiB)",
+        note="out of the same total: Flink sets memory for RocksDB and its network apart, Spark for its Python process",
+    ),
+    Setting(key="collector", label="garbage collector"),
+    Setting(key="nice", label="priority (nice)"),
+    Setting(
+        key="checkpoint_interval_ms",
+        label="checkpoint interval (ms)",
+        note="in Spark the duration of a batch: it commits and starts the next one",
+    ),
+    Setting(key="checkpoint_mode", label="guarantee for state"),
+    Setting(key="checkpoint_storage", label="checkpoint storage"),
+    Setting(key="state_backend", label="state backend", note="not used where the pattern has no state"),
+    Setting(key="sink_guarantee", label="guarantee of the sink"),
+    Setting(
+        key="buffer_wait_ms",
+        label="longest wait in a network buffer (ms)",
+        note="a stateless Spark query has one stage, and no buffer between stages",
+    ),
+    Setting(key="object_reuse", label="object reuse", note="Spark reuses its rows anyway"),
+    Setting(key="restarts", label="restarts after a failure", note="neither engine may restart within a trial"),
+    Setting(key="trigger", label="trigger", note="Flink has none: records flow as they come"),
+    Setting(
+        key="kafka-clients",
+        label="Kafka client",
+        note="each engine's connector is built for one; the settings below are explicit on both sides",
+    ),
+    *(
+        Setting(key=key, label=key.replace(".", " ", 1))
+        for key in (
+            "source.fetch.min.bytes",
+            "source.fetch.max.wait.ms",
+            "sink.acks",
+            "sink.enable.idempotence",
+            "sink.linger.ms",
+            "sink.batch.size",
+            "sink.compression.type",
+            "sink.max.in.flight.requests.per.connection",
+        )
+    ),
+)
+
+
+def parity(facts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Put the settings of several engines side by side.
+
+    `facts` is what each engine said of itself (`Engine.facts()`), by the name of its column; engines without
+    settings get no column. Returns one dictionary for each setting that some engine has: `setting`, one value by engine
+    name (None where it has none), `same`, and `note` (empty where no difference has to be explained).
+    """
+    columns = {name: dict(found.get("settings", {})) for name, found in facts.items()}
+    columns = {name: values for name, values in columns.items() if values}
+    rows = []
+    for setting in (*SETTINGS, *_unknown(columns)):
+        values = {name: known.get(setting.key) for name, known in columns.items()}
+        present = [value for value in values.values() if value is not None]
+        if not present:
+            continue
+        same = len(present) == len(values) and len({_plain(value) for value in present}) == 1
+        rows.append(
+            {
+                "setting": setting.label,
+                **values,
+                "same": same,
+                "note": "" if same else setting.note,
+            }
+        )
+    return rows
+
+
+def _unknown(columns: Mapping[str, Mapping[str, Any]]) -> list[Setting]:
+    """Return rows for settings that this file does not know: better shown without a note than lost."""
+    known = {setting.key for setting in SETTINGS}
+    keys = dict.fromkeys(key for values in columns.values() for key in values)
+    return [Setting(key=key, label=key) for key in keys if key not in known]
+
+
+def _plain(value: Any) -> str:
+    """Spell values alike that are the same: read back, some are numbers and some are text."""
+    return str(value).lower()
+
+
+__all__ = ["SETTINGS", "Setting", "parity"]

@@ -1,0 +1,1 @@
+"""Where engines run, and what this machine can give them."""

@@ -1,0 +1,205 @@
+"""A Flink cluster of our own: one JobManager and one TaskManager on the loopback address."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from rtmbench.errors import RunFailedError
+from rtmbench.platform import jvm, logs
+from rtmbench.platform.flink_config import MODULE_OPTIONS, configuration, write_configuration
+from rtmbench.platform.ports import LOOPBACK, ensure_free, free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rtmbench.platform.flink_config import FlinkMemory
+    from rtmbench.platform.local import LocalPlatform
+    from rtmbench.platform.process import Process
+
+ATTEMPTS = 3
+READY_TIMEOUT_S = 60.0
+POLL_S = 0.1
+JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+
+
+class FlinkCluster:
+    """A running JobManager and TaskManager, and the REST API of the former."""
+
+    def __init__(self, *, url: str, processes: list[Process]) -> None:
+        self.url = url
+        self.processes = processes
+        self._session = requests.Session()
+        # A proxy that the user's environment names must not be asked for a loopback address.
+        self._session.trust_env = False
+
+    def get(self, path: str, timeout_s: float = 10) -> Any:
+        """GET a REST resource. Raises RunFailedError where Flink answers with an error or not at all."""
+        return self.request("GET", path, timeout_s=timeout_s)
+
+    def request(self, method: str, path: str, *, timeout_s: float = 30, **options: Any) -> Any:
+        """Send a REST request and return the decoded answer, as `get` does."""
+        try:
+            response = self._session.request(method, f"{self.url}{path}", timeout=timeout_s, **options)
+        except requests.RequestException as error:
+            self.check()
+            raise RunFailedError(
+                f"Flink's JobManager did not answer {method} {path} ({error}). {logs.quote(self.processes[0].log)}"
+            ) from error
+        if not response.ok:
+            raise RunFailedError(
+                f"Flink answered {method} {path} with HTTP {response.status_code}: {_reason(response)} "
+                f"(JobManager log: {self.processes[0].log})."
+            )
+        return response.json() if response.content else {}
+
+    def check(self) -> None:
+        """Raise RunFailedError where a process has ended."""
+        for process in self.processes:
+            process.check()
+
+    def ready(self, slots: int) -> bool:
+        """Tell whether the JobManager answers and the TaskManager has registered its slots."""
+        try:
+            response = self._session.get(f"{self.url}/overview", timeout=5)
+            return bool(response.ok and response.json().get("slots-total", 0) >= slots)
+        except (requests.RequestException, ValueError):
+            return False
+
+    def close(self) -> None:
+        """Close the connections; the processes are the platform's."""
+        self._session.close()
+
+
+def start_cluster(
+    platform: LocalPlatform,
+    class_path: Sequence[Path],
+    *,
+    memory: FlinkMemory,
+    slots: int,
+    work: Path,
+    logs_directory: Path,
+    rest_port: int = 0,
+    nice: int = 0,
+    cpus: Sequence[int] | None = None,
+    timeout_s: float = READY_TIMEOUT_S,
+) -> FlinkCluster:
+    """Start both processes and return when all slots are registered.
+
+    Raises PreflightError where a port that was asked for is taken, RunFailedError where the cluster does not come up.
+    """
+    if rest_port:
+        ensure_free(rest_port, "Flink's REST API")
+    for attempt in range(1, ATTEMPTS + 1):
+        free_rest, rpc_port = free_ports(2)
+        directory = work / f"flink-{attempt}"
+        settings = configuration(
+            memory=memory,
+            slots=slots,
+            rest_port=rest_port or free_rest,
+            rpc_port=rpc_port,
+            work=directory,
+        )
+        configs = write_configuration(directory, settings)
+        java = _Launch(platform, class_path, directory, configs, logs_directory, nice, cpus)
+        processes: list[Process] = []
+        cluster = FlinkCluster(url=f"http://{LOOPBACK}:{rest_port or free_rest}", processes=processes)
+        try:
+            processes.append(java.job_manager(memory))
+            processes.append(java.task_manager(memory))
+            _await(cluster, slots, timeout_s)
+        except RunFailedError:
+            cluster.close()
+            platform.stop(*processes)
+            clash = any("already in use" in line for one in processes for line in logs.tail(one.log))
+            if not clash or attempt == ATTEMPTS:
+                raise
+        except BaseException:
+            cluster.close()
+            raise
+        else:
+            return cluster
+    raise AssertionError
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """What both processes' command lines share."""
+
+    platform: LocalPlatform
+    class_path: Sequence[Path]
+    work: Path
+    configs: Path
+    logs: Path
+    nice: int
+    cpus: Sequence[int] | None
+
+    def job_manager(self, memory: FlinkMemory) -> Process:
+        options = [
+            *jvm.memory_options(memory.job_heap),
+            f"-XX:MaxMetaspaceSize={memory.job_metaspace}m",
+        ]
+        return self._spawn("flink-jobmanager", JOB_MANAGER, options)
+
+    def task_manager(self, memory: FlinkMemory) -> Process:
+        direct = memory.framework_off_heap + memory.network
+        options = [
+            *jvm.memory_options(memory.framework_heap + memory.task_heap),
+            f"-XX:MaxDirectMemorySize={direct}m",
+            f"-XX:MaxMetaspaceSize={memory.task_metaspace}m",
+        ]
+        return self._spawn("flink-taskmanager", TASK_MANAGER, options)
+
+    def _spawn(self, name: str, main: str, options: list[str]) -> Process:
+        log4j = self.configs / "log4j.properties"
+        return self.platform.spawn(
+            name,
+            [
+                str(self.platform.java.executable),
+                *options,
+                *jvm.common_options(name, logs=self.logs, scratch=self.work / "tmp"),
+                *MODULE_OPTIONS,
+                f"-Dlog4j.configurationFile={log4j.as_uri()}",
+                "-cp",
+                ":".join(str(jar) for jar in self.class_path),
+                main,
+                "--configDir",
+                str(self.configs),
+            ],
+            cwd=self.work,
+            logs=self.logs,
+            nice=self.nice,
+            cpus=self.cpus,
+        )
+
+
+def _await(cluster: FlinkCluster, slots: int, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not cluster.ready(slots):
+        cluster.check()
+        if time.monotonic() >= deadline:
+            raise RunFailedError(
+                f"Flink did not offer {slots} slots at {cluster.url} within {timeout_s:.0f} s. "
+                f"{logs.quote(cluster.processes[-1].log)}"
+            )
+        time.sleep(POLL_S)
+
+
+def _reason(response: requests.Response) -> str:
+    """Return the first lines of what Flink says went wrong, without its stack traces."""
+    try:
+        errors = response.json().get("errors", [])
+    except ValueError:
+        return response.text.strip()[:300]
+    lines = [line.strip() for error in errors for line in str(error).splitlines()]
+    telling = [line for line in lines if line and not line.startswith(("at ", "..."))]
+    causes = [line for line in telling if line.startswith("Caused by: ")]
+    return " / ".join(dict.fromkeys([*telling[:1], *causes[-1:]]))[:600]
+
+
+__all__ = ["FlinkCluster", "start_cluster"]

@@ -1,0 +1,329 @@
+"""The result of a run on a terminal: at most 100 columns, figures never without their status."""
+
+from __future__ import annotations
+
+import io
+import statistics
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group
+from rich.constrain import Constrain
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from rtmbench.report.text import NO_FIGURE, clean, milliseconds, plural
+from rtmbench.results import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import TextIO
+
+    from rich.console import ConsoleOptions, RenderableType, RenderResult
+
+    from rtmbench.results import Cell, Comparison, Headline, Result, Trial
+
+WIDTH = 100
+COLUMNS = ("p50", "p95", "p99", "p99_9", "max")
+STYLES = {
+    Status.VALID: "green",
+    Status.CONTENDED: "yellow",
+    Status.UNSUSTAINED: "magenta",
+    Status.FAILED: "bold red",
+    Status.REFUSED: "cyan",
+    Status.VOID: "bright_black",
+}
+_NAME = 26
+
+
+def render(result: Result) -> RenderableType:
+    """Give the whole report of a run: table, trials, reasons, oracle, comparisons, summary."""
+    title = "Latency in ms, from an event's scheduled time to the receipt of its result"
+    parts: list[RenderableType] = [_heading(result), Text(), Text(title, style="italic")]
+    parts.append(_Fitting(_table(result)))
+    if any(len(cell.trials) > 1 for cell in (*result.cells, *result.floors)):
+        parts += [Text(), Text("Every trial", style="italic"), _Fitting(_trials(result))]
+    for lines in (_reasons(result), _oracle(result), _comparisons(result)):
+        block = [Padding(line, (0, 0, 0, 2), expand=False) for line in lines]
+        if block:
+            parts += [Text(), *block]
+    parts += [Text(), Text(summary(result), style="bold")]
+    return Constrain(Group(*parts), WIDTH)
+
+
+def print_result(result: Result, file: TextIO | None = None) -> None:
+    """Print the report to `file` (standard output); plain where that is no terminal.
+
+    `NO_COLOR` is respected.
+    """
+    stream = file or sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    console = Console(file=stream, highlight=False, emoji=False)
+    if console.is_terminal and encoding.lower().startswith("utf"):
+        console.print(render(result))
+        return
+    # A file or a pipe has no width of its own, and no use for the blanks that fill a line.
+    buffer = io.StringIO()
+    width = min(WIDTH, console.width) if console.is_terminal else WIDTH
+    Console(file=buffer, width=width, highlight=False, emoji=False).print(render(result))
+    text = "".join(line.rstrip() + "\n" for line in buffer.getvalue().split("\n")[:-1])
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        # Losing this sign would turn a lower bound into a figure.
+        text = text.replace("≥", ">=").encode(encoding, "replace").decode(encoding)
+    stream.write(text)
+
+
+def summary(result: Result) -> str:
+    """Say in one sentence what was measured; it never makes a verdict of its own."""
+    measured = [(_labelled(c), c.headline) for c in result.cells if c.headline is not None]
+    parts = []
+    if measured:
+        figures = " and ".join(f"{milliseconds(h.p99_us)} ms on {n}" for n, h in measured)
+        parts.append(f"p99 was {figures} ({_basis([h for _, h in measured])})")
+        parts += [_floor_figure(floor) for floor in result.floors if floor.headline is not None]
+    parts += [f"{clean(cell.name, _NAME)} {_without_figure(cell)}" for cell in result.cells if cell.headline is None]
+    if not result.cells:
+        parts.append("no trial was finished")
+    verdicts = {_verdict(comparison) for comparison in result.comparisons}
+    parts += sorted(verdicts)
+    if not result.complete:
+        parts.append("the run was not finished")
+    return "; ".join(parts) + "."
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Figures:
+    """Latencies in µs by column, and which of them are lower bounds."""
+
+    values: dict[str, float]
+    bounds: frozenset[str]
+
+
+def _figures(cell: Cell) -> _Figures | None:
+    if cell.headline is not None:
+        head = cell.headline
+        values = {name: float(getattr(head, f"{name}_us")) for name in COLUMNS}
+        return _Figures(values=values, bounds=frozenset())
+    latencies = [trial.latency_us for trial in cell.trials if trial.latency_us is not None]
+    if not latencies:
+        return None
+    # Raising a value cannot lower a median: a bound in one trial bounds the median too.
+    return _Figures(
+        values={n: statistics.median(getattr(lat, n) for lat in latencies) for n in COLUMNS},
+        bounds=frozenset(name for lat in latencies for name in lat.censored_percentiles),
+    )
+
+
+def _shown(figures: _Figures | None, *, usable: bool) -> list[Text]:
+    if figures is None:
+        return [Text(NO_FIGURE, style="bright_black") for _ in COLUMNS]
+    texts = []
+    for name in COLUMNS:
+        sign = "≥" if name in figures.bounds else ""
+        figure = f"{sign}{milliseconds(figures.values[name])}"
+        texts.append(Text(figure) if usable else Text(f"({figure})", style="bright_black"))
+    return texts
+
+
+def _heading(result: Result) -> Text:
+    text = Text(f"Pattern {clean(result.pattern, 40)}", style="bold")
+    text.append(f" · run {clean(result.run_id, 60)}", style="not bold")
+    if not result.complete:
+        text.append(" · INCOMPLETE", style="bold red")
+    trials = [trial for cell in result.cells for trial in cell.trials]
+    facts = [f"{trial.rate.requested:,.0f} events/s" for trial in trials[:1]]
+    settings = {name: result.settings.get(name) for name in ("keys", "partitions")}
+    facts += [f"{value:,} {name}" for name, value in settings.items() if isinstance(value, int)]
+    seconds = [trial.seconds for trial in trials if trial.seconds is not None]
+    if seconds:
+        facts.append(f"{statistics.median(seconds):,.0f} s measured per trial")
+    cores = f"{plural(result.host.cores, 'core')}"
+    facts.append(cores + (" shared by all" if result.host.shared_cores else ""))
+    return text.append("\n" + " · ".join(facts), style="not bold")
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """A table where it fits; else a line per row, because a figure cut short would be a lie."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        # Measured with room to spare: within the true width rich reports no more than that.
+        wide = options.update_width(10 * WIDTH)
+        for right in (1, 0):
+            self.table.padding = (0, right, 0, 0)
+            if Measurement.get(console, wide, self.table).minimum <= options.max_width:
+                yield self.table
+                return
+        columns = self.table.columns
+        for row in zip(*(column.cells for column in columns), strict=True):
+            name, *rest = row
+            figures = [f"{c.header} {cell}" for c, cell in zip(columns[1:], rest, strict=True)]
+            yield Text(f"{name}: {', '.join(figures)}")
+
+
+def _columns(first: str, last: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column(first, overflow="fold", min_width=10)
+    for name in COLUMNS:
+        table.add_column(name.replace("_", "."), justify="right", no_wrap=True)
+    for name in last:
+        right = name in {"stall", "slip p99"}
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    return table
+
+
+def _table(result: Result) -> Table:
+    table = _columns("", ("stall", "valid", "status"))
+    for cell in result.cells:
+        _add(table, cell, clean(cell.name, _NAME))
+    if result.floors:
+        table.add_section()
+    for floor in result.floors:
+        _add(table, floor, clean(f"{floor.name} (floor)", _NAME))
+    return table
+
+
+def _add(table: Table, cell: Cell, name: str) -> None:
+    valid = sum(trial.valid for trial in cell.trials)
+    # Boundary-free figures have no headline: they are shown, but set apart.
+    usable = cell.status.usable and cell.headline is not None
+    table.add_row(
+        Text(name, style="bold"),
+        *_shown(_figures(cell), usable=usable),
+        _stall([trial.stall_share for trial in cell.trials if trial.latency_us is not None]),
+        Text(f"{valid}/{len(cell.trials)}"),
+        Text(cell.status.value, style=STYLES[cell.status]),
+    )
+
+
+def _trials(result: Result) -> Table:
+    table = _columns("trial", ("stall", "slip p99", "status"))
+    for cell in (*result.cells, *result.floors):
+        for trial in cell.trials:
+            again = f" again ({trial.attempt})" if trial.attempt > 1 else ""
+            table.add_row(
+                Text(f"{clean(cell.name, _NAME - 4 - len(again))} {trial.trial}{again}"),
+                *_shown(_of_trial(trial), usable=trial.valid),
+                _stall([trial.stall_share]),
+                Text(milliseconds(trial.slip_us.p99) if trial.slip_us else NO_FIGURE),
+                Text(trial.status.value, style=STYLES[trial.status]),
+            )
+        table.add_section()
+    return table
+
+
+def _of_trial(trial: Trial) -> _Figures | None:
+    latency = trial.latency_us
+    if latency is None:
+        return None
+    return _Figures(
+        values={name: float(getattr(latency, name)) for name in COLUMNS},
+        bounds=frozenset(latency.censored_percentiles),
+    )
+
+
+def _stall(shares: Sequence[float | None]) -> Text:
+    known = [share for share in shares if share is not None]
+    return Text(f"{statistics.median(known):.1%}" if known else NO_FIGURE)
+
+
+def _reasons(result: Result) -> Iterator[Text]:
+    """Give each refusal, then each reason once with the trials that it was said of."""
+    cells = (*result.cells, *result.floors)
+    said: dict[tuple[Status, str], list[str]] = {}
+    for cell in cells:
+        if cell.refusal is not None:
+            text = Text(f"{clean(cell.name, _NAME)}, refused: ", style=STYLES[Status.REFUSED])
+            text.append(clean(cell.refusal.code, 80), style="bold")
+            yield text.append(f": {clean(cell.refusal.message)}", style="default")
+        for trial in cell.trials:
+            if trial.status is Status.REFUSED and cell.refusal is not None:
+                continue
+            number = f" trial {trial.trial}" if len(cell.trials) > 1 else ""
+            for index, reason in enumerate(trial.reasons):
+                # The first reason decided the status; the others are remarks.
+                status = Status.VALID if index else trial.status
+                names = said.setdefault((status, clean(reason)), [])
+                names.append(clean(cell.name, _NAME) + number)
+    everyone = sum(len(cell.trials) for cell in cells)
+    for (status, reason), names in said.items():
+        who = "all trials" if len(names) == everyone > 1 else ", ".join(names)
+        word = "" if status is Status.VALID else f", {status.value}"
+        style = "" if status is Status.VALID else STYLES[status]
+        yield Text(f"{who}{word}: ", style=style).append(reason, style="default")
+
+
+def _oracle(result: Result) -> Iterator[Text]:
+    for cell in (*result.cells, *result.floors):
+        counts = [trial.counts for trial in cell.trials if trial.counts is not None]
+        if not counts:
+            continue
+        names = ("missing", "unexpected", "wrong", "duplicate", "late_dropped")
+        sums = {name: sum(getattr(c, name) for c in counts) for name in names}
+        expected = sum(c.expected for c in counts)
+        equal = expected > 0 and not any(sums.values())
+        if equal and cell in result.floors:
+            continue
+        what = "outputs proven equal" if equal else "outputs NOT proven equal"
+        shown = ", ".join(
+            f"{name.replace('_', ' ')} {number:,}" for name, number in sums.items() if number or name in names[:3]
+        )
+        line = f"{what}: {plural(expected, 'event')}, {shown}"
+        yield Text(f"{clean(cell.name, _NAME)}: ").append(line, "" if equal else "bold red")
+
+
+def _comparisons(result: Result) -> Iterator[Text]:
+    for found in result.comparisons:
+        yield Text(_comparison(found))
+
+
+def _comparison(found: Comparison) -> str:
+    baseline, other = clean(found.baseline, _NAME), clean(found.other, _NAME)
+    verdict = f"{clean(found.verdict, 40)} ({clean(found.note)})"
+    if found.ratio_p50 is None or found.ratio_p99 is None:
+        return f"{other} against {baseline}: no ratio; {verdict}"
+    return (
+        f"{other} divided by {baseline}: p50 {found.ratio_p50:.2f}, p99 {found.ratio_p99:.2f} "
+        f"(median of {plural(found.pairs, 'pair')}; above 1: {other} took longer); {verdict}"
+    )
+
+
+def _labelled(cell: Cell) -> str:
+    status = "" if cell.status is Status.VALID else f" ({cell.status.value})"
+    return clean(cell.name, _NAME) + status
+
+
+def _verdict(comparison: Comparison) -> str:
+    reason = clean(comparison.note.partition(";")[0], 60)
+    return f"{clean(comparison.verdict, 40)} ({reason})"
+
+
+def _basis(headlines: Sequence[Headline]) -> str:
+    trials = {head.valid_trials for head in headlines}
+    if trials == {1}:
+        return "one trial each" if len(headlines) > 1 else "one trial"
+    if len(trials) == 1:
+        return f"median of {trials.pop()} trials"
+    return f"median of {min(trials)} to {max(trials)} trials"
+
+
+def _floor_figure(floor: Cell) -> str:
+    p99 = milliseconds(floor.headline.p99_us) if floor.headline else NO_FIGURE
+    return f"the {clean(floor.name, _NAME)} floor is {p99} ms"
+
+
+def _without_figure(cell: Cell) -> str:
+    return {
+        Status.REFUSED: "refused the query",
+        Status.FAILED: "failed",
+        Status.UNSUSTAINED: "did not sustain the rate",
+        Status.VOID: "has no valid trial",
+    }.get(cell.status, "was measured without a boundary, so it has no headline")

@@ -1,0 +1,57 @@
+"""Figures and foreign text made fit to show: units, significant digits, nothing that can act."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+ELLIPSIS = "…"
+NO_FIGURE = "-"
+_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
+# The longest foreign text looked at: nothing longer is shown, so nothing longer need be cleaned.
+_SEEN = 4_000
+_MARKS = 3
+
+
+def clean(text: object, limit: int = 300) -> str:
+    """Make text of unknown origin safe for one line of a terminal, at most `limit` characters.
+
+    White space of every kind becomes one blank; control and formatting characters (escape
+    sequences, direction overrides, invisible ones) become visible escapes; right-to-left text is
+    isolated, so that it cannot reorder what stands beside it. Piled-up combining marks are cut.
+    """
+    raw = re.sub(r"\s+", " ", str(text)[:_SEEN]).strip()
+    shown, marks = [], 0
+    for character in raw:
+        category = unicodedata.category(character)
+        marks = marks + 1 if category in {"Mn", "Me"} else 0
+        if category[0] == "C":
+            shown.append(character.encode("unicode_escape").decode())
+        elif marks <= _MARKS:
+            shown.append(character)
+    result = "".join(shown)
+    if len(result) > limit or len(str(text)) > _SEEN:
+        result = result[: max(0, limit - 1)].rstrip() + ELLIPSIS
+    if any(unicodedata.bidirectional(c) in _RIGHT_TO_LEFT for c in result):
+        return f"\u2068{result}\u2069"
+    return result
+
+
+def milliseconds(microseconds: float) -> str:
+    """Show µs as milliseconds without the unit, with two or three significant digits."""
+    value = microseconds / 1_000
+    size = abs(value)
+    digits = 2 if size < 9.995 else 1 if size < 99.95 else 0  # noqa: PLR2004 - where rounding turns
+    return f"{value:,.{digits}f}"
+
+
+def duration(seconds: float) -> str:
+    """Show a time to wait, as `42 s` or `3 min 05 s`."""
+    whole = max(0, round(seconds))
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def plural(number: int, singular: str, several: str | None = None) -> str:
+    """Show a number with its noun: `1 trial`, `3 trials`."""
+    return f"{number:,} {singular if number == 1 else several or singular + 's'}"

@@ -1,0 +1,25 @@
+"""What a PySpark pipeline needs to run in Real-Time Mode: by `spark-submit`, `rtmbench`, a notebook.
+
+A pipeline file defines `build(spark, io)`, which returns a `DataStreamWriter` that is ready to
+start, and ends in `main(build)`. PySpark itself is imported only inside functions, so that this
+package and every pipeline can be imported without it.
+"""
+
+from rtmbench.spark.events import EVENT, parse_events
+from rtmbench.spark.io import Io
+from rtmbench.spark.notebook import pipeline
+from rtmbench.spark.runner import main
+from rtmbench.spark.sessions import session
+from rtmbench.spark.trigger import is_real_time, real_time_trigger, trigger_of
+
+__all__ = [
+    "EVENT",
+    "Io",
+    "is_real_time",
+    "main",
+    "parse_events",
+    "pipeline",
+    "real_time_trigger",
+    "session",
+    "trigger_of",
+]

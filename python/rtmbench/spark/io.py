@@ -1,0 +1,152 @@
+"""Where a pipeline reads and writes, and with which Kafka client settings: its environment, as one value."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtmbench.errors import ConfigurationError
+from rtmbench.spark.trigger import duration_ms, real_time_trigger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming import DataStreamWriter
+
+MODES = ("rtm", "microbatch")
+
+SOURCE_DEFAULTS = {"fetch.min.bytes": "1", "fetch.max.wait.ms": "500"}
+SINK_DEFAULTS = {
+    "acks": "all",
+    "enable.idempotence": "true",
+    "linger.ms": "0",
+    "batch.size": "16384",
+    "compression.type": "none",
+    "max.in.flight.requests.per.connection": "5",
+}
+"""The same Kafka client settings as the Flink twin's and the harness's; see `pipelines/README.md`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Io:
+    """The surroundings of a pipeline: topics, checkpoint, mode, and where to leave facts about the run."""
+
+    bootstrap_servers: str = "localhost:9092"
+    input_topic: str = "benchmark-input"
+    output_topic: str = "benchmark-output"
+    checkpoint_interval: str = "5 seconds"
+    """How long a real-time batch runs until it commits. Micro-batches follow each other at once and commit each."""
+    checkpoint_dir: str | None = None
+    """Any URI that Spark can write; None is a new directory below the system's temporary one."""
+    mode: str = "rtm"
+    """`rtm` or `microbatch`."""
+    source_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sink_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Kafka client settings beside or instead of the defaults; they may hold secrets, so repr leaves them out."""
+    facts: Path | None = None
+    """A file that `main` keeps true about the running query (JSON)."""
+    progress: Path | None = None
+    """A file that gets Spark's progress events, one JSON document a line."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could only fail later, in the JVM."""
+        if self.mode not in MODES:
+            raise ConfigurationError(f"{self.mode!r} is not a mode. The modes are: {', '.join(MODES)}.")
+        for name in ("bootstrap_servers", "input_topic", "output_topic"):
+            if not getattr(self, name).strip():
+                raise ConfigurationError(f"The pipeline's {name} is empty.")
+        duration_ms(self.checkpoint_interval)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] = os.environ) -> Io:
+        """Read them from `KAFKA_BOOTSTRAP_SERVERS` and `RTMBENCH_*`; what is unset or empty has its default.
+
+        Raises `ConfigurationError` for a value that makes no sense, or a file of Kafka settings that cannot be read.
+        """
+        names = {
+            "bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS",
+            "input_topic": "RTMBENCH_INPUT_TOPIC",
+            "output_topic": "RTMBENCH_OUTPUT_TOPIC",
+            "checkpoint_interval": "RTMBENCH_CHECKPOINT_INTERVAL",
+            "checkpoint_dir": "RTMBENCH_CHECKPOINT_DIR",
+            "mode": "RTMBENCH_MODE",
+        }
+        texts = {name: env[variable] for name, variable in names.items() if env.get(variable)}
+        kafka = env.get("RTMBENCH_KAFKA_PROPERTIES")
+        source, sink = read_kafka_properties(Path(kafka)) if kafka else ({}, {})
+        facts, progress = env.get("RTMBENCH_FACTS"), env.get("RTMBENCH_PROGRESS")
+        return cls(
+            **texts,
+            source_properties=source,
+            sink_properties=sink,
+            facts=Path(facts) if facts else None,
+            progress=Path(progress) if progress else None,
+        )
+
+    def source_options(self) -> dict[str, str]:
+        """Return the options of the Kafka source: the input topic from its beginning."""
+        return {
+            "subscribe": self.input_topic,
+            "startingOffsets": "earliest",
+            "failOnDataLoss": "true",
+            **_prefixed(self.bootstrap_servers, SOURCE_DEFAULTS, self.source_properties),
+        }
+
+    def sink_options(self) -> dict[str, str]:
+        """Return the options of the Kafka sink, which is at-least-once."""
+        return {
+            "topic": self.output_topic,
+            **_prefixed(self.bootstrap_servers, SINK_DEFAULTS, self.sink_properties),
+        }
+
+    def read(self, spark: SparkSession) -> DataFrame:
+        """Read the input topic: `key`, `value`, `topic`, `partition`, `offset`, … of each record."""
+        return spark.readStream.format("kafka").options(**self.source_options()).load()
+
+    def write(self, results: DataFrame) -> DataStreamWriter:
+        """Prepare a writer of `key` and `value` to the output topic, in update mode; its trigger is not set yet."""
+        checkpoint = self.checkpoint_dir or tempfile.mkdtemp(prefix="rtmbench-checkpoint-")
+        return (
+            results.writeStream.format("kafka")
+            .options(**self.sink_options())
+            .option("checkpointLocation", checkpoint)
+            .outputMode("update")
+        )
+
+    def trigger(self, writer: DataStreamWriter) -> DataStreamWriter:
+        """Give a writer the trigger of this mode: Real-Time Mode, or micro-batches that follow each other at once."""
+        if self.mode == "rtm":
+            return real_time_trigger(writer, self.checkpoint_interval)
+        return writer.trigger(processingTime="0 seconds")
+
+
+def read_kafka_properties(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Read a file of Kafka client settings, `source.NAME=value` or `sink.NAME=value` a line; `#` starts a comment.
+
+    Returns the source's and the sink's settings, by Java client name. Raises `ConfigurationError` where the file cannot
+    be read or a line is neither.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ConfigurationError(f"The Kafka settings in {path} cannot be read: {error.strerror}.") from error
+    sides: dict[str, dict[str, str]] = {"source": {}, "sink": {}}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.lstrip().startswith(("#", "!")):
+            continue
+        name, equals, value = line.partition("=")
+        side, dot, setting = name.strip().partition(".")
+        if not equals or not dot or side not in sides or not setting:
+            # The line may hold a secret, so only its number is shown.
+            raise ConfigurationError(f"{path}, line {number}: write source.NAME=value or sink.NAME=value.")
+        sides[side][setting] = value.strip()
+    return sides["source"], sides["sink"]
+
+
+def _prefixed(servers: str, defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    settings = {**defaults, **given, "bootstrap.servers": servers}
+    return {f"kafka.{name}": value for name, value in settings.items()}

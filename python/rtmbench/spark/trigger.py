@@ -1,0 +1,106 @@
+"""The real-time trigger for every PySpark that has Real-Time Mode, and how to tell whether a query runs in it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING, Any
+
+from rtmbench.errors import ConfigurationError, PreflightError
+
+if TYPE_CHECKING:
+    from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
+
+_JVM_TRIGGER = "org.apache.spark.sql.streaming.Trigger"
+_DURATION = re.compile(r"\s*(\d+)\s*(milliseconds?|seconds?|minutes?|hours?|days?)\s*", re.IGNORECASE)
+_MILLISECONDS = {
+    "millisecond": 1,
+    "second": 1_000,
+    "minute": 60_000,
+    "hour": 3_600_000,
+    "day": 86_400_000,
+}
+
+
+def real_time_trigger(writer: DataStreamWriter, interval: str = "5 minutes") -> DataStreamWriter:
+    """Give a stream writer the real-time trigger.
+
+    PySpark takes `trigger(realTime=...)` from 4.2 on; for 4.1, where only the JVM knows it, the trigger is set there.
+    `interval` is how long one batch runs before it commits its offsets and state, such as `"5 seconds"`: a checkpoint
+    interval, not a latency.
+
+    Raises `ConfigurationError` for an interval that is no duration, and `PreflightError` where Spark has no Real-Time
+    Mode or the writer belongs to a Spark Connect session without it.
+    """
+    duration_ms(interval)
+    if "realTime" in inspect.signature(writer.trigger).parameters:
+        return writer.trigger(realTime=interval)
+    try:
+        jvm_writer, jvm = writer._jwrite, writer._spark._sc._jvm  # noqa: SLF001 - PySpark 4.1 has no other way
+    except AttributeError as error:
+        raise PreflightError(
+            f"{type(writer).__module__}.{type(writer).__name__} has neither trigger(realTime=...) nor a JVM beside it,"
+            " so Real-Time Mode cannot be asked for. Use PySpark 4.2 or newer, or a session without Spark Connect."
+        ) from error
+    real_time = getattr(getattr(jvm, _JVM_TRIGGER), "RealTime", None)
+    if real_time is None:
+        raise _too_old(writer)
+    try:
+        trigger = real_time(interval)
+    except Exception as error:
+        if type(error).__name__ in {"Py4JError", "TypeError"}:
+            raise _too_old(writer) from error
+        raise
+    writer._jwrite = jvm_writer.trigger(trigger)  # noqa: SLF001
+    return writer
+
+
+def duration_ms(interval: str) -> int:
+    """Read a duration such as `"5 seconds"` or `"1 minute 30 seconds"`, in milliseconds.
+
+    Raises `ConfigurationError` where it is not one, or not positive.
+    """
+    position, total = 0, 0
+    text = interval if isinstance(interval, str) else ""
+    while match := _DURATION.match(text, position):
+        total += int(match[1]) * _MILLISECONDS[match[2].lower().removesuffix("s")]
+        position = match.end()
+    if not text or position != len(text) or total == 0:
+        raise ConfigurationError(
+            f"{interval!r} is not a duration. Write a number and a unit, such as '5 seconds' or '1 minute'."
+        )
+    return total
+
+
+def trigger_of(query: StreamingQuery) -> str:
+    """Name the trigger that a running query has, such as `RealTimeTrigger(5000)`: the one its JVM query holds."""
+    return str(execution_of(query).trigger().toString())
+
+
+def is_real_time(query: StreamingQuery) -> bool:
+    """Tell whether a running query processes its input in Real-Time Mode.
+
+    It does when the JVM's query holds the real-time trigger *and* the plan of its running batch reads the input with a
+    real-time scan. What was asked for plays no part. Before the first batch is planned the answer is False.
+    """
+    return trigger_of(query).startswith("RealTimeTrigger") and "RealTimeStreamScan" in plan_of(query)
+
+
+def plan_of(query: StreamingQuery) -> str:
+    """Return the physical plan of a query's running batch; `""` before the first one is planned."""
+    last = execution_of(query).lastExecution()
+    return "" if last is None else str(last.executedPlan().toString())
+
+
+def execution_of(query: StreamingQuery) -> Any:
+    """Return the JVM's `StreamExecution` behind a query."""
+    wrapper = query._jsq  # noqa: SLF001 - PySpark shows neither trigger nor plan as a value
+    return wrapper.streamingQuery()
+
+
+def _too_old(writer: DataStreamWriter) -> PreflightError:
+    version = getattr(getattr(writer, "_spark", None), "version", "this version")
+    return PreflightError(
+        f"Spark {version} has no Real-Time Mode: its Trigger has no RealTime. Use Spark 4.1 or newer, or run the query"
+        " with RTMBENCH_MODE=microbatch."
+    )

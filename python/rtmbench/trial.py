@@ -1,0 +1,458 @@
+"""One trial: fresh topics, a fresh engine, load, measurement, drain, and the check of everything that came out.
+
+prepare → ready → warm-up → measure → drain → stop → verify; the terms are defined in `docs/methodology.md`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from rtmbench import _core
+from rtmbench.engines.base import EngineRefusedError, TrialIo
+from rtmbench.engines.clients import harness_consumer, harness_producer
+from rtmbench.errors import RtmbenchError, RunFailedError
+from rtmbench.report.live import LiveState
+from rtmbench.resources import ResourceMeter
+from rtmbench.results import backlog
+from rtmbench.results.model import (
+    Backlog,
+    Counts,
+    Latency,
+    Rate,
+    Refusal,
+    Spread,
+    Status,
+    Topics,
+    Trial,
+)
+from rtmbench.results.status import Observation, classify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from rtmbench.engines.base import Engine
+    from rtmbench.patterns import Pattern
+    from rtmbench.platform.process import Process
+    from rtmbench.results.store import RunDirectory
+    from rtmbench.settings import Settings
+
+READY_TIMEOUT_S = 120.0
+PROBE_RATE = 20.0
+START_DELAY_US = 200_000
+"""Between the end of the set-up and the first scheduled event, so that the generator's thread is there in time."""
+SETTLE_S = 0.5
+"""After the last expected output, for outputs that nobody expects."""
+QUIET_US = 2_000_000
+"""Without output for this long at the drain deadline, nothing more is taken to be on its way."""
+TICK_S = 0.2
+CHECK_EVERY_S = 1.0
+CATCH_UP_S = 10.0
+NICE = 5
+"""What is added to an engine's niceness where it shares the cores with the broker and the harness."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialPlan:
+    """What one trial is to do."""
+
+    pattern: Pattern
+    settings: Settings
+    name: str
+    """The cell's name, such as `flink@1.20`."""
+    trial: int
+    attempt: int
+    warmup_s: float
+    measure_s: float
+    cycles: int
+    bootstrap_servers: str
+    kafka: Process | None
+    """The local broker, for its CPU time and its health; None for an existing one."""
+    directory: RunDirectory
+    scratch: Path
+    show: Callable[[LiveState], None]
+
+    @property
+    def slug(self) -> str:
+        """A name for the trial's topics and files, such as `flink-1.20-1`."""
+        again = f"-attempt-{self.attempt}" if self.attempt > 1 else ""
+        return f"{self.name.replace('@', '-').replace(':', '-')}-{self.trial}{again}"
+
+
+class TrialRunner:
+    """Runs one trial. `run` gives the trial whatever the engine did; only the harness's own faults raise."""
+
+    def __init__(self, engine: Engine, plan: TrialPlan) -> None:
+        self.engine = engine
+        self.plan = plan
+        prefix = f"rtmbench-{plan.directory.run_id}-{plan.slug}"
+        self._floor = engine.spec.engine == "transport"
+        output = "input" if self._floor else "output"
+        self.topics = Topics(input=f"{prefix}-input", output=f"{prefix}-{output}")
+        self.phase = "prepare"
+        self.facts: dict[str, object] = {}
+        self.refusal: Refusal | None = None
+        self._started_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds")
+        self._workload = _core.Workload(plan.settings.seed, keys=plan.settings.keys)
+        self._admin = {"bootstrap.servers": plan.bootstrap_servers}
+        self._spool = plan.scratch / f"{plan.slug}-spool"
+        self._consumer: _core.LatencyConsumer | None = None
+        self._generator: _core.Generator | None = None
+        self._probes = 0
+        self._clock = _core.clock_jump_us()
+        self._clock_jump_us = 0
+        self._meter = ResourceMeter(kafka=plan.kafka)
+        self._next_check = 0.0
+        self._drained = False
+        self._generated_at: list[tuple[int, int]] = []
+        self._looked = (time.monotonic(), 0)
+
+    def run(self) -> Trial:
+        """Run the trial to its end; on the way out, the engine is stopped and the topics are deleted."""
+        try:
+            try:
+                self._set_up()
+                return self._measured(*self._load())
+            except EngineRefusedError as refused:
+                self.refusal = Refusal(code=refused.code, message=refused.message)
+                return self._without_figures(Observation(refusal=refused.code))
+            except RunFailedError as failed:
+                if self.plan.kafka is not None:
+                    # A dead broker is no failure of the engine, and no later trial could run either.
+                    self.plan.kafka.check()
+                return self._without_figures(Observation(engine_error=str(failed)))
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Stop what still runs, and delete the topics unless they are to be kept. Safe to call again."""
+        for part in (self._generator, self._consumer):
+            if part is not None:
+                part.stop()
+        self.engine.stop()
+        if not self.plan.settings.keep_topics:
+            names = sorted({self.topics.input, self.topics.output})
+            try:
+                _core.delete_topics(self._admin, names, timeout_s=3)
+            except _core.KafkaError:
+                # A broker that is gone takes its topics with it; one that is slow must not hold up the end.
+                return
+
+    def interrupted(self) -> Trial:
+        """Return what was seen of a trial that was interrupted: counts and no figure."""
+        trial = self._without_figures(Observation(harness_error=f"interrupted in the phase `{self.phase}`"))
+        generated = self._generator.snapshot().generated if self._generator else 0
+        received = self._consumer.snapshot().received if self._consumer else 0
+        seen = f"{self._probes + generated:,} events produced and {received:,} outputs received, unchecked"
+        return replace(trial, reasons=[*trial.reasons, seen])
+
+    def _set_up(self) -> None:
+        settings, plan = self.plan.settings, self.plan
+        self._show(None)
+        self.engine.prepare()
+        _core.create_topics(
+            self._admin,
+            sorted({self.topics.input, self.topics.output}),
+            partitions=settings.partitions,
+            # Append times make the hops; a trial's topics live for minutes, so nothing may be deleted from them.
+            properties={"message.timestamp.type": "LogAppendTime", "retention.ms": "-1"},
+        )
+        self._spool.mkdir(parents=True)
+        self._consumer = _core.LatencyConsumer(
+            harness_consumer(plan.bootstrap_servers), self.topics.output, spool=self._spool
+        )
+        self._consumer.start()
+        self._enter("start")
+        work = plan.scratch / plan.slug
+        work.mkdir(parents=True)
+        self.engine.start(
+            TrialIo(
+                bootstrap_servers=plan.bootstrap_servers,
+                input_topic=self.topics.input,
+                output_topic=self.topics.output,
+                partitions=settings.partitions,
+                slots=settings.slots,
+                checkpoint_interval_ms=round(settings.checkpoint_interval_s * 1000),
+                work=work,
+                logs=plan.directory.file(f"logs/{plan.slug}/engine.log").parent,
+                memory_mb=settings.memory_mb,
+                nice=NICE if settings.shared_cores else 0,
+            )
+        )
+        self._enter("ready")
+        self._await_first_output(self._consumer)
+
+    def _await_first_output(self, consumer: _core.LatencyConsumer) -> None:
+        """Send a few events a second until one has come through: the only proof that an engine is ready."""
+        self._generator = self._new_generator(_core.Schedule.constant(PROBE_RATE), READY_TIMEOUT_S)
+        self._generator.start()
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while consumer.snapshot().received == 0:
+            self._check()
+            self._show(None)
+            if time.monotonic() > deadline:
+                raise RunFailedError(
+                    f"{self.plan.name} was running, but none of {self._generator.snapshot().acked:,} events came "
+                    f"through within {READY_TIMEOUT_S:.0f} s. Its logs are in "
+                    f"{self.plan.directory.path / 'logs' / self.plan.slug}."
+                )
+            time.sleep(TICK_S)
+        self._generator.stop()
+        self._probes = self._generator.join().generated
+        self._generator = None
+
+    def _load(self) -> tuple[_core.GeneratorReport, tuple[int, int], int]:
+        """Warm up, measure and drain; return the generator's report, the measuring phase and the drain deadline."""
+        plan, consumer = self.plan, self._consumer
+        assert consumer is not None  # noqa: S101 - made by _set_up
+        start_us = _core.now_us() + START_DELAY_US
+        measure_from = start_us + round(plan.warmup_s * 1e6)
+        measure_to = measure_from + round(plan.measure_s * 1e6)
+        generator = self._generator = self._new_generator(
+            _core.Schedule.constant(plan.settings.rate),
+            plan.warmup_s + plan.measure_s,
+            first_index=self._probes,
+            start_us=start_us,
+            measure=(measure_from, measure_to),
+        )
+        generator.start()
+        self._enter("warm-up")
+        self._wait_until(measure_from, measure_to)
+        consumer.reset_live()
+        self._enter("measure")
+        self._meter.start(self.engine.processes())
+        self._note_generated()
+        self._wait_until(measure_to, measure_to)
+        self._note_generated()
+        self._meter.stop()
+        self._enter("drain")
+        report = generator.join(timeout_s=plan.settings.drain_s)
+        deadline_us = measure_to + round(plan.settings.drain_s * 1e6)
+        expected = _core.expected_outputs(self._oracle, self._workload, first=0, count=self._probes + report.generated)
+        while consumer.snapshot().received < expected and _core.now_us() < deadline_us:
+            self._check()
+            self._show(deadline_us)
+            time.sleep(TICK_S)
+        # Output that still comes at the deadline may be late rather than lost.
+        quiet_us = _core.now_us() - consumer.snapshot().newest_received_us
+        self._drained = consumer.snapshot().received >= expected or quiet_us > QUIET_US
+        time.sleep(SETTLE_S)
+        self._check()
+        return report, (measure_from, measure_to), deadline_us
+
+    def _measured(self, report: _core.GeneratorReport, measure: tuple[int, int], deadline_us: int) -> Trial:
+        """Stop the engine, check everything that it wrote, and compute the figures."""
+        consumer, plan, settings = self._consumer, self.plan, self.plan.settings
+        assert consumer is not None  # noqa: S101 - made by _set_up
+        self.facts = dict(self.engine.facts())
+        self._enter("stop")
+        self.engine.stop()
+        self._catch_up(consumer)
+        consumer.stop()
+        consumer.join()
+        self._enter("verify")
+        hlog = plan.directory.file(f"{plan.slug}.latency.hlog")
+        try:
+            verdict = _core.verify(
+                self._oracle,
+                harness_consumer(plan.bootstrap_servers),
+                input_topic=self.topics.input,
+                output_topic=self.topics.output,
+                spool=self._spool,
+                workload=self._workload,
+                measure=measure,
+                deadline_us=deadline_us,
+                hlog=hlog,
+            )
+        except RtmbenchError as error:
+            return self._without_figures(Observation(harness_error=str(error)))
+        counts = Counts(**verdict.counts)
+        in_seconds = verdict.seconds["backlog"].tolist()
+        latency = _latency(verdict) if verdict.latency.count else None
+        lag = verdict.hops.get("output_to_received")
+        seen = Observation(
+            counts=counts,
+            delivery_failures=report.failed,
+            clock_jump_us=self._clock_jump_us,
+            engine_p99_us=latency.p99 if latency else None,
+            slip_p99_us=report.slip.percentile(0.99) if report.slip.count else None,
+            consumer_lag_p99_us=lag.percentile(0.99) if lag is not None and lag.count else None,
+            halves_us=_halves(verdict),
+            censored=verdict.censored,
+            drained=self._drained,
+            backlog=in_seconds,
+            rate=settings.rate,
+            cycle_s=settings.checkpoint_interval_s if plan.cycles else None,
+            cycles=None if self._floor else plan.cycles,
+            shared_cores=settings.shared_cores and not self._floor,
+            quick=settings.quick and not self._floor,
+        )
+        status, reasons = classify(seen)
+        figures = status.has_figures
+        trend = backlog.trend(in_seconds, rate=settings.rate, cycle_s=seen.cycle_s)
+        cpu, rss = self._meter.resources()
+        return self._trial(
+            status,
+            reasons,
+            seconds=plan.measure_s,
+            achieved=self._achieved_rate(),
+            latency_us=latency if figures else None,
+            slip_us=_spread(report.slip) if report.slip.count else None,
+            stall_share=verdict.stall_share if figures else None,
+            stall_max_us=verdict.stall_max_us if figures else None,
+            hops_ms={name: _spread(hop, 1000) for name, hop in verdict.hops.items() if hop.count} if figures else None,
+            counts=counts,
+            cpu_seconds=cpu,
+            peak_rss_mb=rss,
+            backlog=Backlog(
+                start=int(in_seconds[0]),
+                end=int(in_seconds[-1]),
+                slope=round(trend.slope, 3) if trend else 0.0,
+            )
+            if in_seconds
+            else None,
+            offending=verdict.offending or None,
+            files={"latency": hlog.name, "logs": f"logs/{plan.slug}"},
+        )
+
+    @property
+    def _oracle(self) -> str:
+        return "transport" if self._floor else self.plan.pattern.id
+
+    def _new_generator(self, schedule: _core.Schedule, duration_s: float, **options: Any) -> _core.Generator:
+        return _core.Generator(
+            harness_producer(self.plan.bootstrap_servers),
+            self.topics.input,
+            self._workload,
+            schedule,
+            duration_s=duration_s,
+            **options,
+        )
+
+    def _enter(self, phase: str) -> None:
+        self.phase = phase
+        self._show(None)
+
+    def _wait_until(self, then_us: int, end_us: int) -> None:
+        while (left_us := then_us - _core.now_us()) > 0:
+            self._check()
+            self._show(end_us)
+            time.sleep(min(TICK_S, left_us / 1e6))
+
+    def _check(self) -> None:
+        """Raise where the engine or the broker has died, and note a jump of the clock since the last check."""
+        if time.monotonic() >= self._next_check:
+            # It asks the engine itself, which costs what is being measured a little.
+            self.engine.check()
+            self._next_check = time.monotonic() + CHECK_EVERY_S
+        if self.plan.kafka is not None:
+            self.plan.kafka.check()
+        now = _core.clock_jump_us()
+        # Slow slewing is no jump: only what happened since the last check counts.
+        if abs(now - self._clock) > abs(self._clock_jump_us):
+            self._clock_jump_us = now - self._clock
+        self._clock = now
+
+    def _catch_up(self, consumer: _core.LatencyConsumer) -> None:
+        """Wait until the consumer has received all that stands in the output topic."""
+        deadline = time.monotonic() + CATCH_UP_S
+        written = sum(_core.end_offsets(self._admin, self.topics.output))
+        while consumer.snapshot().received < written and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _note_generated(self) -> None:
+        assert self._generator is not None  # noqa: S101 - called while it runs
+        self._generated_at.append((_core.now_us(), self._generator.snapshot().generated))
+
+    def _achieved_rate(self) -> float | None:
+        if len(self._generated_at) < 2:  # noqa: PLR2004 - both ends of the measuring phase
+            return None
+        (from_us, before), (to_us, after) = self._generated_at
+        return round((after - before) / (to_us - from_us) * 1e6, 1)
+
+    def _show(self, end_us: int | None) -> None:
+        plan, consumer, generator = self.plan, self._consumer, self._generator
+        received = consumer.snapshot() if consumer else None
+        plan.show(
+            LiveState(
+                engine=plan.name,
+                trial=plan.trial,
+                trials=plan.settings.trials,
+                phase=self.phase,
+                target_rate=plan.settings.rate,
+                rate=self._live_rate(generator.snapshot().generated) if generator else None,
+                received=received.received if received else None,
+                p50_us=received.p50_us if received and received.live_count else None,
+                p99_us=received.p99_us if received and received.live_count else None,
+                time_left_s=None if end_us is None else max(0.0, (end_us - _core.now_us()) / 1e6),
+            )
+        )
+
+    def _live_rate(self, generated: int) -> float | None:
+        """Return the generator's rate since the last look."""
+        (then, before), self._looked = self._looked, (time.monotonic(), generated)
+        # Another generator (the probes are over) starts from 0 again.
+        if generated <= before:
+            return None
+        return (generated - before) / max(TICK_S / 2, self._looked[0] - then)
+
+    def _without_figures(self, seen: Observation) -> Trial:
+        status, reasons = classify(seen)
+        return self._trial(status, reasons, seconds=None, achieved=None)
+
+    def _trial(
+        self,
+        status: Status,
+        reasons: list[str],
+        *,
+        seconds: float | None,
+        achieved: float | None,
+        **figures: Any,
+    ) -> Trial:
+        absent = dict.fromkeys(("latency_us", "slip_us", "stall_share", "counts", "cpu_seconds", "peak_rss_mb"))
+        return Trial(
+            trial=self.plan.trial,
+            attempt=self.plan.attempt,
+            started_at=self._started_at,
+            status=status,
+            valid=status.usable,
+            reasons=reasons,
+            seconds=seconds,
+            cycles=None if seconds is None else self.plan.cycles,
+            rate=Rate(requested=self.plan.settings.rate, achieved=achieved),
+            topics=self.topics,
+            **{**absent, **figures},
+        )
+
+
+def _latency(verdict: _core.Verdict) -> Latency:
+    return Latency.measured(
+        count=verdict.latency.count,
+        minimum=verdict.min_us,
+        maximum=verdict.max_us,
+        quantile=verdict.latency.percentile,
+        censored=verdict.censored,
+        reaches_censored=verdict.ge,
+        negative=verdict.negative,
+    )
+
+
+def _halves(verdict: _core.Verdict) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    first, second = verdict.halves
+    if not first.count or not second.count:
+        return None
+    return (
+        (first.percentile(0.5), first.percentile(0.99)),
+        (second.percentile(0.5), second.percentile(0.99)),
+    )
+
+
+def _spread(histogram: _core.Histogram, divisor: float = 1) -> Spread:
+    return Spread(
+        p50=histogram.percentile(0.5) / divisor,
+        p99=histogram.percentile(0.99) / divisor,
+        max=histogram.max / divisor,
+    )

@@ -1,0 +1,87 @@
+//! Functions: clocks, brokers, topics.
+
+use pyo3::prelude::*;
+
+use super::convert::{config, strings};
+use super::wait::{duration, wait_for};
+use crate::kafka::topics::{self, TopicSettings};
+use crate::stop::Stop;
+use crate::{clock, kafka};
+
+/// Now, in µs since the Unix epoch: the realtime clock read once, then the monotonic clock.
+#[pyfunction]
+pub(super) fn now_us() -> i64 {
+    clock::now_us()
+}
+
+/// The realtime clock minus `now_us()`, in µs, signed. A change of more than 1 ms voids a trial.
+#[pyfunction]
+pub(super) fn clock_jump_us() -> i64 {
+    clock::clock_jump_us()
+}
+
+/// The version of librdkafka that is linked in, as in "2.12.1".
+#[pyfunction]
+pub(super) fn librdkafka_version() -> String {
+    kafka::librdkafka_version()
+}
+
+/// Wait until a broker answers; return how many brokers there are. KafkaError when none does in time.
+#[pyfunction]
+#[pyo3(signature = (config, timeout_s))]
+pub(super) fn wait_for_broker(py: Python<'_>, config: &Bound<'_, PyAny>, timeout_s: f64) -> PyResult<usize> {
+    let (config, timeout, stop) = (self::config(config)?, duration(timeout_s)?, Stop::new());
+    let seen = stop.clone();
+    wait_for(py, move || stop.set(), move || topics::wait_for_broker(&config, timeout, &seen))
+}
+
+/// Create topics; return when every partition has a leader. KafkaError when one exists or is refused.
+#[pyfunction]
+#[pyo3(signature = (config, topics, *, partitions, replication=1, properties=None, timeout_s=30.0))]
+pub(super) fn create_topics(
+    py: Python<'_>,
+    config: &Bound<'_, PyAny>,
+    topics: Vec<String>,
+    partitions: i32,
+    replication: i32,
+    properties: Option<&Bound<'_, PyAny>>,
+    timeout_s: f64,
+) -> PyResult<()> {
+    let (config, timeout, stop) = (self::config(config)?, duration(timeout_s)?, Stop::new());
+    let properties = properties.map(strings).transpose()?.unwrap_or_default();
+    let settings = TopicSettings { partitions, replication, properties };
+    let seen = stop.clone();
+    let work = move || topics::create_topics(&config, &topics, &settings, timeout, &seen);
+    wait_for(py, move || stop.set(), work)
+}
+
+/// Delete topics; one that does not exist is no error.
+#[pyfunction]
+#[pyo3(signature = (config, topics, *, timeout_s=30.0))]
+pub(super) fn delete_topics(
+    py: Python<'_>,
+    config: &Bound<'_, PyAny>,
+    topics: Vec<String>,
+    timeout_s: f64,
+) -> PyResult<()> {
+    let (config, timeout, stop) = (self::config(config)?, duration(timeout_s)?, Stop::new());
+    let seen = stop.clone();
+    let work = move || topics::delete_topics(&config, &topics, timeout, &seen);
+    wait_for(py, move || stop.set(), work)
+}
+
+/// The offset that the next record of each partition will get.
+#[pyfunction]
+#[pyo3(signature = (config, topic, *, timeout_s=10.0))]
+pub(super) fn end_offsets(
+    py: Python<'_>,
+    config: &Bound<'_, PyAny>,
+    topic: String,
+    timeout_s: f64,
+) -> PyResult<Vec<i64>> {
+    let (config, timeout, stop) = (self::config(config)?, duration(timeout_s)?, Stop::new());
+    let seen = stop.clone();
+    let bounds =
+        wait_for(py, move || stop.set(), move || topics::bounds(&config, &topic, timeout, &seen))?;
+    Ok(bounds.into_iter().map(|bounds| bounds.end).collect())
+}

@@ -1,0 +1,168 @@
+//! `Generator`, its snapshot and its report.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::prelude::*;
+
+use super::convert;
+use super::errors::RtmbenchError;
+use super::histogram::Histogram;
+use super::schedule::Schedule;
+use super::wait::{Owner, duration, wait_for, wait_until};
+use super::workload::Workload;
+use crate::clock::Precision;
+use crate::{Error, generate};
+
+/// An open-loop load generator: workload × schedule → one topic. Use it once.
+#[pyclass(frozen, module = "rtmbench._core")]
+pub(super) struct Generator {
+    inner: Arc<generate::Generator>,
+    report: Mutex<Option<Py<GeneratorReport>>>,
+    owner: Owner,
+}
+
+#[pymethods]
+impl Generator {
+    #[new]
+    #[pyo3(signature = (config, topic, workload, schedule, *, count=None, duration_s=None, first_index=0,
+                        start_us=None, measure=None, precision="default"))]
+    #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
+    fn new(
+        config: &Bound<'_, PyAny>,
+        topic: String,
+        workload: &Workload,
+        schedule: &Schedule,
+        count: Option<u64>,
+        duration_s: Option<f64>,
+        first_index: u64,
+        start_us: Option<i64>,
+        measure: Option<(i64, i64)>,
+        precision: &str,
+    ) -> PyResult<Self> {
+        let precision = Precision::named(precision).ok_or_else(|| {
+            Error::Invalid(format!("precision must be \"low\", \"default\" or \"high\", not {precision:?}"))
+        })?;
+        let settings = generate::GeneratorSettings {
+            config: convert::config(config)?,
+            topic,
+            workload: Arc::clone(&workload.0),
+            schedule: schedule.0.clone(),
+            count,
+            duration: duration_s.map(duration).transpose()?,
+            first_index,
+            start_us,
+            measure,
+            precision,
+        };
+        let inner = Arc::new(generate::Generator::new(settings)?);
+        Ok(Self { inner, report: Mutex::new(None), owner: Owner::here() })
+    }
+
+    /// Connect and start. KafkaError when the topic is missing or the brokers do not answer within 30 s.
+    fn start(&self, py: Python<'_>) -> PyResult<()> {
+        self.owner.check()?;
+        let (inner, interrupted) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        wait_for(py, move || interrupted.stop(), move || inner.start())
+    }
+
+    /// End the generation, from any thread. Records in flight are waited for while the broker confirms any.
+    fn stop(&self) -> PyResult<()> {
+        self.owner.check()?;
+        self.inner.stop();
+        Ok(())
+    }
+
+    /// Wait for the end and return the report. TimeoutError after timeout_s; it then still runs.
+    #[pyo3(signature = (timeout_s=None))]
+    fn join(&self, py: Python<'_>, timeout_s: Option<f64>) -> PyResult<Py<GeneratorReport>> {
+        self.owner.check()?;
+        if !self.inner.is_started() {
+            return Err(RtmbenchError::new_err("this generator was not started: call start() first"));
+        }
+        let report = wait_until(py, timeout_s, "the generator", |slice| self.inner.wait(slice))??;
+        let mut known = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() {
+            *known = Some(Py::new(py, GeneratorReport::of(py, &report)?)?);
+        }
+        known
+            .as_ref()
+            .map(|report| report.clone_ref(py))
+            .ok_or_else(|| RtmbenchError::new_err("the report is gone: this is a bug"))
+    }
+
+    /// start() and join(). An interrupt stops the generator.
+    fn run(&self, py: Python<'_>) -> PyResult<Py<GeneratorReport>> {
+        self.start(py)?;
+        self.join(py, None).inspect_err(|_| self.inner.stop())
+    }
+
+    /// The counters now.
+    fn snapshot(&self) -> PyResult<GeneratorSnapshot> {
+        self.owner.check()?;
+        let generate::GeneratorSnapshot { generated, acked, failed, queue_full } = self.inner.snapshot();
+        Ok(GeneratorSnapshot { generated, acked, failed, queue_full })
+    }
+}
+
+/// Counters of a running generator.
+#[pyclass(frozen, get_all, module = "rtmbench._core")]
+pub(super) struct GeneratorSnapshot {
+    generated: u64,
+    acked: u64,
+    failed: u64,
+    queue_full: u64,
+}
+
+#[pymethods]
+impl GeneratorSnapshot {
+    fn __repr__(&self) -> String {
+        let Self { generated, acked, failed, queue_full } = self;
+        format!("GeneratorSnapshot(generated={generated}, acked={acked}, failed={failed}, queue_full={queue_full})")
+    }
+}
+
+/// What a generator did.
+#[pyclass(frozen, get_all, module = "rtmbench._core")]
+pub(super) struct GeneratorReport {
+    topic: String,
+    first_index: u64,
+    generated: u64,
+    acked: u64,
+    failed: u64,
+    queue_full: u64,
+    start_us: i64,
+    seconds: f64,
+    rate: f64,
+    slip: Py<Histogram>,
+    slip_all: Py<Histogram>,
+    errors: Vec<String>,
+}
+
+impl GeneratorReport {
+    fn of(py: Python<'_>, report: &generate::GeneratorReport) -> PyResult<Self> {
+        Ok(Self {
+            topic: report.topic.clone(),
+            first_index: report.first_index,
+            generated: report.generated,
+            acked: report.acked,
+            failed: report.failed,
+            queue_full: report.queue_full,
+            start_us: report.start_us,
+            seconds: report.seconds,
+            rate: report.rate,
+            slip: Py::new(py, Histogram::of(report.slip.clone()))?,
+            slip_all: Py::new(py, Histogram::of(report.slip_all.clone()))?,
+            errors: report.errors.clone(),
+        })
+    }
+}
+
+#[pymethods]
+impl GeneratorReport {
+    fn __repr__(&self) -> String {
+        format!(
+            "<GeneratorReport topic={} generated={} acked={} failed={} queue_full={} seconds={:.3} rate={:.1}>",
+            self.topic, self.generated, self.acked, self.failed, self.queue_full, self.seconds, self.rate
+        )
+    }
+}

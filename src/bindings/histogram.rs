@@ -1,0 +1,136 @@
+//! `Histogram`.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use numpy::{PyArray1, PyReadonlyArray1};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::histogram;
+
+type Arrays<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<u64>>);
+
+/// Durations in µs: HdrHistogram, 3 significant digits, 1 µs to 1 h; values outside are clamped.
+#[pyclass(frozen, module = "rtmbench._core")]
+pub(super) struct Histogram(Mutex<histogram::Histogram>);
+
+impl Histogram {
+    pub(super) fn of(histogram: histogram::Histogram) -> Self {
+        Self(Mutex::new(histogram))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, histogram::Histogram> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Histogram {
+    #[new]
+    fn new() -> Self {
+        Self::of(histogram::Histogram::new())
+    }
+
+    /// Record one duration, µs.
+    fn record(&self, us: i64) {
+        self.lock().record(us);
+    }
+
+    /// Record an array of durations, µs.
+    fn record_many(&self, us: PyReadonlyArray1<'_, i64>) {
+        let mut histogram = self.lock();
+        for &value in us.as_array() {
+            histogram.record(value);
+        }
+    }
+
+    /// Add every sample of the other histogram.
+    fn merge(&self, other: &Self) {
+        // Copied first: the other one may be this one, and two locks could be taken in either order.
+        let other = other.lock().clone();
+        self.lock().merge(&other);
+    }
+
+    /// The number of samples.
+    #[getter]
+    fn count(&self) -> u64 {
+        self.lock().count()
+    }
+
+    /// The least sample, µs; 0 when empty.
+    #[getter]
+    fn min(&self) -> u64 {
+        self.lock().min()
+    }
+
+    /// The greatest sample, µs; 0 when empty.
+    #[getter]
+    fn max(&self) -> u64 {
+        self.lock().max()
+    }
+
+    /// The mean, µs; 0 when empty.
+    #[getter]
+    fn mean(&self) -> f64 {
+        self.lock().mean()
+    }
+
+    /// The value, µs, at or below which q percent (0 to 100) of the samples lie; 0 when empty.
+    fn percentile(&self, q: f64) -> u64 {
+        self.lock().percentile(q)
+    }
+
+    /// The percentiles of an array of q, as an array.
+    fn percentiles<'py>(&self, py: Python<'py>, q: PyReadonlyArray1<'py, f64>) -> Bound<'py, PyArray1<i64>> {
+        let histogram = self.lock();
+        PyArray1::from_iter(py, q.as_array().iter().map(|&q| histogram.percentile(q) as i64))
+    }
+
+    /// The recorded values, µs (the upper end of each bucket), and how often each came, as two arrays.
+    fn counts<'py>(&self, py: Python<'py>) -> Arrays<'py> {
+        let (values, counts) = self.lock().buckets();
+        (PyArray1::from_vec(py, values), PyArray1::from_vec(py, counts))
+    }
+
+    /// The samples in HdrHistogram's V2 form, deflated.
+    fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.lock().to_bytes())
+    }
+
+    /// Read a histogram in HdrHistogram's V2 form. ValueError when it is none.
+    #[staticmethod]
+    fn from_bytes(data: &[u8]) -> PyResult<Self> {
+        Ok(Self::of(histogram::Histogram::from_bytes(data)?))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,), (u64, u64))> {
+        let (py, this) = (slf.py(), slf.get());
+        let rebuild = slf.get_type().getattr("from_bytes")?;
+        let bounds = (this.min(), this.max());
+        Ok((rebuild, (this.to_bytes(py),), bounds))
+    }
+
+    fn __setstate__(&self, bounds: (u64, u64)) {
+        let mut histogram = self.lock();
+        if histogram.count() > 0 {
+            histogram.set_bounds(bounds.0, bounds.1);
+        }
+    }
+
+    fn __eq__(&self, other: &Self) -> bool {
+        let other = other.lock().clone();
+        *self.lock() == other
+    }
+
+    fn __repr__(&self) -> String {
+        let histogram = self.lock();
+        format!(
+            "<Histogram count={} min={} p50={} p99={} max={} µs>",
+            histogram.count(),
+            histogram.min(),
+            histogram.percentile(50.0),
+            histogram.percentile(99.0),
+            histogram.max()
+        )
+    }
+}

@@ -1,0 +1,47 @@
+//! The Python extension `rtmbench._core`: thin classes over the crate's modules, one file each.
+//!
+//! `wait` is the only route into long work: it releases the GIL and looks at signals.
+
+mod admin;
+mod consumer;
+mod convert;
+mod errors;
+mod generator;
+mod histogram;
+mod mock;
+mod schedule;
+mod verify;
+mod wait;
+mod workload;
+
+use pyo3::prelude::*;
+
+/// Load generator, latency consumer and output oracle for Kafka. All times are µs since the Unix epoch.
+#[pymodule(gil_used = false)]
+fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add("OPTIMIZED", !cfg!(debug_assertions))?;
+    module.add("RtmbenchError", module.py().get_type::<errors::RtmbenchError>())?;
+    module.add("KafkaError", module.py().get_type::<errors::KafkaError>())?;
+    module.add("HarnessError", module.py().get_type::<errors::HarnessError>())?;
+    module.add_class::<consumer::ConsumerReport>()?;
+    module.add_class::<consumer::ConsumerSnapshot>()?;
+    module.add_class::<consumer::LatencyConsumer>()?;
+    module.add_class::<generator::Generator>()?;
+    module.add_class::<generator::GeneratorReport>()?;
+    module.add_class::<generator::GeneratorSnapshot>()?;
+    module.add_class::<histogram::Histogram>()?;
+    module.add_class::<mock::MockBroker>()?;
+    module.add_class::<schedule::Schedule>()?;
+    module.add_class::<verify::Verdict>()?;
+    module.add_class::<workload::Workload>()?;
+    module.add_function(wrap_pyfunction!(admin::clock_jump_us, module)?)?;
+    module.add_function(wrap_pyfunction!(admin::create_topics, module)?)?;
+    module.add_function(wrap_pyfunction!(admin::delete_topics, module)?)?;
+    module.add_function(wrap_pyfunction!(admin::end_offsets, module)?)?;
+    module.add_function(wrap_pyfunction!(admin::librdkafka_version, module)?)?;
+    module.add_function(wrap_pyfunction!(admin::now_us, module)?)?;
+    module.add_function(wrap_pyfunction!(admin::wait_for_broker, module)?)?;
+    module.add_function(wrap_pyfunction!(verify::verify, module)?)?;
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! `verify()` and the `Verdict`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use numpy::PyArray1;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use super::convert;
+use super::histogram::Histogram;
+use super::wait::wait_for;
+use super::workload::Workload;
+use crate::oracle;
+use crate::stop::Stop;
+
+/// Read both topics whole after the drain, judge the output, and join it with the spooled receipts.
+#[pyfunction]
+#[pyo3(signature = (pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us, hlog=None,
+                    offending_limit=20))]
+#[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
+pub(super) fn verify(
+    py: Python<'_>,
+    pattern: String,
+    config: &Bound<'_, PyAny>,
+    input_topic: String,
+    output_topic: String,
+    spool: PathBuf,
+    workload: &Workload,
+    measure: (i64, i64),
+    deadline_us: i64,
+    hlog: Option<PathBuf>,
+    offending_limit: usize,
+) -> PyResult<Verdict> {
+    let settings = oracle::VerifySettings {
+        pattern,
+        config: convert::config(config)?,
+        input_topic,
+        output_topic,
+        spool,
+        measure,
+        deadline_us,
+        interval_log: hlog,
+        offending_limit,
+    };
+    let (workload, stop) = (Arc::clone(&workload.0), Stop::new());
+    let seen = stop.clone();
+    let verdict = wait_for(py, move || stop.set(), move || oracle::verify(&settings, &workload, &seen))?;
+    Verdict::of(py, verdict)
+}
+
+/// What the oracle found in one trial. Counts cover the whole trial, figures the measuring phase.
+#[pyclass(frozen, module = "rtmbench._core")]
+pub(super) struct Verdict {
+    verdict: oracle::Verdict,
+    latency: Py<Histogram>,
+    halves: (Py<Histogram>, Py<Histogram>),
+}
+
+impl Verdict {
+    fn of(py: Python<'_>, verdict: oracle::Verdict) -> PyResult<Self> {
+        let python = |histogram: &crate::histogram::Histogram| Py::new(py, Histogram::of(histogram.clone()));
+        Ok(Self {
+            latency: python(&verdict.latency)?,
+            halves: (python(&verdict.halves.0)?, python(&verdict.halves.1)?),
+            verdict,
+        })
+    }
+}
+
+#[pymethods]
+impl Verdict {
+    /// produced, expected, received, missing, unexpected, wrong, duplicate, late_dropped (always 0 here).
+    #[getter]
+    fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counts = self.verdict.counts;
+        let dict = PyDict::new(py);
+        for (name, count) in [
+            ("produced", counts.produced),
+            ("expected", counts.expected),
+            ("received", counts.received),
+            ("missing", counts.missing),
+            ("unexpected", counts.unexpected),
+            ("wrong", counts.wrong),
+            ("duplicate", counts.duplicate),
+            ("late_dropped", 0),
+        ] {
+            dict.set_item(name, count)?;
+        }
+        Ok(dict)
+    }
+
+    /// Whether the output was exactly what the input asks for.
+    #[getter]
+    fn correct(&self) -> bool {
+        self.verdict.is_correct()
+    }
+
+    /// Update latency, µs: one sample per expected event; censored ones at the deadline.
+    #[getter]
+    fn latency(&self, py: Python<'_>) -> Py<Histogram> {
+        self.latency.clone_ref(py)
+    }
+
+    /// Samples that are only known to be at least what is recorded.
+    #[getter]
+    fn censored(&self) -> u64 {
+        self.verdict.censored
+    }
+
+    /// The least latency, µs, unclamped; 0 without samples.
+    #[getter]
+    fn min_us(&self) -> i64 {
+        self.verdict.min_us
+    }
+
+    /// The greatest latency, µs, unclamped; 0 without samples.
+    #[getter]
+    fn max_us(&self) -> i64 {
+        self.verdict.max_us
+    }
+
+    /// Samples below 0, recorded as 1 µs.
+    #[getter]
+    fn negative(&self) -> u64 {
+        self.verdict.negative
+    }
+
+    /// Whether percentile q (0 to 100) reaches a censored sample: then it is a lower bound, shown with ≥.
+    fn ge(&self, q: f64) -> bool {
+        self.verdict.ge(q)
+    }
+
+    /// The latencies of events intended for the first and for the second half of the measuring phase.
+    #[getter]
+    fn halves(&self, py: Python<'_>) -> (Py<Histogram>, Py<Histogram>) {
+        (self.halves.0.clone_ref(py), self.halves.1.clone_ref(py))
+    }
+
+    /// Share of the measuring time in which nothing came out for over 100 ms although input waited.
+    #[getter]
+    fn stall_share(&self) -> f64 {
+        self.verdict.stall_share
+    }
+
+    /// The longest such stall, µs.
+    #[getter]
+    fn stall_max_us(&self) -> i64 {
+        self.verdict.stall_max_us
+    }
+
+    /// Histograms in µs, good to 1 ms, by hop; empty unless the topics keep LogAppendTime.
+    #[getter]
+    fn hops<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dict = PyDict::new(py);
+        for (name, histogram) in self.verdict.hops.named() {
+            dict.set_item(name, Py::new(py, Histogram::of(histogram.clone()))?)?;
+        }
+        Ok(dict)
+    }
+
+    /// Each second of the measuring phase: arrays second, count, p50_us, p99_us, max_us, backlog.
+    #[getter]
+    fn seconds<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let seconds = &self.verdict.seconds;
+        let column = |of: &dyn Fn(&oracle::Second) -> i64| PyArray1::from_iter(py, seconds.iter().map(of));
+        let dict = PyDict::new(py);
+        dict.set_item("second", column(&|second| second.second))?;
+        dict.set_item("count", column(&|second| second.count as i64))?;
+        dict.set_item("p50_us", column(&|second| second.p50_us as i64))?;
+        dict.set_item("p99_us", column(&|second| second.p99_us as i64))?;
+        dict.set_item("max_us", column(&|second| second.max_us as i64))?;
+        dict.set_item("backlog", column(&|second| second.backlog))?;
+        Ok(dict)
+    }
+
+    /// The first offending records: dicts of kind, partition, offset, detail, record.
+    #[getter]
+    fn offending<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for offence in &self.verdict.offending {
+            let dict = PyDict::new(py);
+            dict.set_item("kind", offence.kind)?;
+            dict.set_item("partition", offence.partition)?;
+            dict.set_item("offset", offence.offset)?;
+            dict.set_item("detail", &offence.detail)?;
+            dict.set_item("record", &offence.record)?;
+            list.append(dict)?;
+        }
+        Ok(list)
+    }
+
+    fn __repr__(&self) -> String {
+        let counts = self.verdict.counts;
+        format!(
+            "<Verdict expected={} missing={} unexpected={} wrong={} duplicate={} p50={} p99={} µs>",
+            counts.expected,
+            counts.missing,
+            counts.unexpected,
+            counts.wrong,
+            counts.duplicate,
+            self.verdict.latency.percentile(50.0),
+            self.verdict.latency.percentile(99.0)
+        )
+    }
+}

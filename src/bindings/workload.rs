@@ -1,0 +1,53 @@
+//! `Workload`.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::event::EventId;
+use crate::workload;
+
+/// Event i as a function of (seed, i): the same arguments always make the same events.
+#[pyclass(frozen, module = "rtmbench._core")]
+pub(super) struct Workload(pub(super) Arc<workload::Workload>);
+
+#[pymethods]
+impl Workload {
+    #[new]
+    #[pyo3(signature = (seed, *, keys=100, zipf_exponent=None))]
+    fn new(seed: u64, keys: u32, zipf_exponent: Option<f64>) -> PyResult<Self> {
+        Ok(Self(Arc::new(workload::Workload::new(seed, keys, zipf_exponent)?)))
+    }
+
+    #[getter]
+    fn seed(&self) -> u64 {
+        self.0.seed()
+    }
+
+    #[getter]
+    fn keys(&self) -> u32 {
+        self.0.keys()
+    }
+
+    /// The record of event `index`, intended for `scheduled_at_us`, as it goes to Kafka: JSON in UTF-8.
+    fn event<'py>(&self, py: Python<'py>, index: u64, scheduled_at_us: i64) -> Bound<'py, PyBytes> {
+        let mut buffer = Vec::new();
+        self.0.event(index, scheduled_at_us).encode(&mut buffer);
+        PyBytes::new(py, &buffer)
+    }
+
+    /// The event_id of event `index`: a UUID that inverts to the index and is tagged with the seed.
+    fn event_id(&self, index: u64) -> String {
+        self.0.event_id(index).to_string()
+    }
+
+    /// The index that an event_id was made from; None when it is another run's, or no event_id at all.
+    fn index_of(&self, event_id: &str) -> Option<u64> {
+        EventId::parse(event_id.as_bytes()).and_then(|id| self.0.index_of(id))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Workload({}, keys={})", self.0.seed(), self.0.keys())
+    }
+}

@@ -1,0 +1,584 @@
+//! The event on the wire: encode without allocating, decode fast, fall back to a strict JSON parser.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+
+/// What happened. Half of the events are clicks, four in ten views, one in ten purchases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventType {
+    /// A click.
+    Click = 0,
+    /// A view: what pattern 01 filters out.
+    View = 1,
+    /// A purchase.
+    Purchase = 2,
+}
+
+impl EventType {
+    /// The name on the wire.
+    #[inline]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Click => "click",
+            Self::View => "view",
+            Self::Purchase => "purchase",
+        }
+    }
+}
+
+/// A UUID of version 8: 58 bits of run tag and 64 bits that the workload made from the event's index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventId(u128);
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Where a byte of the UUID starts in its text form.
+const BYTE_AT: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+
+/// A hexadecimal digit's value; 0xff for any other byte. Upper case is read too.
+const NIBBLE: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        table[HEX[digit] as usize] = digit as u8;
+        table[HEX[digit].to_ascii_uppercase() as usize] = digit as u8;
+        digit += 1;
+    }
+    table
+};
+
+impl EventId {
+    /// From a run tag (its low 58 bits) and 64 bits of content.
+    #[inline]
+    pub(crate) const fn new(tag: u64, content: u64) -> Self {
+        let upper = (tag << 2) | (content >> 62);
+        let upper = ((upper >> 12) << 16) | 0x8000 | (upper & 0xfff);
+        let lower = (0b10 << 62) | (content & (u64::MAX >> 2));
+        Self(((upper as u128) << 64) | lower as u128)
+    }
+
+    /// The run tag and the content, or `None` for a UUID of another version or variant.
+    #[inline]
+    pub(crate) const fn parts(self) -> Option<(u64, u64)> {
+        let (upper, lower) = ((self.0 >> 64) as u64, self.0 as u64);
+        if upper & 0xf000 != 0x8000 || lower >> 62 != 0b10 {
+            return None;
+        }
+        let joined = ((upper >> 16) << 12) | (upper & 0xfff);
+        Some((joined >> 2 & (u64::MAX >> 6), (joined << 62) | (lower & (u64::MAX >> 2))))
+    }
+
+    /// Reads the 36-character form.
+    #[inline]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        if text.len() != 36 || text[8] != b'-' || text[13] != b'-' || text[18] != b'-' || text[23] != b'-' {
+            return None;
+        }
+        let mut value = 0_u128;
+        for at in BYTE_AT {
+            let (high, low) = (NIBBLE[text[at] as usize], NIBBLE[text[at + 1] as usize]);
+            if (high | low) == 0xff {
+                return None;
+            }
+            value = (value << 8) | u128::from((high << 4) | low);
+        }
+        Some(Self(value))
+    }
+
+    #[inline]
+    fn text(self) -> [u8; 36] {
+        let mut text = [b'-'; 36];
+        for (at, byte) in BYTE_AT.into_iter().zip(self.0.to_be_bytes()) {
+            text[at] = HEX[usize::from(byte >> 4)];
+            text[at + 1] = HEX[usize::from(byte & 0xf)];
+        }
+        text
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
+    }
+}
+
+/// One event of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its id, which inverts to its index.
+    pub event_id: EventId,
+    /// What happened.
+    pub event_type: EventType,
+    /// The number of its key, from 1: `user_<key>` on the wire.
+    pub key: u32,
+    /// 1 to 1000.
+    pub value: u32,
+    /// When it is intended to be sent, µs since the Unix epoch.
+    pub scheduled_at_us: i64,
+}
+
+impl Event {
+    /// The intended time in ms since the Unix epoch, rounded down: the spec's `produced_at`.
+    #[inline]
+    pub fn produced_at(&self) -> i64 {
+        self.scheduled_at_us.div_euclid(1000)
+    }
+
+    /// Replaces `buffer` by the Kafka key, `user_<key>`.
+    #[inline]
+    pub fn encode_key(&self, buffer: &mut Vec<u8>) {
+        buffer.clear();
+        buffer.extend_from_slice(b"user_");
+        buffer.extend_from_slice(itoa::Buffer::new().format(self.key).as_bytes());
+    }
+
+    /// Replaces `buffer` by the JSON record. Allocates nothing once the buffer has grown to 256 bytes.
+    #[inline]
+    pub fn encode(&self, buffer: &mut Vec<u8>) {
+        let mut number = itoa::Buffer::new();
+        buffer.clear();
+        buffer.extend_from_slice(b"{\"event_id\":\"");
+        buffer.extend_from_slice(&self.event_id.text());
+        buffer.extend_from_slice(b"\",\"event_type\":\"");
+        buffer.extend_from_slice(self.event_type.name().as_bytes());
+        buffer.extend_from_slice(b"\",\"key\":\"user_");
+        buffer.extend_from_slice(number.format(self.key).as_bytes());
+        buffer.extend_from_slice(b"\",\"value\":");
+        buffer.extend_from_slice(number.format(self.value).as_bytes());
+        buffer.extend_from_slice(b",\"produced_at\":");
+        buffer.extend_from_slice(number.format(self.produced_at()).as_bytes());
+        buffer.extend_from_slice(b",\"scheduled_at_us\":");
+        buffer.extend_from_slice(number.format(self.scheduled_at_us).as_bytes());
+        buffer.push(b'}');
+    }
+
+    /// Whether a decoded record has this event's content in all six fields.
+    #[inline]
+    pub fn matches(&self, record: &Record<'_>) -> bool {
+        record.value == i64::from(self.value)
+            && record.scheduled_at_us == self.scheduled_at_us
+            && record.produced_at == self.produced_at()
+            && record.event_type == self.event_type.name()
+            && record.event_id.as_bytes() == self.event_id.text()
+            && self.has_key(record.key.as_bytes())
+    }
+
+    /// Whether `key` is this event's key on the wire.
+    #[inline]
+    pub fn has_key(&self, key: &[u8]) -> bool {
+        key.strip_prefix(b"user_")
+            .is_some_and(|number| number == itoa::Buffer::new().format(self.key).as_bytes())
+    }
+}
+
+/// A record as it was read: nothing is known about its content but that it has the six fields.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Record<'a> {
+    /// As it stands in the record.
+    #[serde(borrow)]
+    pub event_id: Cow<'a, str>,
+    /// As it stands in the record.
+    #[serde(borrow)]
+    pub event_type: Cow<'a, str>,
+    /// As it stands in the record.
+    #[serde(borrow)]
+    pub key: Cow<'a, str>,
+    /// An integer.
+    pub value: i64,
+    /// ms since the Unix epoch.
+    pub produced_at: i64,
+    /// µs since the Unix epoch.
+    pub scheduled_at_us: i64,
+}
+
+/// Why a record could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct DecodeError(String);
+
+impl<'a> Record<'a> {
+    /// Reads a record: fields in any order, whitespace and escapes allowed, other fields ignored.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when it is not one JSON object in UTF-8 with each of the six fields once and of its type.
+    #[inline]
+    pub fn decode(payload: &'a [u8]) -> Result<Self, DecodeError> {
+        match Self::decode_fast(payload) {
+            Some(record) => Ok(record),
+            None => Self::decode_strict(payload),
+        }
+    }
+
+    fn decode_fast(payload: &'a [u8]) -> Option<Self> {
+        let mut scan = Scan::object(payload)?;
+        let mut record = Self {
+            event_id: Cow::Borrowed(""),
+            event_type: Cow::Borrowed(""),
+            key: Cow::Borrowed(""),
+            value: 0,
+            produced_at: 0,
+            scheduled_at_us: 0,
+        };
+        let mut seen = 0_u8;
+        loop {
+            let bit = match scan.name()? {
+                b"event_id" => {
+                    record.event_id = Cow::Borrowed(scan.text()?);
+                    1
+                }
+                b"event_type" => {
+                    record.event_type = Cow::Borrowed(scan.text()?);
+                    2
+                }
+                b"key" => {
+                    record.key = Cow::Borrowed(scan.text()?);
+                    4
+                }
+                b"value" => {
+                    record.value = scan.integer()?;
+                    8
+                }
+                b"produced_at" => {
+                    record.produced_at = scan.integer()?;
+                    16
+                }
+                b"scheduled_at_us" => {
+                    record.scheduled_at_us = scan.integer()?;
+                    32
+                }
+                _ => return None,
+            };
+            if seen & bit != 0 {
+                return None;
+            }
+            seen |= bit;
+            if scan.last()? {
+                break;
+            }
+        }
+        (seen == 63).then_some(record)
+    }
+
+    fn decode_strict(payload: &'a [u8]) -> Result<Self, DecodeError> {
+        serde_json::from_str(utf8(payload)?).map_err(|error| DecodeError(error.to_string()))
+    }
+}
+
+fn utf8(payload: &[u8]) -> Result<&str, DecodeError> {
+    if payload.is_empty() {
+        return Err(DecodeError("the record is empty".to_owned()));
+    }
+    std::str::from_utf8(payload).map_err(|error| DecodeError(error.to_string()))
+}
+
+/// A field that holds a time stamp, and its unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimestampField {
+    name: String,
+    scale: i64,
+}
+
+impl TimestampField {
+    /// The field of that name: µs since the Unix epoch where the name ends in `_us`, else ms.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), scale: if name.ends_with("_us") { 1 } else { 1000 } }
+    }
+
+    /// The field's resolution, µs.
+    pub fn resolution_us(&self) -> i64 {
+        self.scale
+    }
+
+    /// The time stamp of a record, µs since the Unix epoch. The whole record is checked, so that a
+    /// truncated one is no sample.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when the record is not one JSON object in UTF-8, the field is absent, given twice, no
+    /// integer, or not after the epoch.
+    #[inline]
+    pub fn decode(&self, payload: &[u8]) -> Result<i64, DecodeError> {
+        let raw = match self.decode_fast(payload) {
+            Some(raw) => raw,
+            None => self.decode_strict(payload)?,
+        };
+        if raw <= 0 {
+            return Err(DecodeError(format!("`{}` is {raw}, not a time after the epoch", self.name)));
+        }
+        raw.checked_mul(self.scale)
+            .ok_or_else(|| DecodeError(format!("`{}` is {raw}, beyond any clock", self.name)))
+    }
+
+    fn decode_fast(&self, payload: &[u8]) -> Option<i64> {
+        let mut scan = Scan::object(payload)?;
+        let mut found = None;
+        loop {
+            if scan.name()? == self.name.as_bytes() {
+                if found.is_some() {
+                    return None;
+                }
+                found = Some(scan.integer()?);
+            } else {
+                scan.scalar()?;
+            }
+            if scan.last()? {
+                return found;
+            }
+        }
+    }
+
+    fn decode_strict(&self, payload: &[u8]) -> Result<i64, DecodeError> {
+        let mut deserializer = serde_json::Deserializer::from_str(utf8(payload)?);
+        let found = FieldSeed(&self.name).deserialize(&mut deserializer);
+        found
+            .and_then(|value| deserializer.end().map(|()| value))
+            .map_err(|error| DecodeError(error.to_string()))
+    }
+}
+
+struct FieldSeed<'a>(&'a str);
+
+impl<'de> DeserializeSeed<'de> for FieldSeed<'_> {
+    type Value = i64;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<i64, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FieldSeed<'_> {
+    type Value = i64;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "a JSON object with an integer `{}`", self.0)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<i64, A::Error> {
+        use serde::de::Error as _;
+        let mut found = None;
+        while let Some(name) = map.next_key::<Cow<'_, str>>()? {
+            if name == self.0 {
+                if found.replace(map.next_value()?).is_some() {
+                    return Err(A::Error::custom(format_args!("duplicate field `{}`", self.0)));
+                }
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        found.ok_or_else(|| A::Error::custom(format_args!("missing field `{}`", self.0)))
+    }
+}
+
+/// A scanner of flat JSON objects without whitespace, escapes and non-ASCII text. Whatever it does not
+/// know it gives up on; the strict parser then decides.
+struct Scan<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    #[inline]
+    fn object(bytes: &'a [u8]) -> Option<Self> {
+        (bytes.first() == Some(&b'{')).then_some(Self { bytes, at: 1 })
+    }
+
+    #[inline]
+    fn string(&mut self) -> Option<&'a [u8]> {
+        if self.bytes.get(self.at) != Some(&b'"') {
+            return None;
+        }
+        let from = self.at + 1;
+        let rest = &self.bytes[from..];
+        let length = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || !(0x20..0x7f).contains(&byte))?;
+        if rest[length] != b'"' {
+            return None;
+        }
+        self.at = from + length + 1;
+        Some(&rest[..length])
+    }
+
+    #[inline]
+    fn text(&mut self) -> Option<&'a str> {
+        // The bytes are ASCII; the check is cheap against an unsafe block that would need proving.
+        std::str::from_utf8(self.string()?).ok()
+    }
+
+    #[inline]
+    fn name(&mut self) -> Option<&'a [u8]> {
+        let name = self.string()?;
+        if self.bytes.get(self.at) != Some(&b':') {
+            return None;
+        }
+        self.at += 1;
+        Some(name)
+    }
+
+    #[inline]
+    fn integer(&mut self) -> Option<i64> {
+        let negative = self.bytes.get(self.at) == Some(&b'-');
+        let from = self.at + usize::from(negative);
+        let mut value = 0_i64;
+        let mut at = from;
+        while let Some(digit) = self.bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10)
+        {
+            value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
+            at += 1;
+        }
+        let digits = at - from;
+        // 18 digits cannot overflow; a leading zero is not JSON; `.`, `e` and the rest end in `last`.
+        if digits == 0 || digits > 18 || (digits > 1 && self.bytes[from] == b'0') {
+            return None;
+        }
+        self.at = at;
+        Some(if negative { -value } else { value })
+    }
+
+    #[inline]
+    fn scalar(&mut self) -> Option<()> {
+        if self.bytes.get(self.at) == Some(&b'"') { self.string().map(drop) } else { self.integer().map(drop) }
+    }
+
+    /// Whether the object ends here (and the record with it); `None` where neither `,` nor `}` stands.
+    #[inline]
+    fn last(&mut self) -> Option<bool> {
+        let byte = *self.bytes.get(self.at)?;
+        self.at += 1;
+        match byte {
+            b',' => Some(false),
+            b'}' if self.at == self.bytes.len() => Some(true),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::workload::Workload;
+
+    fn encoded(event: &Event) -> Vec<u8> {
+        let mut buffer = Vec::new();
+        event.encode(&mut buffer);
+        buffer
+    }
+
+    #[test]
+    fn the_record_is_the_contract() {
+        let event = Workload::new(1, 100, None).unwrap().event(0, 1_700_000_000_123_456);
+        let text = String::from_utf8(encoded(&event)).unwrap();
+        let expected = format!(
+            "{{\"event_id\":\"{}\",\"event_type\":\"{}\",\"key\":\"user_{}\",\"value\":{},\
+             \"produced_at\":1700000000123,\"scheduled_at_us\":1700000000123456}}",
+            event.event_id,
+            event.event_type.name(),
+            event.key,
+            event.value
+        );
+        assert_eq!(text, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn encode_then_decode_is_identity(seed: u64, index: u64, scheduled in 1..4_000_000_000_000_000_i64, keys in 1..1000_u32) {
+            let event = Workload::new(seed, keys, None).unwrap().event(index, scheduled);
+            let bytes = encoded(&event);
+            let fast = Record::decode_fast(&bytes).expect("our own records take the fast path");
+            prop_assert_eq!(&fast, &Record::decode_strict(&bytes).unwrap());
+            prop_assert!(event.matches(&fast));
+            prop_assert_eq!(TimestampField::new("scheduled_at_us").decode_fast(&bytes), Some(scheduled));
+            prop_assert_eq!(TimestampField::new("produced_at").decode(&bytes).ok(), Some(scheduled / 1000 * 1000).filter(|&us| us > 0));
+        }
+
+        #[test]
+        fn fast_and_strict_agree_on_any_text(key in ".*", event_type in ".*", value: i64, produced_at: i64, scheduled_at_us: i64) {
+            let json = serde_json::json!({
+                "event_type": event_type, "scheduled_at_us": scheduled_at_us, "key": key, "value": value,
+                "event_id": "x", "produced_at": produced_at,
+            });
+            let bytes = serde_json::to_vec(&json).unwrap();
+            let record = Record::decode(&bytes).unwrap();
+            prop_assert_eq!((record.key.as_ref(), record.event_type.as_ref()), (key.as_str(), event_type.as_str()));
+            prop_assert_eq!((record.value, record.produced_at, record.scheduled_at_us), (value, produced_at, scheduled_at_us));
+        }
+
+        #[test]
+        fn any_bytes_decode_or_err_alike(bytes: Vec<u8>) {
+            // No panic; and what the fast path takes, the strict one takes too.
+            if let Some(fast) = Record::decode_fast(&bytes) {
+                prop_assert_eq!(fast, Record::decode_strict(&bytes).unwrap());
+            }
+            let _ = TimestampField::new("scheduled_at_us").decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_mutated_byte_never_makes_the_paths_disagree() {
+        let event = Workload::new(3, 100, None).unwrap().event(42, 1_700_000_000_123_456);
+        let bytes = encoded(&event);
+        let field = TimestampField::new("scheduled_at_us");
+        for at in 0..bytes.len() {
+            for replacement in [0, b' ', b'"', b'\\', b'-', b'.', b'0', b'9', b'e', b'}', b',', 0x7f, 0xc3] {
+                let mut mutant = bytes.clone();
+                mutant[at] = replacement;
+                if let Some(fast) = Record::decode_fast(&mutant) {
+                    assert_eq!(Some(fast), Record::decode_strict(&mutant).ok(), "{mutant:?}");
+                }
+                if let Some(fast) = field.decode_fast(&mutant) {
+                    assert_eq!(Some(fast), field.decode_strict(&mutant).ok(), "{mutant:?}");
+                }
+            }
+            assert!(Record::decode(&bytes[..at]).is_err());
+            assert!(field.decode(&bytes[..at]).is_err());
+        }
+    }
+
+    #[test]
+    fn other_shapes_are_read() {
+        let spaced = br#" { "scheduled_at_us" : 5000 , "extra":{"a":[1,null]}, "value":1, "key":"\u0075ser_1",
+            "event_id":"x", "event_type":"view", "produced_at":5 } "#;
+        let record = Record::decode(spaced).unwrap();
+        assert_eq!((record.key.as_ref(), record.scheduled_at_us), ("user_1", 5000));
+        assert_eq!(TimestampField::new("scheduled_at_us").decode(spaced), Ok(5000));
+        assert_eq!(TimestampField::new("produced_at").decode(spaced), Ok(5000));
+        assert_eq!(TimestampField::new("produced_at").decode(br#"{"produced_at":7,"avg":1.5}"#), Ok(7000));
+    }
+
+    #[test]
+    fn malformed_records_are_errors() {
+        let field = TimestampField::new("scheduled_at_us");
+        for bad in [
+            &b""[..],
+            b"{",
+            b"{}",
+            b"null",
+            b"[]",
+            b"17",
+            b"\"scheduled_at_us\"",
+            br#"{"scheduled_at_us":}"#,
+            br#"{"scheduled_at_us":"5000"}"#,
+            br#"{"scheduled_at_us":5000.0}"#,
+            br#"{"scheduled_at_us":5e3}"#,
+            br#"{"scheduled_at_us":NaN}"#,
+            br#"{"scheduled_at_us":null}"#,
+            br#"{"scheduled_at_us":true}"#,
+            br#"{"scheduled_at_us":-5000}"#,
+            br#"{"scheduled_at_us":0}"#,
+            br#"{"scheduled_at_us":05000}"#,
+            br#"{"scheduled_at_us":99999999999999999999}"#,
+            br#"{"scheduled_at_us":5000,"scheduled_at_us":5000}"#,
+            br#"{"scheduled_at_us":5000}{"#,
+            br#"{"scheduled_at_us":5000},"#,
+            br#"{"scheduled_at_us":5000,}"#,
+            br#"{"Scheduled_at_us":5000}"#,
+            b"{\"scheduled_at_us\":5000,\"key\":\"\xff\"}",
+            b"\xef\xbb\xbf{\"scheduled_at_us\":5000}",
+        ] {
+            assert!(field.decode(bad).is_err(), "{}", String::from_utf8_lossy(bad));
+            assert!(Record::decode(bad).is_err(), "{}", String::from_utf8_lossy(bad));
+        }
+        assert!(TimestampField::new("produced_at").decode(br#"{"produced_at":9223372036854775807}"#).is_err());
+    }
+}

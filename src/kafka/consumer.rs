@@ -1,0 +1,341 @@
+//! The partition reader: partitions of one topic, assigned, in offset order, without a group.
+//!
+//! librdkafka's queue interface is used rather than its group consumer, because the latter makes the broker
+//! create and load the offsets topic even where nothing is ever committed.
+
+use std::ffi::c_int;
+use std::marker::PhantomData;
+use std::ptr;
+use std::time::{Duration, Instant};
+
+use rdkafka_sys as sys;
+use sys::rd_kafka_resp_err_t as Code;
+
+use super::client::{Client, Role, Topic, last_error};
+use super::config::KafkaConfig;
+use super::topics::leaders;
+use crate::error::{Error, Result};
+use crate::stop::Stop;
+
+/// Records that are taken from the queue at once.
+const BATCH: usize = 256;
+/// Batches that one call takes at most.
+const MAX_BATCHES: usize = 64;
+
+/// A record as it lies in librdkafka's buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// Partition.
+    pub partition: i32,
+    /// Offset in it.
+    pub offset: i64,
+    /// The Kafka key, if it has one.
+    pub key: Option<&'a [u8]>,
+    /// The record; `None` for a tombstone.
+    pub payload: Option<&'a [u8]>,
+    /// When the broker appended it, ms since the Unix epoch; `None` where the topic keeps the producer's time.
+    pub append_ms: Option<i64>,
+}
+
+/// What came out of the queue.
+#[derive(Clone, Copy, Debug)]
+pub enum Fetched<'a> {
+    /// A record.
+    Record(Message<'a>),
+    /// The partition has been read to its end for now.
+    End {
+        /// Which partition.
+        partition: i32,
+        /// The next offset to come.
+        offset: i64,
+    },
+}
+
+/// Reads partitions of one topic.
+pub struct PartitionReader {
+    queue: *mut sys::rd_kafka_queue_t,
+    topic: Topic,
+    topic_name: String,
+    partitions: Vec<i32>,
+    // Dropped last, after the topic handle.
+    client: Client,
+}
+
+// SAFETY: the queue is thread-safe in librdkafka and owned by this reader alone.
+unsafe impl Send for PartitionReader {}
+
+impl PartitionReader {
+    /// Starts to fetch the partitions that `choose` accepts, from offset 0.
+    ///
+    /// # Errors
+    /// [`Error::Kafka`] when the topic does not exist or the brokers do not answer within `timeout`;
+    /// [`Error::Invalid`] for a bad property; [`Error::Stopped`] when `stop` was set.
+    pub fn open(
+        config: &KafkaConfig,
+        topic: &str,
+        choose: impl Fn(i32) -> bool,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Self> {
+        let client = Client::new(Role::Consumer, &config.consumer())?;
+        let count = leaders(&client, topic, Instant::now() + timeout, stop)?.len();
+        let handle = client.topic(topic)?;
+        // SAFETY: the client is alive; the queue is destroyed on drop.
+        let queue = unsafe { sys::rd_kafka_queue_new(client.native()) };
+        let mut reader =
+            Self { queue, topic: handle, topic_name: topic.to_owned(), partitions: Vec::new(), client };
+        for partition in (0..count as i32).filter(|&partition| choose(partition)) {
+            // SAFETY: the topic and the queue are alive.
+            let result = unsafe { sys::rd_kafka_consume_start_queue(reader.topic.native, partition, 0, queue) };
+            if result != 0 {
+                let what = format!("partition {partition} of topic {topic} cannot be read");
+                return Err(reader.client.error(&what, last_error()));
+            }
+            reader.partitions.push(partition);
+        }
+        Ok(reader)
+    }
+
+    /// The partitions that this reader fetches.
+    pub fn partitions(&self) -> &[i32] {
+        &self.partitions
+    }
+
+    /// Waits at most `timeout` for the next record, then gives each one that is there to `handle`, with the
+    /// time `received` that was taken before any of them was looked at.
+    ///
+    /// Returns how many were given. `handle` may end the call early with an error.
+    ///
+    /// # Errors
+    /// [`Error::Kafka`] when the topic went away or access is refused; otherwise what `handle` returned. A
+    /// broker that is down for a while is no error.
+    #[inline]
+    pub fn poll<T: Copy>(
+        &mut self,
+        timeout: Duration,
+        received: impl Fn() -> T,
+        mut handle: impl FnMut(Fetched<'_>, T) -> Result<()>,
+    ) -> Result<usize> {
+        // SAFETY: the queue is alive.
+        let first = unsafe { sys::rd_kafka_consume_queue(self.queue, timeout.as_millis() as c_int) };
+        if first.is_null() {
+            // Connection errors are served here; nothing else is waiting.
+            self.client.poll(Duration::ZERO);
+            return Ok(0);
+        }
+        let at = received();
+        let mut batch = Batch::of(first);
+        let mut given = self.give(&mut batch, at, &mut handle)?;
+        // Bounded, so that a caller who is behind still gets to look at its stop flag.
+        for _ in 0..MAX_BATCHES {
+            // SAFETY: the queue is alive and the array as long as is said.
+            let count = unsafe {
+                sys::rd_kafka_consume_batch_queue(self.queue, 0, batch.messages.as_mut_ptr(), BATCH)
+            };
+            if count <= 0 {
+                break;
+            }
+            let at = received();
+            batch.filled(count as usize);
+            given += self.give(&mut batch, at, &mut handle)?;
+            if (count as usize) < BATCH {
+                break;
+            }
+        }
+        Ok(given)
+    }
+
+    #[inline]
+    fn give<T: Copy>(
+        &self,
+        batch: &mut Batch,
+        at: T,
+        handle: &mut impl FnMut(Fetched<'_>, T) -> Result<()>,
+    ) -> Result<usize> {
+        let mut given = 0;
+        while let Some(message) = batch.next() {
+            match message.fetched() {
+                Ok(fetched) => {
+                    given += 1;
+                    handle(fetched, at)?;
+                }
+                Err(code) if is_final(code) => {
+                    return Err(self.client.error(
+                        &format!("partition {} of topic {} cannot be read", message.partition(), self.topic_name),
+                        code,
+                    ));
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(given)
+    }
+
+    /// The client's last error of its own, for a message about missing progress.
+    pub fn last_error(&self) -> Option<String> {
+        self.client.poll(Duration::ZERO);
+        self.client.events().last()
+    }
+}
+
+impl Drop for PartitionReader {
+    fn drop(&mut self) {
+        // SAFETY: each partition was started once; the queue is destroyed once, before its client.
+        unsafe {
+            for &partition in &self.partitions {
+                sys::rd_kafka_consume_stop(self.topic.native, partition);
+            }
+            sys::rd_kafka_queue_destroy(self.queue);
+        }
+    }
+}
+
+/// Errors that do not heal by themselves.
+fn is_final(code: Code) -> bool {
+    matches!(
+        code,
+        Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+            | Code::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
+            | Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION
+            | Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
+            | Code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE
+            | Code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET
+            | Code::RD_KAFKA_RESP_ERR__AUTHENTICATION
+            | Code::RD_KAFKA_RESP_ERR__FATAL
+    )
+}
+
+/// Messages taken from the queue; those that are not given out are freed on drop.
+struct Batch {
+    messages: [*mut sys::rd_kafka_message_t; BATCH],
+    next: usize,
+    end: usize,
+}
+
+impl Batch {
+    fn of(first: *mut sys::rd_kafka_message_t) -> Self {
+        let mut messages = [ptr::null_mut(); BATCH];
+        messages[0] = first;
+        Self { messages, next: 0, end: 1 }
+    }
+
+    fn filled(&mut self, count: usize) {
+        (self.next, self.end) = (0, count);
+    }
+
+    fn next(&mut self) -> Option<Owned<'_>> {
+        let native = *self.messages[..self.end].get(self.next)?;
+        self.next += 1;
+        Some(Owned { native, batch: PhantomData })
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        while self.next().is_some() {}
+    }
+}
+
+/// One message, freed on drop.
+struct Owned<'a> {
+    native: *mut sys::rd_kafka_message_t,
+    batch: PhantomData<&'a Batch>,
+}
+
+impl Owned<'_> {
+    fn partition(&self) -> i32 {
+        // SAFETY: the message is alive until self is dropped.
+        unsafe { (*self.native).partition }
+    }
+
+    #[inline]
+    fn fetched(&self) -> std::result::Result<Fetched<'_>, Code> {
+        // SAFETY: the message is alive until self is dropped; its pointers and lengths belong together.
+        unsafe {
+            let message = &*self.native;
+            match message.err {
+                Code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+                Code::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
+                    return Ok(Fetched::End { partition: message.partition, offset: message.offset });
+                }
+                code => return Err(code),
+            }
+            let bytes = |pointer: *mut std::ffi::c_void, length: usize| {
+                (!pointer.is_null()).then(|| std::slice::from_raw_parts(pointer.cast_const().cast::<u8>(), length))
+            };
+            let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+            let timestamp = sys::rd_kafka_message_timestamp(self.native, &raw mut kind);
+            let appended = kind == sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
+            Ok(Fetched::Record(Message {
+                partition: message.partition,
+                offset: message.offset,
+                key: bytes(message.key, message.key_len),
+                payload: bytes(message.payload, message.len),
+                append_ms: appended.then_some(timestamp),
+            }))
+        }
+    }
+}
+
+impl Drop for Owned<'_> {
+    fn drop(&mut self) {
+        // SAFETY: taken from the queue once, freed once.
+        unsafe { sys::rd_kafka_message_destroy(self.native) }
+    }
+}
+
+/// Reads whole partitions, each from offset 0 up to `ends[partition]`, and gives every record to `handle`.
+///
+/// # Errors
+/// As [`PartitionReader::open`] and [`PartitionReader::poll`]; [`Error::Kafka`] also when nothing comes for
+/// `timeout` although the end is not reached; what `handle` returned.
+pub fn read_whole(
+    config: &KafkaConfig,
+    topic: &str,
+    ends: &[i64],
+    timeout: Duration,
+    stop: &Stop,
+    mut handle: impl FnMut(Message<'_>) -> Result<()>,
+) -> Result<()> {
+    let mut open: Vec<bool> = ends.iter().map(|&end| end > 0).collect();
+    let mut left = open.iter().filter(|&&open| open).count();
+    if left == 0 {
+        return Ok(());
+    }
+    let wanted = open.clone();
+    let choose = |partition: i32| wanted.get(partition as usize) == Some(&true);
+    let mut reader = PartitionReader::open(config, topic, choose, timeout, stop)?;
+    let mut progress = Instant::now();
+    while left > 0 {
+        if stop.is_set() {
+            return Err(Error::Stopped);
+        }
+        let got = reader.poll(Duration::from_millis(50), || (), |fetched, ()| {
+            // A partition may end in records that are no data (transaction markers): its end is an event too.
+            let (partition, next) = match fetched {
+                Fetched::Record(message) => (message.partition as usize, message.offset + 1),
+                Fetched::End { partition, offset } => (partition as usize, offset),
+            };
+            if let Fetched::Record(message) = fetched
+                && message.offset < ends[partition]
+            {
+                handle(message)?;
+            }
+            if open[partition] && next >= ends[partition] {
+                open[partition] = false;
+                left -= 1;
+            }
+            Ok(())
+        })?;
+        if got > 0 {
+            progress = Instant::now();
+        } else if progress.elapsed() > timeout {
+            let cause = reader.last_error().map_or_else(String::new, |error| format!(" ({error})"));
+            return Err(Error::Kafka(format!(
+                "topic {topic} cannot be read to its end: nothing came for {timeout:?}{cause}"
+            )));
+        }
+    }
+    Ok(())
+}
+

@@ -1,0 +1,11 @@
+//! Kafka: client configuration, topics, the producer and the partition reader.
+
+mod client;
+pub mod config;
+pub mod consumer;
+pub mod producer;
+pub mod topics;
+
+pub use client::librdkafka_version;
+pub(crate) use client::lock;
+pub use config::KafkaConfig;

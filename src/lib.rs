@@ -1,0 +1,38 @@
+//! Load generator, latency consumer and output oracle for streaming engines on Apache Kafka.
+//!
+//! The map, in the order in which a trial uses it:
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`event`] | the event on the wire: encode, decode |
+//! | [`workload`] | event *i* as a function of (seed, i) |
+//! | [`schedule`] | when event *n* is intended: open loop |
+//! | [`clock`] | the only place that reads a clock, and paces threads by it |
+//! | [`kafka`] | client configuration, topics, producer, partition reader |
+//! | [`generate`] | workload × schedule → Kafka |
+//! | [`measure`] | Kafka → receipt times, live percentiles |
+//! | [`spool`] | receipt times on disk, by partition and offset |
+//! | [`oracle`] | both topics and the receipts → counts, update latency, verdict |
+//! | [`histogram`] | HDR histograms and the interval log |
+//! | [`stop`], [`error`] | ending early; what can go wrong |
+//!
+//! All times are µs since the Unix epoch, as i64; durations are µs too unless a name says otherwise. The
+//! Python extension `rtmbench._core` (feature `python`) is a thin layer over these modules.
+
+#[cfg(feature = "python")]
+mod bindings;
+pub mod clock;
+pub mod error;
+pub mod event;
+pub mod generate;
+pub mod histogram;
+pub mod kafka;
+pub mod measure;
+pub mod oracle;
+pub mod schedule;
+pub mod spool;
+pub mod stop;
+pub mod workload;
+
+pub use error::{Error, Result};
+pub use stop::Stop;

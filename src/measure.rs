@@ -1,0 +1,425 @@
+//! The latency consumer: Kafka → receipt times on disk, and live percentiles.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::error::{Error, Result};
+use crate::event::TimestampField;
+use crate::histogram::{Histogram, MAX_US};
+use crate::kafka::consumer::{Fetched, Message, PartitionReader};
+use crate::kafka::{KafkaConfig, lock};
+use crate::spool::SpoolWriter;
+use crate::stop::Stop;
+
+/// Malformed records of which a sample is kept, per thread.
+const MALFORMED_SAMPLES: usize = 10;
+/// Characters of a record that a sample shows.
+const EXCERPT: usize = 200;
+/// How long the brokers may take until every partition is being fetched.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest wait for a record, so that `stop()` is seen.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What to receive, and where the receipts go.
+#[derive(Clone, Debug)]
+pub struct ConsumerSettings {
+    /// How to reach Kafka.
+    pub config: KafkaConfig,
+    /// An existing topic.
+    pub topic: String,
+    /// The directory for the receipt times, this consumer's own; `None` keeps none.
+    pub spool: Option<PathBuf>,
+    /// The field that holds the intended time.
+    pub timestamp: TimestampField,
+    /// Threads, each with a share of the partitions and a connection of its own.
+    pub threads: usize,
+}
+
+/// Counters and live percentiles of a running consumer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConsumerSnapshot {
+    /// Records received.
+    pub received: u64,
+    /// Of these, records that are no event with a time stamp.
+    pub malformed: u64,
+    /// Latencies below 0, counted as 1 µs.
+    pub negative: u64,
+    /// Latencies since `reset_live()`.
+    pub live_count: u64,
+    /// Their median, µs; 0 when there are none.
+    pub p50_us: u64,
+    /// Their 99th percentile, µs; 0 when there are none.
+    pub p99_us: u64,
+    /// When the last record was received, µs since the Unix epoch; 0 before the first.
+    pub newest_received_us: i64,
+}
+
+/// What a consumer received.
+#[derive(Clone, Debug)]
+pub struct ConsumerReport {
+    /// Records received.
+    pub received: u64,
+    /// Of these, records that are no event with a time stamp.
+    pub malformed: u64,
+    /// Latencies below 0, counted as 1 µs.
+    pub negative: u64,
+    /// The first malformed records: where, why, and what they look like.
+    pub malformed_samples: Vec<String>,
+    /// Receipt minus the time stamp that the record carries, µs.
+    pub latency: Histogram,
+    /// Records received of each partition.
+    pub partitions: Vec<u64>,
+}
+
+struct Tally {
+    received: u64,
+    malformed: u64,
+    negative: u64,
+    samples: Vec<String>,
+    newest_received_us: i64,
+    total: Histogram,
+    live: Histogram,
+    partitions: Vec<u64>,
+}
+
+impl Tally {
+    fn new() -> Self {
+        Self {
+            received: 0,
+            malformed: 0,
+            negative: 0,
+            samples: Vec::new(),
+            newest_received_us: 0,
+            total: Histogram::new(),
+            live: Histogram::new(),
+            partitions: Vec::new(),
+        }
+    }
+
+    #[inline]
+    fn record(&mut self, message: Message<'_>, received_us: i64, timestamp: &TimestampField) {
+        self.received += 1;
+        self.newest_received_us = received_us;
+        let partition = message.partition as usize;
+        if partition >= self.partitions.len() {
+            self.partitions.resize(partition + 1, 0);
+        }
+        self.partitions[partition] += 1;
+        let decoded = match message.payload {
+            None => Err("a tombstone: the record has no value".to_owned()),
+            Some(payload) => timestamp.decode(payload).map_err(|error| error.to_string()),
+        };
+        match decoded {
+            Ok(at_us) if at_us - received_us > MAX_US as i64 => {
+                self.malformed(message, &format!("its time stamp is {} s ahead", (at_us - received_us) / 1_000_000));
+            }
+            Ok(at_us) => {
+                let latency_us = received_us - at_us;
+                self.negative += u64::from(latency_us < 0);
+                self.total.record(latency_us);
+                self.live.record(latency_us);
+            }
+            Err(reason) => self.malformed(message, &reason),
+        }
+    }
+
+    #[cold]
+    fn malformed(&mut self, message: Message<'_>, reason: &str) {
+        self.malformed += 1;
+        if self.samples.len() < MALFORMED_SAMPLES {
+            self.samples.push(format!(
+                "partition {} offset {}: {reason}: {}",
+                message.partition,
+                message.offset,
+                excerpt(message.payload.unwrap_or_default())
+            ));
+        }
+    }
+}
+
+/// The start of a record as printable text.
+pub(crate) fn excerpt(payload: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&payload[..payload.len().min(4 * EXCERPT)]);
+    let mut shown: String = text.chars().take(EXCERPT).flat_map(char::escape_debug).collect();
+    if text.chars().count() > EXCERPT || payload.len() > 4 * EXCERPT {
+        shown.push('…');
+    }
+    shown
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: Stop,
+    tallies: Vec<Mutex<Tally>>,
+    /// Threads that have seen every one of their partitions being fetched.
+    ready: AtomicUsize,
+    running: AtomicUsize,
+    failure: Mutex<Option<String>>,
+    changed: (Mutex<()>, Condvar),
+}
+
+impl Shared {
+    fn notify(&self) {
+        let _guard = lock(&self.changed.0);
+        self.changed.1.notify_all();
+    }
+
+    fn fail(&self, message: String) {
+        lock(&self.failure).get_or_insert(message);
+        self.stop.set();
+    }
+}
+
+/// A latency consumer. Its threads are its own; dropping it stops them.
+pub struct LatencyConsumer {
+    settings: ConsumerSettings,
+    shared: Arc<Shared>,
+    started: AtomicBool,
+}
+
+impl LatencyConsumer {
+    /// Checks the settings; connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when `threads` is not 1 to 64.
+    pub fn new(settings: ConsumerSettings) -> Result<Self> {
+        if !(1..=64).contains(&settings.threads) {
+            return Err(Error::Invalid(format!("threads must be 1 to 64, not {}", settings.threads)));
+        }
+        let tallies = (0..settings.threads).map(|_| Mutex::new(Tally::new())).collect();
+        let shared = Arc::new(Shared { tallies, ..Shared::default() });
+        Ok(Self { settings, shared, started: AtomicBool::new(false) })
+    }
+
+    /// Starts the threads; returns once every partition is being fetched from offset 0.
+    ///
+    /// # Errors
+    /// [`Error::Kafka`] when the topic does not exist or the brokers do not answer within 30 s;
+    /// [`Error::Io`] when the spool cannot be created; [`Error::Invalid`] when it was started before. A
+    /// `stop()` meanwhile is no error: the report is empty.
+    pub fn start(&self) -> Result<()> {
+        if self.started.swap(true, Ordering::AcqRel) {
+            return Err(Error::Invalid("this consumer was started before; make a new one".to_owned()));
+        }
+        match self.try_start() {
+            Err(Error::Stopped) => Ok(()),
+            Err(error) => {
+                self.shared.fail(error.to_string());
+                Err(error)
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn try_start(&self) -> Result<()> {
+        let deadline = Instant::now() + READY_TIMEOUT;
+        let threads = self.settings.threads;
+        let mut readers = Vec::with_capacity(threads);
+        for number in 0..threads {
+            let reader = PartitionReader::open(
+                &self.settings.config,
+                &self.settings.topic,
+                |partition| partition as usize % threads == number,
+                READY_TIMEOUT,
+                &self.shared.stop,
+            )?;
+            let spools = reader.partitions().iter().map(|&partition| {
+                let spool = &self.settings.spool;
+                Ok((partition, spool.as_ref().map(|path| SpoolWriter::create(path, partition)).transpose()?))
+            });
+            let spools: Vec<(i32, Option<SpoolWriter>)> = spools.collect::<Result<_>>()?;
+            readers.push((reader, spools));
+        }
+        for (number, (reader, spools)) in readers.into_iter().enumerate() {
+            let shared = Arc::clone(&self.shared);
+            let timestamp = self.settings.timestamp.clone();
+            self.shared.running.fetch_add(1, Ordering::AcqRel);
+            let work = move || {
+                if let Err(error) = receive(reader, spools, number, &timestamp, &shared) {
+                    shared.fail(error.to_string());
+                }
+                shared.running.fetch_sub(1, Ordering::AcqRel);
+                shared.notify();
+            };
+            if let Err(error) = thread::Builder::new().name("rtmbench-receive".to_owned()).spawn(work) {
+                self.shared.running.fetch_sub(1, Ordering::AcqRel);
+                self.shared.fail(error.to_string());
+                return Err(Error::Kafka(format!("no thread for the consumer: {error}")));
+            }
+        }
+        let mut guard = lock(&self.shared.changed.0);
+        while self.shared.ready.load(Ordering::Acquire) < threads {
+            if let Some(failure) = lock(&self.shared.failure).clone() {
+                return Err(Error::Kafka(failure));
+            }
+            if self.shared.stop.is_set() {
+                return Err(Error::Stopped);
+            }
+            if Instant::now() >= deadline {
+                self.shared.stop.set();
+                return Err(Error::Kafka(format!(
+                    "topic {} is not being fetched from all of its partitions after {READY_TIMEOUT:?}",
+                    self.settings.topic
+                )));
+            }
+            guard = self
+                .shared
+                .changed
+                .1
+                .wait_timeout(guard, POLL)
+                .unwrap_or_else(std::sync::PoisonError::into_inner)
+                .0;
+        }
+        Ok(())
+    }
+
+    /// Asks the threads to end; they do within 50 ms and write their receipts to disk.
+    pub fn stop(&self) {
+        self.shared.stop.set();
+        self.shared.notify();
+    }
+
+    /// Whether `stop()` was called, or a thread failed.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.stop.is_set()
+    }
+
+    /// Whether `start()` was called.
+    pub fn is_started(&self) -> bool {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// Waits at most `timeout` for all threads to end; `None` when some still run.
+    ///
+    /// # Errors
+    /// [`Error::Kafka`] with the reason for which a thread ended early.
+    pub fn wait(&self, timeout: Duration) -> Option<Result<ConsumerReport>> {
+        let guard = lock(&self.shared.changed.0);
+        let running = |(): &mut ()| self.shared.running.load(Ordering::Acquire) > 0;
+        let _guard = self
+            .shared
+            .changed
+            .1
+            .wait_timeout_while(guard, timeout, running)
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if self.shared.running.load(Ordering::Acquire) > 0 {
+            return None;
+        }
+        if let Some(failure) = lock(&self.shared.failure).clone() {
+            return Some(Err(Error::Kafka(failure)));
+        }
+        Some(Ok(self.report()))
+    }
+
+    fn report(&self) -> ConsumerReport {
+        let mut report = ConsumerReport {
+            received: 0,
+            malformed: 0,
+            negative: 0,
+            malformed_samples: Vec::new(),
+            latency: Histogram::new(),
+            partitions: Vec::new(),
+        };
+        for tally in &self.shared.tallies {
+            let tally = lock(tally);
+            report.received += tally.received;
+            report.malformed += tally.malformed;
+            report.negative += tally.negative;
+            report.malformed_samples.extend(tally.samples.iter().cloned());
+            report.latency.merge(&tally.total);
+            let partitions = report.partitions.len().max(tally.partitions.len());
+            report.partitions.resize(partitions, 0);
+            for (sum, count) in report.partitions.iter_mut().zip(&tally.partitions) {
+                *sum += count;
+            }
+        }
+        report
+    }
+
+    /// The counters and live percentiles now.
+    pub fn snapshot(&self) -> ConsumerSnapshot {
+        let mut snapshot = ConsumerSnapshot::default();
+        let mut live: Option<Histogram> = None;
+        for tally in &self.shared.tallies {
+            let tally = lock(tally);
+            snapshot.received += tally.received;
+            snapshot.malformed += tally.malformed;
+            snapshot.negative += tally.negative;
+            snapshot.newest_received_us = snapshot.newest_received_us.max(tally.newest_received_us);
+            // Copied under the lock, looked through without it: a receiving thread must not wait for that.
+            match &mut live {
+                None => live = Some(tally.live.clone()),
+                Some(merged) => merged.merge(&tally.live),
+            }
+        }
+        if let Some(live) = live {
+            snapshot.live_count = live.count();
+            snapshot.p50_us = live.percentile(50.0);
+            snapshot.p99_us = live.percentile(99.0);
+        }
+        snapshot
+    }
+
+    /// Starts the live percentiles afresh.
+    pub fn reset_live(&self) {
+        for tally in &self.shared.tallies {
+            lock(tally).live.clear();
+        }
+    }
+}
+
+impl Drop for LatencyConsumer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// One receiving thread's body.
+fn receive(
+    mut reader: PartitionReader,
+    mut spools: Vec<(i32, Option<SpoolWriter>)>,
+    number: usize,
+    timestamp: &TimestampField,
+    shared: &Shared,
+) -> Result<()> {
+    let mut waiting: BTreeSet<i32> = reader.partitions().iter().copied().collect();
+    // Partitions are small numbers: an array lookup per record instead of a search.
+    let mut writers: Vec<Option<SpoolWriter>> = Vec::new();
+    for (partition, writer) in spools.drain(..) {
+        writers.resize_with(writers.len().max(partition as usize + 1), || None);
+        writers[partition as usize] = writer;
+    }
+    let mut ready = false;
+    while !shared.stop.is_set() {
+        if !ready && waiting.is_empty() {
+            ready = true;
+            shared.ready.fetch_add(1, Ordering::AcqRel);
+            shared.notify();
+        }
+        reader.poll(POLL, clock::now_us, |fetched, received_us| {
+            let partition = match fetched {
+                Fetched::Record(message) => {
+                    if let Some(Some(writer)) = writers.get_mut(message.partition as usize) {
+                        writer.push(message.offset, received_us)?;
+                    }
+                    lock(&shared.tallies[number]).record(message, received_us, timestamp);
+                    message.partition
+                }
+                Fetched::End { partition, .. } => partition,
+            };
+            if !ready {
+                waiting.remove(&partition);
+            }
+            Ok(())
+        })?;
+    }
+    for writer in writers.iter_mut().flatten() {
+        writer.flush()?;
+    }
+    Ok(())
+}

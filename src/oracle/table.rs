@@ -1,0 +1,181 @@
+//! The events of a trial by index: 16 bytes each, in pages, so that any set of indices has room.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+
+/// Events in a page.
+const PAGE: usize = 4096;
+
+const PRESENT: u8 = 1;
+const EXPECTED: u8 = 2;
+const COVERED: u8 = 4;
+
+/// A latency is kept in 32 bits: from 10 minutes before the intended time to a little over an hour after it.
+const LATENCY_BIAS_US: i64 = 600_000_000;
+/// The append lag is kept in 16 bits: from 1 s before the intended time to 64 s after it.
+const LAG_BIAS_MS: i64 = 1_000;
+const LAG_NONE: u16 = u16::MAX;
+/// Intended times are kept in 40 bits relative to the first one seen: about six days to either side.
+const TIME_BIAS_US: i64 = 1 << 39;
+
+struct Page {
+    flags: [u8; PAGE],
+    scheduled_high: [u8; PAGE],
+    scheduled_low: [u32; PAGE],
+    position: [u32; PAGE],
+    latency: [u32; PAGE],
+    append_lag: [u16; PAGE],
+}
+
+/// An event of the input as the table knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Its intended time, µs since the Unix epoch.
+    pub scheduled_us: i64,
+    /// Its offset in its input partition.
+    pub position: u32,
+    /// When the input was appended, ms since the Unix epoch, where the broker says so.
+    pub append_ms: Option<i64>,
+    /// Whether an output has to cover it.
+    pub expected: bool,
+    /// First receipt of a covering output minus the intended time, µs.
+    pub latency_us: Option<i64>,
+}
+
+/// The events of one trial.
+#[derive(Default)]
+pub(super) struct Table {
+    pages: BTreeMap<u64, Box<Page>>,
+    base_us: Option<i64>,
+}
+
+impl Table {
+    /// Puts an event in; false when its index is there already.
+    ///
+    /// # Errors
+    /// [`Error::Harness`] when its time is days away from the other events'.
+    pub fn insert(&mut self, index: u64, entry: Entry) -> Result<bool> {
+        let base_us = *self.base_us.get_or_insert(entry.scheduled_us);
+        let relative = entry.scheduled_us.wrapping_sub(base_us).wrapping_add(TIME_BIAS_US);
+        if !(0..2 * TIME_BIAS_US).contains(&relative) {
+            return Err(Error::Harness(format!(
+                "the input holds events that are days apart (event {index} is intended for {} µs, another for \
+                 {base_us} µs): use a fresh topic for each trial",
+                entry.scheduled_us
+            )));
+        }
+        let page = self.pages.entry(index / PAGE as u64).or_insert_with(|| {
+            Box::new(Page {
+                flags: [0; PAGE],
+                scheduled_high: [0; PAGE],
+                scheduled_low: [0; PAGE],
+                position: [0; PAGE],
+                latency: [0; PAGE],
+                append_lag: [0; PAGE],
+            })
+        });
+        let slot = (index % PAGE as u64) as usize;
+        if page.flags[slot] & PRESENT != 0 {
+            return Ok(false);
+        }
+        page.flags[slot] = PRESENT | if entry.expected { EXPECTED } else { 0 };
+        page.scheduled_low[slot] = relative as u32;
+        page.scheduled_high[slot] = (relative >> 32) as u8;
+        page.position[slot] = entry.position;
+        page.append_lag[slot] = entry
+            .append_ms
+            .map(|ms| ms - entry.scheduled_us.div_euclid(1000) + LAG_BIAS_MS)
+            .and_then(|lag| u16::try_from(lag).ok())
+            .unwrap_or(LAG_NONE);
+        Ok(true)
+    }
+
+    /// The event of that index.
+    #[inline]
+    pub fn get(&self, index: u64) -> Option<Entry> {
+        let page = self.pages.get(&(index / PAGE as u64))?;
+        self.entry(page, (index % PAGE as u64) as usize)
+    }
+
+    /// Notes the first output that covers an event of the table.
+    #[inline]
+    pub fn cover(&mut self, index: u64, latency_us: i64) {
+        if let Some(page) = self.pages.get_mut(&(index / PAGE as u64)) {
+            let slot = (index % PAGE as u64) as usize;
+            page.flags[slot] |= COVERED;
+            page.latency[slot] = (latency_us + LATENCY_BIAS_US).clamp(0, i64::from(u32::MAX)) as u32;
+        }
+    }
+
+    /// Every event with its index, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, Entry)> {
+        self.pages.iter().flat_map(move |(number, page)| {
+            (0..PAGE).filter_map(move |slot| {
+                self.entry(page, slot).map(|entry| (number * PAGE as u64 + slot as u64, entry))
+            })
+        })
+    }
+
+    #[inline]
+    fn entry(&self, page: &Page, slot: usize) -> Option<Entry> {
+        let flags = page.flags[slot];
+        if flags & PRESENT == 0 {
+            return None;
+        }
+        let relative = (i64::from(page.scheduled_high[slot]) << 32) | i64::from(page.scheduled_low[slot]);
+        let scheduled_us = self.base_us? + relative - TIME_BIAS_US;
+        let lag = page.append_lag[slot];
+        Some(Entry {
+            scheduled_us,
+            position: page.position[slot],
+            append_ms: (lag != LAG_NONE)
+                .then(|| i64::from(lag) - LAG_BIAS_MS + scheduled_us.div_euclid(1000)),
+            expected: flags & EXPECTED != 0,
+            latency_us: (flags & COVERED != 0).then(|| i64::from(page.latency[slot]) - LATENCY_BIAS_US),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn entries_come_back_as_they_were(
+            events in prop::collection::btree_map(any::<u64>(), (0..1_000_000_000_i64, any::<u32>(), any::<bool>(), prop::option::of(0..60_000_i64), prop::option::of(-1_000_000..3_000_000_000_i64)), 1..50)
+        ) {
+            let start = 1_700_000_000_000_000;
+            let mut table = Table::default();
+            for (&index, &(offset, position, expected, lag, latency_us)) in &events {
+                let scheduled_us = start + offset;
+                let append_ms = lag.map(|lag| scheduled_us / 1000 + lag);
+                let entry = Entry { scheduled_us, position, append_ms, expected, latency_us };
+                prop_assert!(table.insert(index, Entry { latency_us: None, ..entry }).unwrap());
+                prop_assert!(!table.insert(index, entry).unwrap());
+                if let Some(latency_us) = latency_us {
+                    table.cover(index, latency_us);
+                }
+                prop_assert_eq!(table.get(index), Some(entry));
+            }
+            prop_assert!(table.iter().map(|(index, _)| index).eq(events.keys().copied()));
+        }
+    }
+
+    #[test]
+    fn a_page_costs_sixteen_bytes_an_event() {
+        assert_eq!(size_of::<Page>(), 16 * PAGE);
+    }
+
+    #[test]
+    fn events_of_another_week_are_refused() {
+        let entry = |scheduled_us| Entry { scheduled_us, position: 0, append_ms: None, expected: true, latency_us: None };
+        let mut table = Table::default();
+        assert!(table.insert(0, entry(1_700_000_000_000_000)).unwrap());
+        assert!(table.insert(1, entry(1_800_000_000_000_000)).is_err());
+        assert!(table.insert(2, entry(i64::MIN)).is_err());
+    }
+}

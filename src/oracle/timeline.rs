@@ -1,0 +1,281 @@
+//! The measuring phase in time: latency of each second, halves, backlog and stalls.
+
+use std::path::Path;
+
+use super::table::{Entry, Table};
+use crate::error::Result;
+use crate::histogram::{Histogram, IntervalLog};
+
+/// Nothing coming out for longer than this, while input waits, is a stall, µs.
+pub const STALL_US: i64 = 100_000;
+
+const SECOND_US: i64 = 1_000_000;
+/// Seconds whose histograms are held at once: about 12 MB.
+const BLOCK: usize = 64;
+
+/// One second of the measuring phase. Percentiles are of the events intended for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Second {
+    /// Its start, s from the start of the measuring phase.
+    pub second: i64,
+    /// Samples: expected events that are intended for it.
+    pub count: u64,
+    /// Median update latency, µs.
+    pub p50_us: u64,
+    /// 99th percentile, µs.
+    pub p99_us: u64,
+    /// Maximum, µs.
+    pub max_us: u64,
+    /// Expected events, intended up to its end, that had not come out by then.
+    pub backlog: i64,
+}
+
+/// What the walk through the table adds up.
+pub(super) struct Timeline {
+    pub latency: Histogram,
+    pub halves: (Histogram, Histogram),
+    pub censored: u64,
+    pub least_censored_us: Option<i64>,
+    pub negative: u64,
+    pub min_us: i64,
+    pub max_us: i64,
+    pub seconds: Vec<Second>,
+    pub stall_share: f64,
+    pub stall_max_us: i64,
+}
+
+/// Goes through the table and works the measuring phase out; writes the interval log where asked to.
+pub(super) fn timeline(
+    table: &Table,
+    measure: (i64, i64),
+    deadline_us: i64,
+    interval_log: Option<&Path>,
+) -> Result<Timeline> {
+    let (from_us, to_us) = measure;
+    let activity = Activity::of(table, measure);
+    let mut timeline = Timeline {
+        latency: Histogram::new(),
+        halves: (Histogram::new(), Histogram::new()),
+        censored: 0,
+        least_censored_us: None,
+        negative: 0,
+        min_us: i64::MAX,
+        max_us: i64::MIN,
+        seconds: Vec::new(),
+        stall_share: 0.0,
+        stall_max_us: 0,
+    };
+    (timeline.stall_share, timeline.stall_max_us) = activity.stalls();
+    let middle_us = i64::midpoint(from_us, to_us);
+    let seconds = (to_us - from_us + SECOND_US - 1) / SECOND_US;
+    let mut logged: Vec<(Histogram, i64)> = Vec::new();
+    // Blocks of seconds, each filled by one walk: events may be in any order of time.
+    for block in (0..seconds).step_by(BLOCK) {
+        let length = (seconds - block).min(BLOCK as i64) as usize;
+        let mut histograms = vec![Histogram::new(); length];
+        for (_, entry) in table.iter() {
+            let second = (entry.scheduled_us - from_us).div_euclid(SECOND_US) - block;
+            if !entry.expected || !(0..length as i64).contains(&second) || entry.scheduled_us >= to_us {
+                continue;
+            }
+            let sample_us = timeline.sample(&entry, deadline_us);
+            histograms[second as usize].record(sample_us);
+            timeline.latency.record(sample_us);
+            if entry.scheduled_us < middle_us {
+                timeline.halves.0.record(sample_us);
+            } else {
+                timeline.halves.1.record(sample_us);
+            }
+        }
+        for (position, histogram) in histograms.into_iter().enumerate() {
+            let second = block + position as i64;
+            let end_us = (from_us + (second + 1) * SECOND_US).min(to_us);
+            timeline.seconds.push(Second {
+                second,
+                count: histogram.count(),
+                p50_us: histogram.percentile(50.0),
+                p99_us: histogram.percentile(99.0),
+                max_us: histogram.max(),
+                backlog: activity.backlog_at(end_us),
+            });
+            if interval_log.is_some() {
+                logged.push((histogram, end_us - from_us - second * SECOND_US));
+            }
+        }
+    }
+    if let Some(path) = interval_log {
+        IntervalLog { path, from_us }.write(logged.iter().map(|(histogram, length)| (histogram, *length)))?;
+    }
+    if timeline.latency.count() == 0 {
+        (timeline.min_us, timeline.max_us) = (0, 0);
+    }
+    Ok(timeline)
+}
+
+impl Timeline {
+    /// The sample of an expected event, µs; one at the deadline, censored, where nothing covered it by then.
+    fn sample(&mut self, entry: &Entry, deadline_us: i64) -> i64 {
+        let limit_us = deadline_us - entry.scheduled_us;
+        let sample_us = match entry.latency_us {
+            Some(latency_us) if latency_us <= limit_us => latency_us,
+            _ => {
+                self.censored += 1;
+                self.least_censored_us =
+                    Some(self.least_censored_us.map_or(limit_us, |least| least.min(limit_us)));
+                limit_us
+            }
+        };
+        self.negative += u64::from(sample_us < 0);
+        self.min_us = self.min_us.min(sample_us);
+        self.max_us = self.max_us.max(sample_us);
+        sample_us
+    }
+}
+
+/// How many events became due and how many came out in each slice of the measuring phase.
+struct Activity {
+    from_us: i64,
+    slice_us: i64,
+    length_us: i64,
+    waiting_before: i64,
+    due: Vec<u32>,
+    out: Vec<u32>,
+}
+
+impl Activity {
+    fn of(table: &Table, (from_us, to_us): (i64, i64)) -> Self {
+        let length_us = to_us - from_us;
+        // 1 ms, and 10 ms for phases of more than an hour, to bound the memory.
+        let slice_us = if length_us <= 3600 * SECOND_US { 1_000 } else { 10_000 };
+        let slices = ((length_us + slice_us - 1) / slice_us) as usize;
+        let mut activity = Self {
+            from_us,
+            slice_us,
+            length_us,
+            waiting_before: 0,
+            due: vec![0; slices],
+            out: vec![0; slices],
+        };
+        for (_, entry) in table.iter().filter(|(_, entry)| entry.expected) {
+            activity.count(entry.scheduled_us, to_us, true);
+            if let Some(latency_us) = entry.latency_us {
+                activity.count(entry.scheduled_us + latency_us, to_us, false);
+            }
+        }
+        activity
+    }
+
+    fn count(&mut self, at_us: i64, to_us: i64, due: bool) {
+        if at_us < self.from_us {
+            self.waiting_before += if due { 1 } else { -1 };
+        } else if at_us < to_us {
+            let slice = ((at_us - self.from_us) / self.slice_us) as usize;
+            let counts = if due { &mut self.due } else { &mut self.out };
+            counts[slice] += 1;
+        }
+    }
+
+    fn backlog_at(&self, at_us: i64) -> i64 {
+        let slices = (((at_us - self.from_us) / self.slice_us) as usize).min(self.due.len());
+        let sum = |counts: &[u32]| counts[..slices].iter().map(|&count| i64::from(count)).sum::<i64>();
+        self.waiting_before + sum(&self.due) - sum(&self.out)
+    }
+
+    /// Share of the phase in stalls, and the longest, µs.
+    fn stalls(&self) -> (f64, i64) {
+        let (mut waiting, mut run_us, mut total_us, mut longest_us) = (self.waiting_before, 0, 0, 0);
+        let mut close = |run_us: &mut i64| {
+            if *run_us > STALL_US {
+                total_us += *run_us;
+                longest_us = longest_us.max(*run_us);
+            }
+            *run_us = 0;
+        };
+        for (&due, &out) in self.due.iter().zip(&self.out) {
+            if out == 0 && waiting + i64::from(due) > 0 {
+                run_us += self.slice_us;
+            } else {
+                close(&mut run_us);
+            }
+            waiting += i64::from(due) - i64::from(out);
+        }
+        close(&mut run_us);
+        (total_us.min(self.length_us) as f64 / self.length_us.max(1) as f64, longest_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: i64 = 1_700_000_000_000_000;
+
+    fn table(events: &[(i64, Option<i64>)]) -> Table {
+        let mut table = Table::default();
+        for (index, &(at_us, latency_us)) in events.iter().enumerate() {
+            let entry = Entry {
+                scheduled_us: START + at_us,
+                position: index as u32,
+                append_ms: None,
+                expected: true,
+                latency_us: None,
+            };
+            table.insert(index as u64, entry).unwrap();
+            if let Some(latency_us) = latency_us {
+                table.cover(index as u64, latency_us);
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn a_pause_of_half_a_second_is_a_stall_and_a_backlog() {
+        // One event a ms for 4 s, 2 ms each; nothing comes out from 1.0 s to 1.5 s.
+        let events: Vec<_> = (0..4_000)
+            .map(|ms: i64| {
+                let out_ms = ms + 2;
+                let out_ms = if (1_000..1_500).contains(&out_ms) { 1_500 } else { out_ms };
+                (ms * 1_000, Some((out_ms - ms) * 1_000))
+            })
+            .collect();
+        let table = table(&events);
+        let timeline = timeline(&table, (START, START + 4_000_000), START + 10_000_000, None).unwrap();
+        assert!((timeline.stall_share - 0.125).abs() < 0.001, "{}", timeline.stall_share);
+        assert!((timeline.stall_max_us - 500_000).abs() <= 2_000, "{}", timeline.stall_max_us);
+        assert_eq!(timeline.seconds.len(), 4);
+        assert_eq!(timeline.seconds[0].backlog, 2);
+        assert_eq!(timeline.seconds[1].count, 1_000);
+        assert_eq!(timeline.seconds[3].p50_us, 2_000);
+        assert_eq!(timeline.latency.count(), 4_000);
+        assert_eq!((timeline.min_us, timeline.max_us, timeline.censored), (2_000, 502_000, 0));
+    }
+
+    #[test]
+    fn waiting_for_input_is_no_stall() {
+        let table = table(&[(0, Some(1_000)), (1_900_000, Some(1_000))]);
+        let timeline = timeline(&table, (START, START + 2_000_000), START + 3_000_000, None).unwrap();
+        assert!(timeline.stall_share < f64::EPSILON);
+    }
+
+    #[test]
+    fn what_is_not_covered_by_the_deadline_is_censored() {
+        let table = table(&[(0, Some(1_000)), (10_000, None), (20_000, Some(5_000_000)), (30_000, Some(-7))]);
+        let timeline = timeline(&table, (START, START + 1_000_000), START + 2_000_000, None).unwrap();
+        assert_eq!((timeline.censored, timeline.least_censored_us), (2, Some(1_980_000)));
+        assert_eq!((timeline.negative, timeline.min_us, timeline.max_us), (1, -7, 1_990_000));
+        assert_eq!(timeline.latency.count(), 4);
+    }
+
+    #[test]
+    fn only_the_measuring_phase_gives_samples() {
+        let events: Vec<_> = (0..300).map(|second| (second * 1_000_000, Some(1_000 + second))).collect();
+        let table = table(&events);
+        let window = (START + 100_000_000, START + 199_500_000);
+        let timeline = timeline(&table, window, START + 400_000_000, None).unwrap();
+        assert_eq!(timeline.latency.count(), 100);
+        assert_eq!(timeline.seconds.len(), 100);
+        assert!(timeline.seconds.iter().all(|second| second.count == 1 && second.backlog == 0));
+        assert_eq!((timeline.halves.0.count(), timeline.halves.1.count()), (50, 50));
+        assert_eq!((timeline.min_us, timeline.max_us), (1_100, 1_199));
+    }
+}

@@ -1,0 +1,118 @@
+//! What the oracle found.
+
+use super::table::Entry;
+use super::timeline::Second;
+use crate::histogram::Histogram;
+
+/// Counts over the whole trial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Records in the input topic.
+    pub produced: u64,
+    /// Input events that an output has to cover.
+    pub expected: u64,
+    /// Records in the output topic.
+    pub received: u64,
+    /// Expected events that no output covers.
+    pub missing: u64,
+    /// Outputs that nothing in the input explains.
+    pub unexpected: u64,
+    /// Outputs with a wrong content, key or order.
+    pub wrong: u64,
+    /// Outputs of an event that came out before.
+    pub duplicate: u64,
+}
+
+/// A record that is not as it should be, or is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offence {
+    /// `missing`, `malformed`, `foreign`, `filtered`, `altered`, `key`, `order` or `duplicate`.
+    pub kind: &'static str,
+    /// Partition of the output record; `None` for a missing one.
+    pub partition: Option<i32>,
+    /// Its offset.
+    pub offset: Option<i64>,
+    /// What is wrong with it.
+    pub detail: String,
+    /// The start of the record.
+    pub record: String,
+}
+
+/// Where the time went, for events of the measuring phase. Brokers stamp in whole ms, so each hop is good to
+/// 1 ms; they compare a broker's clock with ours. Empty where the topics keep the producer's time.
+#[derive(Clone, Debug, Default)]
+pub struct Hops {
+    /// Intended time to the input's append, µs.
+    pub scheduled_to_input: Histogram,
+    /// The input's append to the output's, µs; empty where the output topic is the input topic.
+    pub input_to_output: Histogram,
+    /// The output's append to our receipt, µs.
+    pub output_to_received: Histogram,
+}
+
+impl Hops {
+    pub(super) fn record(&mut self, input: &Entry, output_append_ms: Option<i64>, received_us: i64, same: bool) {
+        let (Some(input_ms), Some(output_ms)) = (input.append_ms, output_append_ms) else { return };
+        self.scheduled_to_input.record(input_ms * 1000 - input.scheduled_us);
+        if !same {
+            self.input_to_output.record((output_ms - input_ms) * 1000);
+        }
+        self.output_to_received.record(received_us - output_ms * 1000);
+    }
+
+    /// The hops that have samples, by name.
+    pub fn named(&self) -> Vec<(&'static str, &Histogram)> {
+        [
+            ("scheduled_to_input", &self.scheduled_to_input),
+            ("input_to_output", &self.input_to_output),
+            ("output_to_received", &self.output_to_received),
+        ]
+        .into_iter()
+        .filter(|(_, histogram)| histogram.count() > 0)
+        .collect()
+    }
+}
+
+/// The oracle's verdict on one trial, and the figures of its measuring phase.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// Counts over the whole trial.
+    pub counts: Counts,
+    /// Update latency, µs: one sample per expected event of the measuring phase; censored ones at the deadline.
+    pub latency: Histogram,
+    /// Samples that are only known to be at least what is recorded.
+    pub censored: u64,
+    /// The least censored sample, µs.
+    pub least_censored_us: Option<i64>,
+    /// The least latency, µs, unclamped; 0 without samples.
+    pub min_us: i64,
+    /// The greatest latency, µs, unclamped; 0 without samples.
+    pub max_us: i64,
+    /// Samples below 0.
+    pub negative: u64,
+    /// The latencies of events intended for the first and for the second half of the measuring phase.
+    pub halves: (Histogram, Histogram),
+    /// Share of the measuring time in which nothing came out for more than 100 ms although input waited.
+    pub stall_share: f64,
+    /// The longest such stall, µs.
+    pub stall_max_us: i64,
+    /// Where the time went.
+    pub hops: Hops,
+    /// Each second of the measuring phase.
+    pub seconds: Vec<Second>,
+    /// The first offending records.
+    pub offending: Vec<Offence>,
+}
+
+impl Verdict {
+    /// Whether `percentile` (0 to 100) of the latency reaches a censored sample: then it is only a lower bound.
+    pub fn ge(&self, percentile: f64) -> bool {
+        self.least_censored_us.is_some_and(|us| self.latency.reaches(percentile, us.max(1) as u64))
+    }
+
+    /// Whether the output was exactly what the input asks for.
+    pub fn is_correct(&self) -> bool {
+        let Counts { missing, unexpected, wrong, duplicate, .. } = self.counts;
+        missing + unexpected + wrong + duplicate == 0
+    }
+}

@@ -1,0 +1,216 @@
+//! Event *i* as a function of (seed, i): what is generated, and what the oracle expects, come from here.
+
+use crate::error::{Error, Result};
+use crate::event::{Event, EventId, EventType};
+
+/// The most distinct keys a workload may have.
+pub const MAX_KEYS: u32 = 10_000_000;
+
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The finaliser of `SplitMix64`: a bijection on 64 bits whose output bits each depend on every input bit.
+#[inline]
+pub(crate) const fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// The inverse of [`mix`].
+#[inline]
+pub(crate) const fn unmix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 31) ^ (z >> 62)).wrapping_mul(0x3196_42b2_d24d_8ec3);
+    z = (z ^ (z >> 27) ^ (z >> 54)).wrapping_mul(0x96de_1b17_3f11_9089);
+    z ^ (z >> 30) ^ (z >> 60)
+}
+
+/// A uniform number in `0..bound` from 32 random bits.
+#[inline]
+fn below(random: u32, bound: u32) -> u32 {
+    ((u64::from(random) * u64::from(bound)) >> 32) as u32
+}
+
+/// Walker's alias table: a draw from any discrete distribution in constant time.
+#[derive(Clone, Debug)]
+struct Alias {
+    threshold: Vec<u32>,
+    alias: Vec<u32>,
+}
+
+impl Alias {
+    fn zipf(keys: u32, exponent: f64) -> Self {
+        let weights: Vec<f64> = (1..=keys).map(|rank| f64::from(rank).powf(-exponent)).collect();
+        let total: f64 = weights.iter().sum();
+        let mut scaled: Vec<f64> = weights.iter().map(|w| w * f64::from(keys) / total).collect();
+        let mut threshold = vec![u32::MAX; keys as usize];
+        let mut alias: Vec<u32> = (0..keys).collect();
+        let (mut small, mut large): (Vec<u32>, Vec<u32>) =
+            (0..keys).partition(|&key| scaled[key as usize] < 1.0);
+        while let (Some(&low), Some(&high)) = (small.last(), large.last()) {
+            small.pop();
+            threshold[low as usize] = (scaled[low as usize] * f64::from(u32::MAX)) as u32;
+            alias[low as usize] = high;
+            scaled[high as usize] -= 1.0 - scaled[low as usize];
+            if scaled[high as usize] < 1.0 {
+                large.pop();
+                small.push(high);
+            }
+        }
+        Self { threshold, alias }
+    }
+
+    #[inline]
+    fn draw(&self, random: u64) -> u32 {
+        let column = below((random >> 32) as u32, self.threshold.len() as u32);
+        if random as u32 <= self.threshold[column as usize] { column } else { self.alias[column as usize] }
+    }
+}
+
+/// A workload: the seed and the distribution of keys. Cloning is cheap where keys are uniform.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    seed: u64,
+    mixed_seed: u64,
+    keys: u32,
+    zipf: Option<Alias>,
+}
+
+impl Workload {
+    /// A workload over `keys` keys (1 to [`MAX_KEYS`]), uniform, or Zipf-distributed with
+    /// `zipf_exponent` (0 to 10; the key of rank r has weight r^-exponent).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when `keys` or the exponent is out of its range.
+    pub fn new(seed: u64, keys: u32, zipf_exponent: Option<f64>) -> Result<Self> {
+        if keys == 0 || keys > MAX_KEYS {
+            return Err(Error::Invalid(format!("keys must be 1 to {MAX_KEYS}, not {keys}")));
+        }
+        if let Some(exponent) = zipf_exponent
+            && !(0.0..=10.0).contains(&exponent)
+        {
+            return Err(Error::Invalid(format!("the Zipf exponent must be 0 to 10, not {exponent}")));
+        }
+        let zipf = zipf_exponent.map(|exponent| Alias::zipf(keys, exponent));
+        Ok(Self { seed, mixed_seed: mix(seed.wrapping_add(GOLDEN)), keys, zipf })
+    }
+
+    /// The seed that was given.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The number of distinct keys.
+    pub fn keys(&self) -> u32 {
+        self.keys
+    }
+
+    /// Event `index`, intended for `scheduled_at_us` (µs since the Unix epoch).
+    #[inline]
+    pub fn event(&self, index: u64, scheduled_at_us: i64) -> Event {
+        let first = mix(self.mixed_seed ^ mix(index.wrapping_mul(GOLDEN)));
+        let second = mix(first.wrapping_add(GOLDEN));
+        let event_type = match below((first >> 32) as u32, 10) {
+            0..5 => EventType::Click,
+            5..9 => EventType::View,
+            _ => EventType::Purchase,
+        };
+        let rank = match &self.zipf {
+            None => below((second >> 32) as u32, self.keys),
+            Some(alias) => alias.draw(second),
+        };
+        Event {
+            event_id: self.event_id(index),
+            event_type,
+            key: rank + 1,
+            value: 1 + below(first as u32, 1000),
+            scheduled_at_us,
+        }
+    }
+
+    /// The id of event `index`: a UUID of version 8 that carries a 58-bit tag of the run and the index.
+    #[inline]
+    pub fn event_id(&self, index: u64) -> EventId {
+        EventId::new(self.run_tag(), mix(index ^ self.mixed_seed))
+    }
+
+    /// The index that `event_id` was made from, or `None` when it is another run's or no run's.
+    #[inline]
+    pub fn index_of(&self, event_id: EventId) -> Option<u64> {
+        let (tag, scrambled) = event_id.parts()?;
+        (tag == self.run_tag()).then(|| unmix(scrambled) ^ self.mixed_seed)
+    }
+
+    #[inline]
+    fn run_tag(&self) -> u64 {
+        mix(self.mixed_seed ^ 0x7274_6d62_656e_6368) >> 6
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn mixing_inverts(z: u64) {
+            prop_assert_eq!(unmix(mix(z)), z);
+        }
+
+        #[test]
+        fn an_event_id_inverts_to_its_index(seed: u64, index: u64, other: u64) {
+            let workload = Workload::new(seed, 100, None).unwrap();
+            let id = workload.event_id(index);
+            prop_assert_eq!(workload.index_of(id), Some(index));
+            prop_assert_eq!(EventId::parse(id.to_string().as_bytes()), Some(id));
+            if other != seed {
+                prop_assert_eq!(Workload::new(other, 100, None).unwrap().index_of(id), None);
+            }
+        }
+    }
+
+    #[test]
+    fn the_mix_of_events_is_the_specs() {
+        let workload = Workload::new(7, 100, None).unwrap();
+        let mut types = [0_u32; 3];
+        let mut keys = [0_u32; 101];
+        let (mut least, mut most) = (u32::MAX, 0);
+        for index in 0..100_000 {
+            let event = workload.event(index, 0);
+            types[event.event_type as usize] += 1;
+            keys[event.key as usize] += 1;
+            least = least.min(event.value);
+            most = most.max(event.value);
+        }
+        assert!((49_000..51_000).contains(&types[EventType::Click as usize]), "{types:?}");
+        assert!((39_000..41_000).contains(&types[EventType::View as usize]), "{types:?}");
+        assert!((9_000..11_000).contains(&types[EventType::Purchase as usize]), "{types:?}");
+        assert_eq!((least, most), (1, 1000));
+        assert_eq!(keys[0], 0);
+        assert!(keys[1..].iter().all(|&count| (800..1_200).contains(&count)), "{keys:?}");
+    }
+
+    #[test]
+    fn zipf_keys_follow_their_weights() {
+        let workload = Workload::new(7, 1_000, Some(1.0)).unwrap();
+        let mut keys = vec![0_u32; 1_001];
+        for index in 0..1_000_000 {
+            keys[workload.event(index, 0).key as usize] += 1;
+        }
+        let harmonic: f64 = (1..=1_000).map(|rank| 1.0 / f64::from(rank)).sum();
+        for rank in [1_u32, 2, 10, 100] {
+            let expected = 1e6 / harmonic / f64::from(rank);
+            let seen = f64::from(keys[rank as usize]);
+            assert!((seen / expected - 1.0).abs() < 0.15, "rank {rank}: {seen} against {expected}");
+        }
+    }
+
+    #[test]
+    fn bad_parameters_are_refused() {
+        assert!(Workload::new(1, 0, None).is_err());
+        assert!(Workload::new(1, MAX_KEYS + 1, None).is_err());
+        assert!(Workload::new(1, 10, Some(-1.0)).is_err());
+        assert!(Workload::new(1, 10, Some(f64::NAN)).is_err());
+    }
+}

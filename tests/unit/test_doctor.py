@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rtmbench import doctor
+from rtmbench.artifacts import Cache
+from rtmbench.doctor import Check, DoctorRequest, checks, require
+from rtmbench.engines import parse_engine
+from rtmbench.errors import PreflightError
+from rtmbench.platform.machine import Machine
+
+MACHINE = Machine(
+    cpu="a processor",
+    cores=2,
+    memory_mb=8_000,
+    available_mb=6_000,
+    os="an operating system",
+    kernel="Linux 6",
+)
+
+
+@pytest.fixture
+def request_(tmp_path: Path) -> DoctorRequest:
+    return DoctorRequest(
+        partitions=4,
+        slots=4,
+        engine_memory_mb=2_048,
+        kafka_heap_mb=512,
+        results=tmp_path / "results",
+        engines=tuple(map(parse_engine, ("flink", "spark", "transport"))),
+        events=100_000,
+    )
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def run_doctor(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("RTMBENCH_", "KAFKA_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "rtmbench", "doctor", *arguments],
+        cwd=cwd,
+        env={**clean, "RTMBENCH_CACHE": str(cwd / "cache"), **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_every_check_answers_and_leaves_nothing_behind(request_: DoctorRequest, cache: Cache, tmp_path: Path) -> None:
+    found = checks(request_, cache, MACHINE)
+    assert [check.name for check in found] == [
+        "java",
+        "python",
+        "extension",
+        "slots",
+        "memory",
+        "artifacts",
+        "disk",
+        "results",
+        "kafka",
+        "ports",
+        "clock",
+        "cores",
+        "load",
+    ]
+    for check in found:
+        assert check.detail
+        assert (check.status == "ok") == (check.fix == ""), check
+    assert not (tmp_path / "results").exists()
+
+
+def test_require_raises_one_paragraph_for_each_failure() -> None:
+    good = Check(name="java", status="ok", detail="17")
+    poor = Check(name="load", status="warn", detail="busy", fix="Wait.")
+    bad = Check(name="slots", status="fail", detail="Too few slots.", fix="Use --slots 4.")
+    worse = Check(name="java", status="fail", detail="No Java.")
+    require([good, poor])
+    with pytest.raises(PreflightError) as caught:
+        require([good, bad, poor, worse])
+    assert str(caught.value) == "Too few slots. Use --slots 4.\n\nNo Java."
+    assert caught.value.exit_code == 3
+
+
+def test_slots_below_the_partitions_are_refused(request_: DoctorRequest) -> None:
+    check = doctor.check_slots(replace(request_, partitions=16, slots=4))
+    assert check.status == "fail"
+    assert check.detail == (
+        "16 partitions need 16 slots, and there are 4: Real-Time Mode would leave 12 partitions "
+        "unread, without any error."
+    )
+    assert check.fix == "Use --slots 16, or --partitions 4."
+    assert doctor.check_slots(replace(request_, partitions=4, slots=5)).status == "ok"
+
+
+def test_memory_shows_its_arithmetic(request_: DoctorRequest) -> None:
+    check = doctor.check_memory(request_, MACHINE)
+    assert check.status == "ok"
+    assert check.detail == ("768 for Kafka + 2,048 for engine + 512 for rtmbench = 3,328 MB of 6,000 MB available")
+    short = replace(MACHINE, available_mb=3_000)
+    check = doctor.check_memory(request_, short)
+    assert check.status == "fail"
+    assert "= 3,328 MB of 3,000 MB available" in check.detail
+    assert "--memory (at most 1720)" in check.fix
+    # The broker of somebody else takes no memory here.
+    remote = replace(request_, bootstrap_servers="broker:9092")
+    assert doctor.check_memory(remote, short).status == "ok"
+    assert "--memory" not in doctor.check_memory(request_, replace(MACHINE, available_mb=900)).fix
+
+
+def test_artifacts_offline_is_a_failure_and_online_a_warning(request_: DoctorRequest, cache: Cache) -> None:
+    check = doctor.check_artifacts(request_, cache)
+    assert check.status == "warn"
+    for name in request_.bundles():
+        assert name in check.detail
+    assert "rtmbench engines fetch kafka@4.1 flink@1.20" in check.fix
+    check = doctor.check_artifacts(replace(request_, offline=True), cache)
+    assert check.status == "fail"
+    assert str(cache.root) in check.detail
+    nothing = replace(request_, engines=(parse_engine("transport"),), bootstrap_servers="broker:9092")
+    assert nothing.bundles() == []
+    assert doctor.check_artifacts(nothing, cache).status == "ok"
+
+
+def test_disk_counts_what_a_run_writes(request_: DoctorRequest, cache: Cache) -> None:
+    assert doctor.check_disk(request_, cache).status != "fail"
+    check = doctor.check_disk(replace(request_, events=10**15), cache)
+    assert check.status == "fail"
+    assert "for Kafka's data" in check.detail
+    assert "TMPDIR" in check.fix
+
+
+def test_results_are_tried_by_writing(tmp_path: Path) -> None:
+    check = doctor.check_results(tmp_path / "not" / "there" / "yet")
+    assert check.status == "ok"
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    for results in (tmp_path / "file", tmp_path / "file" / "below"):
+        check = doctor.check_results(results)
+        assert check.status == "fail"
+        assert f"{tmp_path / 'file'} is not a directory" in check.detail
+        assert "--results" in check.fix
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is a directory where nobody can write")
+def test_an_unwritable_results_directory_is_told_to_root_too() -> None:
+    check = doctor.check_results(Path("/proc/results"))
+    assert check.status == "fail"
+    assert check.detail.startswith("Results cannot be written to /proc/results")
+
+
+def test_a_taken_port_names_the_port_its_holder_and_the_option(request_: DoctorRequest) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        check = doctor.check_ports(replace(request_, flink_port=port))
+        assert check.status == "fail"
+        assert f"Port {port} is taken" in check.detail
+        if sys.platform == "linux":
+            assert f"(pid {os.getpid()})" in check.detail
+        assert "--flink-port" in check.fix
+        assert doctor.check_ports(replace(request_, kafka_port=port)).fix.count("--kafka-port") == 2
+    assert doctor.check_ports(replace(request_, flink_port=port)).detail == f"{port} free"
+
+
+def test_ports_that_cannot_be(request_: DoctorRequest) -> None:
+    twice = doctor.check_ports(replace(request_, kafka_port=20_001, flink_port=20_001))
+    assert twice.detail == "Port 20001 is asked for twice."
+    assert "does not exist" in doctor.check_ports(replace(request_, kafka_port=70_000)).detail
+    # The port of a local broker means nothing where the broker is elsewhere.
+    remote = replace(request_, kafka_port=70_000, bootstrap_servers="broker:9092")
+    assert doctor.check_ports(remote).status == "ok"
+
+
+def test_brokers_that_were_named_must_answer(request_: DoctorRequest) -> None:
+    with socket.socket() as broker:
+        broker.bind(("127.0.0.1", 0))
+        broker.listen()
+        address = f"127.0.0.1:{broker.getsockname()[1]}"
+        reached = replace(request_, bootstrap_servers=f"nonsense, {address}")
+        assert doctor.check_kafka(reached).detail == f"{address} answers"
+    check = doctor.check_kafka(replace(request_, bootstrap_servers=f"{address},nonsense"))
+    assert check.status == "fail"
+    assert address in check.detail
+    assert "nonsense is not HOST:PORT" in check.detail
+
+
+def test_a_clock_that_is_set_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.check_clock().status == "ok"
+    jumps = iter([0] * 5 + [1_500] * 5)
+    monkeypatch.setattr(doctor._core, "clock_jump_us", lambda: next(jumps))
+    check = doctor.check_clock()
+    assert check.status == "fail"
+    assert "1,500 µs" in check.detail
+
+
+def test_hidden_java_options_are_a_warning(request_: DoctorRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Duser.language=en")
+    check = doctor.check_java(request_)
+    assert check.status == "warn"
+    assert "JAVA_TOOL_OPTIONS=-Duser.language=en" in check.detail
+
+
+def test_the_command_prints_one_line_a_check(tmp_path: Path) -> None:
+    done = run_doctor("--memory", "1024", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 13
+    assert lines[0].split()[:2] == ["✓", "java"]
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_the_command_exits_3_and_names_the_fix(tmp_path: Path) -> None:
+    done = run_doctor("--json", "--partitions", "8", "--slots", "2", cwd=tmp_path, JAVA_HOME=str(tmp_path))
+    assert done.returncode == 3, done.stderr
+    document = json.loads(done.stdout)
+    failed = {check["name"]: check for check in document["checks"] if check["status"] == "fail"}
+    assert document["ok"] is False
+    assert {"java", "slots"} <= set(failed)
+    assert failed["slots"]["fix"] == "Use --slots 8, or --partitions 2."
+    assert "there is no bin/java in it" in failed["java"]["detail"]

@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import jsonschema
+import pytest
+from results_builder import cell, latency, result, scenarios, trial
+
+from rtmbench.errors import ConfigurationError
+from rtmbench.results import (
+    Backlog,
+    Cell,
+    Comparison,
+    Counts,
+    Headline,
+    Host,
+    Latency,
+    Result,
+    Status,
+    Trial,
+    json_schema,
+)
+
+RECORDED = Path(__file__).parent / "data" / "result-1.json"
+VALIDATOR = jsonschema.Draft202012Validator(json_schema())
+
+
+def full_result():
+    """A document in which every optional field is present."""
+    whole = trial(
+        close_latency_us=latency(40_000),
+        stall_max_us=230_000,
+        backlog=Backlog(start=2, end=4, slope=0.1),
+        offending=[{"kind": "wrong", "partition": 0, "offset": 7}],
+        files={"hlog": "flink-1.hlog"},
+    )
+    found = result(cell("flink@1.20", [whole], facts={"buffer-timeout": 1}), cell("spark@4.1"))
+    decided = dataclasses.replace(found.comparisons[0], pairs=6, interval=[0.9, 1.2], verdict="no difference shown")
+    return dataclasses.replace(found, comparisons=[decided])
+
+
+@pytest.fixture
+def document():
+    return scenarios()["unsustained"].to_dict()
+
+
+def problems(document):
+    return [error.message for error in VALIDATOR.iter_errors(document)]
+
+
+def test_the_schema_is_itself_sound():
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+
+
+@pytest.mark.parametrize("name", [*scenarios(), "full"])
+def test_documents_satisfy_the_schema_and_come_back_equal(name):
+    found = full_result() if name == "full" else scenarios()[name]
+    text = found.to_json()
+    assert problems(json.loads(text)) == []
+    assert Result.from_dict(json.loads(text)) == found
+    assert next(iter(json.loads(text))) == "schema"
+
+
+def test_a_recorded_document_is_still_read():
+    # Written once by the first version of the schema; later versions of 1 must go on reading it.
+    text = RECORDED.read_text("utf-8")
+    found = Result.from_dict(json.loads(text))
+    assert problems(json.loads(text)) == []
+    assert found.cells[0].headline.p99_us == 7_770
+    assert found.cells[1].trials[0].latency_us.is_lower_bound("p99")
+
+
+@pytest.mark.parametrize(
+    ("cls", "path"),
+    [
+        (Result, []),
+        (Host, ["properties", "host"]),
+        (Cell, ["$defs", "cell"]),
+        (Trial, ["$defs", "trial"]),
+        (Latency, ["$defs", "latency"]),
+        (Headline, ["$defs", "headline"]),
+        (Counts, ["$defs", "trial", "properties", "counts"]),
+        (Comparison, ["$defs", "comparison"]),
+        (Backlog, ["$defs", "trial", "properties", "backlog"]),
+    ],
+)
+def test_schema_and_dataclasses_name_the_same_fields(cls, path):
+    schema = json_schema()
+    for key in path:
+        schema = schema[key]
+    fields = dataclasses.fields(cls)
+    assert set(schema["properties"]) == {f.name for f in fields}
+    assert set(schema["required"]) == {f.name for f in fields if "omit" not in f.metadata}
+
+
+def set_at(document, path, value):
+    changed = copy.deepcopy(document)
+    *parents, last = path
+    target = changed
+    for key in parents:
+        target = target[key]
+    target[last] = value
+    return changed
+
+
+TRIAL = ("cells", 1, "trials", 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("surprise",), 1),
+        ((*TRIAL, "surprise"), 1),
+        (("host", "memory"), "24 GB"),
+        ((*TRIAL, "status"), "fine"),
+        ((*TRIAL, "valid"), True),
+        ((*TRIAL, "reasons"), []),
+        ((*TRIAL, "latency_us", "censored_percentiles"), []),
+        ((*TRIAL, "latency_us", "censored_percentiles"), ["p99"]),
+        ((*TRIAL, "latency_us", "p50"), None),
+        ((*TRIAL, "counts", "missing"), -1),
+        (("cells", 0, "trials", 0, "latency_us", "censored"), 1),
+        (("cells", 0, "trials", 0, "counts", "wrong"), 1),
+        (("cells", 0, "trials", 0, "latency_us"), None),
+        (("cells", 1, "refusal"), {"code": "A", "message": "b"}),
+        (("cells", 1, "status"), "refused"),
+        (("comparisons", 0, "verdict"), "faster"),
+        (("created_at",), "yesterday"),
+    ],
+)
+def test_the_schema_refuses(document, path, value):
+    assert problems(document) == []
+    assert problems(set_at(document, path, value)) != []
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.REFUSED, Status.VOID])
+def test_no_figure_stands_beside_a_failure(status):
+    bad = result(cell("spark@4.1", [trial(1, status, ["why"], latency_us=latency())]))
+    assert problems(bad.to_dict()) != []
+
+
+@pytest.mark.parametrize(
+    ("schema", "word"),
+    [
+        ("rtmbench.result/2", "rtmbench.result/1"),
+        ("other/1", "not an rtmbench result"),
+        (None, "not an rtmbench result"),
+        (7, "not an rtmbench result"),
+    ],
+)
+def test_an_unknown_schema_is_refused_by_name(document, schema, word):
+    with pytest.raises(ConfigurationError, match=word):
+        Result.from_dict({**document, "schema": schema}, source="a.json")
+
+
+@pytest.mark.parametrize("foreign", [None, [], "text", 3])
+def test_what_is_no_object_is_refused(foreign):
+    with pytest.raises(ConfigurationError, match="not an rtmbench result"):
+        Result.from_dict(foreign)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        (("cells", 0, "trials", 0, "latency_us", "p99"), "7", r"cells\[0\].trials\[0\].latency_us"),
+        (("cells", 0, "status"), "good", r"cells\[0\].status should be one of valid"),
+        (("cells",), {}, "cells should be a list"),
+        (("host",), [], "host should be an object"),
+        (("complete",), 1, "complete should be of type bool"),
+        (("host", "cores"), True, "cores should be of type int"),
+    ],
+)
+def test_a_damaged_field_is_named(document, path, value, where):
+    with pytest.raises(ConfigurationError, match=where):
+        Result.from_dict(set_at(document, path, value), source="a.json")
+
+
+def test_a_missing_field_is_named(document):
+    del document["cells"][0]["trials"][0]["rate"]
+    with pytest.raises(ConfigurationError, match=r"a.json.cells\[0\].trials\[0\] lacks .*`rate`"):
+        Result.from_dict(document, source="a.json")
+
+
+def test_a_field_of_a_later_minor_version_is_ignored(document):
+    found = Result.from_dict(document)
+    document["cells"][0]["later"] = {"any": "thing"}
+    assert Result.from_dict(document) == found
+
+
+def test_absent_and_null_are_told_apart():
+    document = result(cell("f", [trial(1, Status.FAILED, ["crash"], counts=None)])).to_dict()
+    found = document["cells"][0]["trials"][0]
+    assert found["latency_us"] is None
+    assert found["counts"] is None
+    assert "close_latency_us" not in found
+    assert "headline" not in document["cells"][0]
+
+
+def test_a_figure_that_is_no_number_is_null():
+    found = result(cell("f", [trial(stall_share=math.nan, seconds=math.inf)])).to_dict()
+    assert found["cells"][0]["trials"][0]["stall_share"] is None
+    assert found["cells"][0]["trials"][0]["seconds"] is None
+
+
+def test_hostile_text_survives_the_way_to_json_and_back():
+    text = "\x1b[31m\ud800 <script> \u202e ../ " + "x" * 10_000
+    found = result(cell("f", [trial(1, Status.FAILED, [text])]))
+    read = Result.from_dict(json.loads(found.to_json().encode("utf-8")))
+    assert read.cells[0].trials[0].reasons == [text]
+
+
+def test_latency_is_read_from_a_histogram_with_its_lower_bounds():
+    samples = [*range(1, 98), 1_000, 1_000, 1_000]
+    found = Latency.measured(
+        count=100,
+        minimum=1,
+        maximum=1_000,
+        quantile=lambda q: samples[math.ceil(q * 100) - 1],
+        censored=3,
+        reaches_censored=lambda q: q > 0.97,
+    )
+    assert (found.p50, found.p95, found.p99) == (50, 95, 1_000)
+    assert found.censored_percentiles == ["p99", "p99_9", "max"]
+    assert found.is_lower_bound("p99")
+    assert not found.is_lower_bound("p95")
+
+
+def test_without_censored_samples_nothing_is_a_lower_bound():
+    found = Latency.measured(count=1, minimum=5, maximum=5, quantile=lambda _: 5, reaches_censored=lambda _: True)
+    assert found.censored_percentiles == []

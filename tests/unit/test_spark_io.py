@@ -1,0 +1,109 @@
+"""The surroundings of a Spark pipeline, read from its environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtmbench.engines import clients
+from rtmbench.errors import ConfigurationError
+from rtmbench.spark import Io
+from rtmbench.spark.io import SINK_DEFAULTS, SOURCE_DEFAULTS, read_kafka_properties
+
+
+def test_one_address_is_enough():
+    io = Io.from_env({"KAFKA_BOOTSTRAP_SERVERS": "broker:9092"})
+    assert io == Io(bootstrap_servers="broker:9092")
+    assert (io.input_topic, io.output_topic) == ("benchmark-input", "benchmark-output")
+    assert (io.mode, io.checkpoint_interval, io.checkpoint_dir) == ("rtm", "5 seconds", None)
+
+
+def test_everything_can_be_set(tmp_path):
+    kafka = tmp_path / "kafka.properties"
+    kafka.write_text("# both sides\nsource.fetch.max.wait.ms = 1\n\nsink.linger.ms=5\nsink.sasl.jaas.config=a=b\n")
+    io = Io.from_env(
+        {
+            "KAFKA_BOOTSTRAP_SERVERS": "a:1,b:2",
+            "RTMBENCH_INPUT_TOPIC": "in",
+            "RTMBENCH_OUTPUT_TOPIC": "out",
+            "RTMBENCH_CHECKPOINT_INTERVAL": "30 seconds",
+            "RTMBENCH_CHECKPOINT_DIR": "s3://bucket/checkpoint",
+            "RTMBENCH_MODE": "microbatch",
+            "RTMBENCH_FACTS": str(tmp_path / "facts.json"),
+            "RTMBENCH_PROGRESS": str(tmp_path / "progress.jsonl"),
+            "RTMBENCH_KAFKA_PROPERTIES": str(kafka),
+        }
+    )
+    assert io == Io(
+        bootstrap_servers="a:1,b:2",
+        input_topic="in",
+        output_topic="out",
+        checkpoint_interval="30 seconds",
+        checkpoint_dir="s3://bucket/checkpoint",
+        mode="microbatch",
+        source_properties={"fetch.max.wait.ms": "1"},
+        sink_properties={"linger.ms": "5", "sasl.jaas.config": "a=b"},
+        facts=tmp_path / "facts.json",
+        progress=tmp_path / "progress.jsonl",
+    )
+    assert "a=b" not in repr(io)
+
+
+def test_an_empty_variable_is_as_good_as_none():
+    assert Io.from_env({"RTMBENCH_MODE": "", "RTMBENCH_KAFKA_PROPERTIES": "", "RTMBENCH_FACTS": ""}) == Io()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("RTMBENCH_MODE", "realtime", "'realtime' is not a mode. The modes are: rtm, microbatch"),
+        ("RTMBENCH_CHECKPOINT_INTERVAL", "soon", "'soon' is not a duration"),
+        ("RTMBENCH_INPUT_TOPIC", " ", "input_topic is empty"),
+        ("RTMBENCH_KAFKA_PROPERTIES", "/nowhere/kafka.properties", "/nowhere/kafka.properties cannot be read"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_named(variable, value, message):
+    with pytest.raises(ConfigurationError) as error:
+        Io.from_env({variable: value})
+    assert message in str(error.value)
+
+
+def test_the_source_reads_from_the_beginning_and_never_skips():
+    options = Io(bootstrap_servers="b:1", input_topic="in").source_options()
+    assert options == {
+        "subscribe": "in",
+        "startingOffsets": "earliest",
+        "failOnDataLoss": "true",
+        "kafka.bootstrap.servers": "b:1",
+        "kafka.fetch.min.bytes": "1",
+        "kafka.fetch.max.wait.ms": "500",
+    }
+
+
+def test_given_client_settings_win_but_for_the_address():
+    given = {"linger.ms": "5", "bootstrap.servers": "elsewhere:1", "security.protocol": "SSL"}
+    options = Io(bootstrap_servers="b:1", output_topic="out", sink_properties=given).sink_options()
+    assert options["kafka.linger.ms"] == "5"
+    assert options["kafka.security.protocol"] == "SSL"
+    assert options["kafka.bootstrap.servers"] == "b:1"
+    assert options["kafka.acks"] == "all"
+    assert options["topic"] == "out"
+
+
+def test_the_defaults_are_the_harness_and_the_flink_twins():
+    assert dict(clients.SOURCE) == SOURCE_DEFAULTS
+    assert dict(clients.SINK) == SINK_DEFAULTS
+
+
+def test_both_ends_read_the_file_that_rtmbench_writes(tmp_path):
+    file = tmp_path / "kafka.properties"
+    file.write_text(clients.properties_file())
+    assert read_kafka_properties(file) == (dict(clients.SOURCE), dict(clients.SINK))
+
+
+@pytest.mark.parametrize("line", ["linger.ms=5", "source.=5", "sink=5", "source.linger.ms"])
+def test_a_line_without_a_side_is_refused_without_being_shown(tmp_path, line):
+    file = tmp_path / "kafka.properties"
+    file.write_text(f"sink.acks=all\n{line}\n")
+    with pytest.raises(ConfigurationError, match=r"line 2: write source\.NAME=value") as error:
+        read_kafka_properties(file)
+    assert line not in str(error.value)
