@@ -390,7 +390,8 @@ impl<'a> Scan<'a> {
         }
         let from = self.at + 1;
         let rest = &self.bytes[from..];
-        let length = rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || !(0x20..0x7f).contains(&byte))?;
+        let length =
+            rest.iter().position(|&byte| byte == b'"' || byte == b'\\' || !(0x20..0x7f).contains(&byte))?;
         if rest[length] != b'"' {
             return None;
         }
@@ -420,7 +421,8 @@ impl<'a> Scan<'a> {
         let from = self.at + usize::from(negative);
         let mut value = 0_i64;
         let mut at = from;
-        while let Some(digit) = self.bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10)
+        while let Some(digit) =
+            self.bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10)
         {
             value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
             at += 1;
@@ -436,7 +438,11 @@ impl<'a> Scan<'a> {
 
     #[inline]
     fn scalar(&mut self) -> Option<()> {
-        if self.bytes.get(self.at) == Some(&b'"') { self.string().map(drop) } else { self.integer().map(drop) }
+        if self.bytes.get(self.at) == Some(&b'"') {
+            self.string().map(drop)
+        } else {
+            self.integer().map(drop)
+        }
     }
 
     /// Whether the object ends here (and the record with it); `None` where neither `,` nor `}` stands.
@@ -537,7 +543,8 @@ mod tests {
 
     #[test]
     fn other_shapes_are_read() {
-        let spaced = br#" { "scheduled_at_us" : 5000 , "extra":{"a":[1,null]}, "value":1, "key":"\u0075ser_1",
+        let spaced =
+            br#" { "scheduled_at_us" : 5000 , "extra":{"a":[1,null]}, "value":1, "key":"\u0075ser_1",
             "event_id":"x", "event_type":"view", "produced_at":5 } "#;
         let record = Record::decode(spaced).unwrap();
         assert_eq!((record.key.as_ref(), record.scheduled_at_us), ("user_1", 5000));
@@ -579,6 +586,8 @@ mod tests {
             assert!(field.decode(bad).is_err(), "{}", String::from_utf8_lossy(bad));
             assert!(Record::decode(bad).is_err(), "{}", String::from_utf8_lossy(bad));
         }
-        assert!(TimestampField::new("produced_at").decode(br#"{"produced_at":9223372036854775807}"#).is_err());
+        assert!(
+            TimestampField::new("produced_at").decode(br#"{"produced_at":9223372036854775807}"#).is_err()
+        );
     }
 }

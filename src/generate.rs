@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::clock::{self, Pacer, Precision};
 use crate::error::{Error, Result};
 use crate::histogram::Histogram;
-use crate::kafka::{KafkaConfig, lock};
 use crate::kafka::producer::{Producer, Refused};
+use crate::kafka::{KafkaConfig, lock};
 use crate::schedule::Schedule;
 use crate::stop::Stop;
 use crate::workload::Workload;
@@ -155,7 +155,9 @@ impl Generator {
     pub fn new(mut settings: GeneratorSettings) -> Result<Self> {
         settings.schedule = settings.schedule.validated()?;
         if settings.measure.is_some_and(|(from, to)| from >= to) {
-            return Err(Error::Invalid("the measuring window is empty: `from` must be before `to`".to_owned()));
+            return Err(Error::Invalid(
+                "the measuring window is empty: `from` must be before `to`".to_owned(),
+            ));
         }
         Ok(Self {
             settings,
@@ -228,7 +230,8 @@ impl Generator {
     /// The counters now.
     pub fn snapshot(&self) -> GeneratorSnapshot {
         let producer = lock(&self.producer);
-        let (acked, failed) = producer.as_ref().map_or((0, 0), |producer| (producer.acked(), producer.failed()));
+        let (acked, failed) =
+            producer.as_ref().map_or((0, 0), |producer| (producer.acked(), producer.failed()));
         GeneratorSnapshot {
             generated: self.shared.generated.load(Ordering::Relaxed),
             acked,
@@ -262,7 +265,11 @@ struct Paced {
 }
 
 /// The pacing thread's body; a second thread serves the delivery reports meanwhile.
-fn run(settings: &GeneratorSettings, producer: &Arc<Producer>, shared: &Arc<Shared>) -> Result<GeneratorReport> {
+fn run(
+    settings: &GeneratorSettings,
+    producer: &Arc<Producer>,
+    shared: &Arc<Shared>,
+) -> Result<GeneratorReport> {
     let polling = {
         let (producer, shared) = (Arc::clone(producer), Arc::clone(shared));
         spawn("rtmbench-deliver", move || serve_deliveries(&producer, &shared))?
@@ -300,34 +307,40 @@ fn pace(settings: &GeneratorSettings, producer: &Producer, shared: &Shared) -> P
     let (from_us, to_us) = settings.measure.unwrap_or((i64::MIN, i64::MAX));
     let end_offset_us = settings.duration.map_or(i64::MAX, |duration| duration.as_micros() as i64);
     let unpaced = settings.schedule == Schedule::Unpaced;
-    let mut paced =
-        Paced { start_us, end_us: start_us, slip: Histogram::new(), slip_all: Histogram::new(), errors: vec![] };
+    let mut result = Paced {
+        start_us,
+        end_us: start_us,
+        slip: Histogram::new(),
+        slip_all: Histogram::new(),
+        errors: vec![],
+    };
     let mut arrivals = settings.schedule.arrivals(0);
     let (mut key, mut payload) = (Vec::with_capacity(64), Vec::with_capacity(512));
     let mut sent = 0_u64;
     loop {
         let offset_us = if unpaced { (clock::now_us() - start_us).max(0) } else { arrivals.next_us() };
         if settings.count == Some(sent) || offset_us >= end_offset_us {
-            paced.end_us = start_us.saturating_add(if unpaced { offset_us } else { offset_us.min(end_offset_us) });
-            return paced;
+            result.end_us =
+                start_us.saturating_add(if unpaced { offset_us } else { offset_us.min(end_offset_us) });
+            return result;
         }
         let due_us = start_us + offset_us;
         if !pacer.wait_until(due_us, &shared.stop) {
-            paced.end_us = clock::now_us().max(start_us);
-            return paced;
+            result.end_us = clock::now_us().max(start_us);
+            return result;
         }
         let index = settings.first_index + sent;
         let event = settings.workload.event(index, due_us);
         event.encode_key(&mut key);
         event.encode(&mut payload);
-        if !hand_over(producer, shared, index, &key, &payload, &mut paced.errors) {
-            paced.end_us = clock::now_us();
-            return paced;
+        if !hand_over(producer, shared, index, &key, &payload, &mut result.errors) {
+            result.end_us = clock::now_us();
+            return result;
         }
         let slip_us = clock::now_us() - due_us;
-        paced.slip_all.record(slip_us);
+        result.slip_all.record(slip_us);
         if (from_us..to_us).contains(&due_us) {
-            paced.slip.record(slip_us);
+            result.slip.record(slip_us);
         }
         sent += 1;
         shared.generated.store(sent, Ordering::Relaxed);
@@ -394,12 +407,12 @@ fn serve_deliveries(producer: &Producer, shared: &Shared) {
             producer.poll(Duration::from_millis(2));
         } else {
             let guard = lock(&shared.poll_now.0);
-            let (mut asked, _) = shared
+            let (mut requested, _) = shared
                 .poll_now
                 .1
                 .wait_timeout_while(guard, POLL_INTERVAL, |asked| !*asked)
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            *asked = false;
+            *requested = false;
         }
     }
 }

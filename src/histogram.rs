@@ -99,8 +99,7 @@ impl Histogram {
 
     /// Whether a sample of `us` and one of `percentile` share a place: the percentile reaches that sample.
     pub fn reaches(&self, percentile: f64, us: u64) -> bool {
-        self.count() > 0
-            && self.counts.highest_equivalent(self.percentile(percentile)) >= us.clamp(1, MAX_US)
+        self.count() > 0 && self.counts.highest_equivalent(self.percentile(percentile)) >= us.clamp(1, MAX_US)
     }
 
     /// The recorded values, µs (the upper end of each bucket), and how often each came, ascending.

@@ -116,7 +116,10 @@ impl Tally {
         };
         match decoded {
             Ok(at_us) if at_us - received_us > MAX_US as i64 => {
-                self.malformed(message, &format!("its time stamp is {} s ahead", (at_us - received_us) / 1_000_000));
+                self.malformed(
+                    message,
+                    &format!("its time stamp is {} s ahead", (at_us - received_us) / 1_000_000),
+                );
             }
             Ok(at_us) => {
                 let latency_us = received_us - at_us;

@@ -61,7 +61,9 @@ impl Schedule {
             if rate > 0.0 && rate <= MAX_RATE {
                 Ok(())
             } else {
-                Err(Error::Invalid(format!("the rate must be above 0 and at most {MAX_RATE} events/s, not {rate}")))
+                Err(Error::Invalid(format!(
+                    "the rate must be above 0 and at most {MAX_RATE} events/s, not {rate}"
+                )))
             }
         };
         let lasting = |seconds: f64| {
@@ -125,7 +127,8 @@ impl Schedule {
                 }
                 let slope = (to - from) / seconds;
                 // The root of from·t + slope·t²/2 = n in the form that also holds for a slope of 0.
-                2.0 * count / (from + (from * from + 2.0 * slope * count).max(0.0).sqrt()).max(f64::MIN_POSITIVE)
+                2.0 * count
+                    / (from + (from * from + 2.0 * slope * count).max(0.0).sqrt()).max(f64::MIN_POSITIVE)
             }
             Self::Step { steps } => {
                 let (mut start_s, mut before) = (0.0, 0.0);
@@ -186,9 +189,13 @@ mod tests {
         prop_oneof![
             rate.clone().prop_map(|rate| Schedule::Constant { rate }),
             (rate.clone(), any::<u64>()).prop_map(|(rate, seed)| Schedule::Poisson { rate, seed }),
-            (0.0..1e5_f64, rate.clone(), 0.1..100.0_f64)
-                .prop_map(|(from, to, seconds)| Schedule::Ramp { from, to, seconds }),
-            prop::collection::vec((0.1..10.0_f64, rate.clone()), 1..5).prop_map(|steps| Schedule::Step { steps }),
+            (0.0..1e5_f64, rate.clone(), 0.1..100.0_f64).prop_map(|(from, to, seconds)| Schedule::Ramp {
+                from,
+                to,
+                seconds
+            }),
+            prop::collection::vec((0.1..10.0_f64, rate.clone()), 1..5)
+                .prop_map(|steps| Schedule::Step { steps }),
             (rate, 1..1000_u64).prop_map(|(rate, size)| Schedule::Burst { rate, size }),
         ]
     }

@@ -125,8 +125,7 @@ mod tests {
         writer.flush().unwrap();
         let mut reader = SpoolReader::open(&directory, 3).unwrap();
         let found: Vec<_> = (0..9).map(|offset| reader.receipt(offset).unwrap()).collect();
-        let expected =
-            [Some(1), Some(11), Some(21), None, None, Some(51), None, Some(71), None];
+        let expected = [Some(1), Some(11), Some(21), None, None, Some(51), None, Some(71), None];
         assert_eq!(found, expected);
         assert_eq!(SpoolReader::open(&directory, 4).unwrap().receipt(0).unwrap(), None);
         fs::remove_dir_all(&directory).unwrap();

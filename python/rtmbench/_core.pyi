@@ -11,7 +11,7 @@ use `stop()`.
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Literal, TypedDict, final
+from typing import Literal, TypeAlias, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +35,10 @@ def now_us() -> int:
     """Now, in µs since the Unix epoch: the realtime clock read once, then the monotonic clock."""
 
 def clock_jump_us() -> int:
-    """The realtime clock minus `now_us()`, in µs, signed. A change of more than 1 ms voids a trial."""
+    """Return the realtime clock minus `now_us()`, in µs, signed. A change of more than 1 ms voids a trial."""
 
 def librdkafka_version() -> str:
-    """The version of librdkafka that is linked in, as in "2.12.1"."""
+    """Return the version of librdkafka that is linked in, as in "2.12.1"."""
 
 def wait_for_broker(config: Mapping[str, str], timeout_s: float) -> int:
     """Wait until a broker answers; return how many brokers there are. KafkaError when none does in time."""
@@ -58,7 +58,7 @@ def delete_topics(config: Mapping[str, str], topics: Sequence[str], *, timeout_s
     """Delete topics; one that does not exist is no error."""
 
 def end_offsets(config: Mapping[str, str], topic: str, *, timeout_s: float = 10.0) -> list[int]:
-    """The offset that the next record of each partition will get."""
+    """Return the offset that the next record of each partition will get."""
 
 def verify(
     pattern: str,
@@ -82,6 +82,9 @@ def verify(
     consumer; OSError when the spool cannot be read or the interval log not be written.
     """
 
+def expected_outputs(pattern: str, workload: Workload, *, first: int, count: int) -> int:
+    """Count the outputs that the events `first` to `first + count` ask for under a pattern."""
+
 @final
 class Workload:
     """Event i as a function of (seed, i): the same arguments always make the same events.
@@ -96,13 +99,13 @@ class Workload:
     @property
     def keys(self) -> int: ...
     def event(self, index: int, scheduled_at_us: int) -> bytes:
-        """The record of event `index`, intended for `scheduled_at_us`, as it goes to Kafka: JSON in UTF-8."""
+        """Encode event `index`, intended for `scheduled_at_us`: JSON in UTF-8."""
 
     def event_id(self, index: int) -> str:
-        """The event_id of event `index`: a UUID that inverts to the index and is tagged with the seed."""
+        """Return the event_id of event `index`: a UUID that inverts to the index and is tagged with the seed."""
 
     def index_of(self, event_id: str) -> int | None:
-        """The index that an event_id was made from; None when it is another run's, or no event_id at all."""
+        """Return the index that an event_id was made from; None for another run's, or no event_id."""
 
 @final
 class Schedule:
@@ -113,30 +116,30 @@ class Schedule:
 
     @staticmethod
     def constant(rate: float) -> Schedule:
-        """One event each 1/rate seconds."""
+        """Send one event each 1/rate seconds."""
 
     @staticmethod
     def poisson(rate: float, seed: int) -> Schedule:
-        """A Poisson process with a mean of `rate`; the gaps are a function of the seed."""
+        """Make a Poisson process with a mean of `rate`; the gaps are a function of the seed."""
 
     @staticmethod
     def ramp(from_rate: float, to_rate: float, seconds: float) -> Schedule:
-        """A rate that goes linearly from `from_rate` (0 allowed) to `to_rate` in `seconds`, then stays."""
+        """Go linearly from `from_rate` (0 allowed) to `to_rate` in `seconds`, then stays."""
 
     @staticmethod
     def step(steps: Sequence[tuple[float, float]]) -> Schedule:
-        """Rates held one after the other, as (seconds, rate); the last one for ever."""
+        """Hold rates one after the other, as (seconds, rate); the last one for ever."""
 
     @staticmethod
     def burst(rate: float, size: int) -> Schedule:
-        """Groups of `size` events intended for the same instant, with a mean of `rate`."""
+        """Send groups of `size` events intended for the same instant, with a mean of `rate`."""
 
     @staticmethod
     def unpaced() -> Schedule:
-        """No schedule: as fast as it goes, each event intended for its hand-over. Not for latency."""
+        """Go as fast as it goes, each event intended for its hand-over. Not for latency."""
 
     def at_us(self, first: int, count: int) -> NDArray[np.int64]:
-        """The offsets of `count` events from event `first` on, µs."""
+        """Return the offsets of `count` events from event `first` on, µs."""
 
 @final
 class Histogram:
@@ -169,16 +172,16 @@ class Histogram:
         """The mean, µs; 0 when empty."""
 
     def percentile(self, q: float) -> int:
-        """The value, µs, at or below which q percent (0 to 100) of the samples lie; 0 when empty."""
+        """Return the value, µs, at or below which q percent (0 to 100) of the samples lie; 0 when empty."""
 
     def percentiles(self, q: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The percentiles of an array of q, as an array."""
+        """Return the percentiles of an array of q, as an array."""
 
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        """The recorded values, µs (the upper end of each bucket), and how often each came."""
+        """Return the recorded values, µs (the upper end of each bucket), and how often each came."""
 
     def to_bytes(self) -> bytes:
-        """The samples in HdrHistogram's V2 form, deflated."""
+        """Return the samples in HdrHistogram's V2 form, deflated."""
 
     @staticmethod
     def from_bytes(data: bytes) -> Histogram:
@@ -226,7 +229,7 @@ class Generator:
         """`start()` and `join()`. An interrupt stops the generator."""
 
     def snapshot(self) -> GeneratorSnapshot:
-        """The counters now."""
+        """Return the counters now."""
 
 @final
 class GeneratorSnapshot:
@@ -329,7 +332,7 @@ class LatencyConsumer:
         """`start()`, receive for `duration_s` or until `stop()`, `join()`. An interrupt stops the consumer."""
 
     def snapshot(self) -> ConsumerSnapshot:
-        """The counters and live percentiles now."""
+        """Return the counters and live percentiles now."""
 
     def reset_live(self) -> None:
         """Start the live percentiles afresh."""
@@ -412,7 +415,7 @@ class _Seconds(TypedDict):
     max_us: NDArray[np.int64]
     backlog: NDArray[np.int64]
 
-_Kind = Literal["missing", "malformed", "foreign", "filtered", "altered", "key", "order", "duplicate"]
+_Kind: TypeAlias = Literal["missing", "malformed", "foreign", "filtered", "altered", "key", "order", "duplicate"]
 
 class _Offence(TypedDict):
     kind: _Kind
@@ -454,7 +457,7 @@ class Verdict:
         """Samples below 0, recorded as 1 µs."""
 
     def ge(self, q: float) -> bool:
-        """Whether percentile q (0 to 100) reaches a censored sample: then it is a lower bound, shown with ≥."""
+        """Say whether percentile q (0 to 100) reaches a censored sample: then it is a lower bound, shown with ≥."""
 
     @property
     def halves(self) -> tuple[Histogram, Histogram]:

@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 FLOOR = "transport"
 ATTEMPTS = 2
 """A void trial is run once more."""
-SET_UP_S = {FLOOR: 3.0}
-SET_UP_ENGINE_S = 20.0
-"""Rough time of a trial outside of warm-up and measurement, for the estimate before the start."""
+SET_UP_FLOOR_S = 3.0
+SET_UP_ENGINE_S = 15.0
+"""Rough times of a trial outside of warm-up and measurement, for the estimate before the start."""
 
 
 def run(request: RunRequest) -> list[Result]:
@@ -145,7 +145,7 @@ class _Experiment:
     def estimate_s(self) -> float:
         """Return roughly how long the trials take."""
         settings = self.settings
-        floor = SET_UP_S[FLOOR] + settings.floor_warmup_s + settings.floor_duration_s
+        floor = SET_UP_FLOOR_S + settings.floor_warmup_s + settings.floor_duration_s
         engine = SET_UP_ENGINE_S + settings.warmup_s + settings.duration_s
         groups = settings.trials
         return len(settings.patterns) * ((groups + 1) * floor + groups * len(settings.engines) * engine)
@@ -241,8 +241,9 @@ class _PatternRun:
             settings=settings,
             name=column.name,
             trial=number,
+            trials=settings.trials + 1 if floor else settings.trials,
             attempt=attempt,
-            warmup_s=settings.floor_warmup_s if floor else settings.warmup_s,
+            warmup_s=self._floor_warmup_s(number) if floor else settings.warmup_s,
             measure_s=settings.floor_duration_s if floor else settings.duration_s,
             cycles=0 if floor else settings.cycles,
             bootstrap_servers=self._bootstrap_servers(),
@@ -251,6 +252,11 @@ class _PatternRun:
             scratch=self.platform.scratch(column.name.replace("@", "-").replace(":", "-")),
             show=self.view.update,
         )
+
+    def _floor_warmup_s(self, number: int) -> float:
+        # The first trial of all finds a broker of our own just started, and cold.
+        cold = number == 1 and self.kafka is not None
+        return self.settings.broker_warmup_s if cold else self.settings.floor_warmup_s
 
     def _bootstrap_servers(self) -> str:
         if self.kafka is not None:

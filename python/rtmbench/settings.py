@@ -73,6 +73,8 @@ class Settings:
     warmup_s: float
     floor_duration_s: float
     floor_warmup_s: float
+    broker_warmup_s: float
+    """In place of `floor_warmup_s` where the broker has just been started."""
     trials: int
     seed: int
     checkpoint_interval_s: float
@@ -130,6 +132,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         warmup_s=_first(request.warmup_s, 20.0 if request.quick else 60.0),
         floor_duration_s=5.0 if request.quick else 15.0,
         floor_warmup_s=2.0 if request.quick else 5.0,
+        broker_warmup_s=12.0 if request.quick else 30.0,
         trials=_first(request.trials, 1 if request.quick else 3),
         seed=request.seed,
         checkpoint_interval_s=request.checkpoint_interval_s,

@@ -64,6 +64,8 @@ class TrialPlan:
     name: str
     """The cell's name, such as `flink@1.20`."""
     trial: int
+    trials: int
+    """How many there are going to be."""
     attempt: int
     warmup_s: float
     measure_s: float
@@ -278,8 +280,8 @@ class TrialRunner:
             delivery_failures=report.failed,
             clock_jump_us=self._clock_jump_us,
             engine_p99_us=latency.p99 if latency else None,
-            slip_p99_us=report.slip.percentile(0.99) if report.slip.count else None,
-            consumer_lag_p99_us=lag.percentile(0.99) if lag is not None and lag.count else None,
+            slip_p99_us=report.slip.percentile(99) if report.slip.count else None,
+            consumer_lag_p99_us=lag.percentile(99) if lag is not None and lag.count else None,
             halves_us=_halves(verdict),
             censored=verdict.censored,
             drained=self._drained,
@@ -380,7 +382,7 @@ class TrialRunner:
             LiveState(
                 engine=plan.name,
                 trial=plan.trial,
-                trials=plan.settings.trials,
+                trials=plan.trials,
                 phase=self.phase,
                 target_rate=plan.settings.rate,
                 rate=self._live_rate(generator.snapshot().generated) if generator else None,
@@ -433,9 +435,9 @@ def _latency(verdict: _core.Verdict) -> Latency:
         count=verdict.latency.count,
         minimum=verdict.min_us,
         maximum=verdict.max_us,
-        quantile=verdict.latency.percentile,
+        quantile=lambda q: verdict.latency.percentile(100 * q),
         censored=verdict.censored,
-        reaches_censored=verdict.ge,
+        reaches_censored=lambda q: verdict.ge(100 * q),
         negative=verdict.negative,
     )
 
@@ -445,14 +447,14 @@ def _halves(verdict: _core.Verdict) -> tuple[tuple[int, int], tuple[int, int]] |
     if not first.count or not second.count:
         return None
     return (
-        (first.percentile(0.5), first.percentile(0.99)),
-        (second.percentile(0.5), second.percentile(0.99)),
+        (first.percentile(50), first.percentile(99)),
+        (second.percentile(50), second.percentile(99)),
     )
 
 
 def _spread(histogram: _core.Histogram, divisor: float = 1) -> Spread:
     return Spread(
-        p50=histogram.percentile(0.5) / divisor,
-        p99=histogram.percentile(0.99) / divisor,
+        p50=histogram.percentile(50) / divisor,
+        p99=histogram.percentile(99) / divisor,
         max=histogram.max / divisor,
     )

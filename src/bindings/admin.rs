@@ -81,7 +81,6 @@ pub(super) fn end_offsets(
 ) -> PyResult<Vec<i64>> {
     let (config, timeout, stop) = (self::config(config)?, duration(timeout_s)?, Stop::new());
     let seen = stop.clone();
-    let bounds =
-        wait_for(py, move || stop.set(), move || topics::bounds(&config, &topic, timeout, &seen))?;
+    let bounds = wait_for(py, move || stop.set(), move || topics::bounds(&config, &topic, timeout, &seen))?;
     Ok(bounds.into_iter().map(|bounds| bounds.end).collect())
 }

@@ -6,7 +6,12 @@ use pyo3::prelude::*;
 
 use crate::Error;
 
-create_exception!(rtmbench._core, RtmbenchError, PyException, "Base of every error that rtmbench raises on purpose.");
+create_exception!(
+    rtmbench._core,
+    RtmbenchError,
+    PyException,
+    "Base of every error that rtmbench raises on purpose."
+);
 create_exception!(
     rtmbench._core,
     KafkaError,

@@ -117,7 +117,9 @@ pub(super) struct GeneratorSnapshot {
 impl GeneratorSnapshot {
     fn __repr__(&self) -> String {
         let Self { generated, acked, failed, queue_full } = self;
-        format!("GeneratorSnapshot(generated={generated}, acked={acked}, failed={failed}, queue_full={queue_full})")
+        format!(
+            "GeneratorSnapshot(generated={generated}, acked={acked}, failed={failed}, queue_full={queue_full})"
+        )
     }
 }
 

@@ -103,7 +103,9 @@ impl Histogram {
         Ok(Self::of(histogram::Histogram::from_bytes(data)?))
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,), (u64, u64))> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,), (u64, u64))> {
         let (py, this) = (slf.py(), slf.get());
         let rebuild = slf.get_type().getattr("from_bytes")?;
         let bounds = (this.min(), this.max());

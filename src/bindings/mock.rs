@@ -48,10 +48,9 @@ impl MockBroker {
     #[pyo3(signature = (name, *, partitions=1))]
     fn create_topic(&self, name: &str, partitions: i32) -> PyResult<()> {
         match &*self.lock() {
-            Some(cluster) => cluster
-                .0
-                .create_topic(name, partitions, 1)
-                .map_err(|error| KafkaError::new_err(format!("the mock cluster refuses topic {name}: {error}"))),
+            Some(cluster) => cluster.0.create_topic(name, partitions, 1).map_err(|error| {
+                KafkaError::new_err(format!("the mock cluster refuses topic {name}: {error}"))
+            }),
             None => Err(closed()),
         }
     }

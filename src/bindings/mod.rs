@@ -2,6 +2,9 @@
 //!
 //! `wait` is the only route into long work: it releases the GIL and looks at signals.
 
+#![expect(clippy::doc_markdown, reason = "the docs here are Python's docstrings, which are plain text")]
+#![expect(clippy::needless_pass_by_value, reason = "PyO3 hands arguments over by value")]
+
 mod admin;
 mod consumer;
 mod convert;
@@ -42,6 +45,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(admin::librdkafka_version, module)?)?;
     module.add_function(wrap_pyfunction!(admin::now_us, module)?)?;
     module.add_function(wrap_pyfunction!(admin::wait_for_broker, module)?)?;
+    module.add_function(wrap_pyfunction!(verify::expected_outputs, module)?)?;
     module.add_function(wrap_pyfunction!(verify::verify, module)?)?;
     Ok(())
 }

@@ -49,6 +49,20 @@ pub(super) fn verify(
     Verdict::of(py, verdict)
 }
 
+/// How many outputs the events first .. first + count of a workload ask for under a pattern.
+#[pyfunction]
+#[pyo3(signature = (pattern, workload, *, first, count))]
+pub(super) fn expected_outputs(
+    py: Python<'_>,
+    pattern: &str,
+    workload: &Workload,
+    first: u64,
+    count: u64,
+) -> PyResult<u64> {
+    let identity = oracle::Identity::of_pattern(pattern)?;
+    Ok(py.detach(|| identity.expected_outputs(&workload.0, first, count)))
+}
+
 /// What the oracle found in one trial. Counts cover the whole trial, figures the measuring phase.
 #[pyclass(frozen, module = "rtmbench._core")]
 pub(super) struct Verdict {

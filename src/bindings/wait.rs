@@ -31,13 +31,15 @@ pub(super) fn wait_for<T: Send + 'static>(
         let Some(held) = receiver.take() else {
             return Err(RtmbenchError::new_err("the call lost its working thread: this is a bug"));
         };
-        let (received, held) = py.detach(move || (held.recv_timeout(SLICE), held));
+        let (outcome, held) = py.detach(move || (held.recv_timeout(SLICE), held));
         receiver = Some(held);
-        match received {
-            Ok(outcome) => return Ok(outcome?),
+        match outcome {
+            Ok(result) => return Ok(result?),
             Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| interrupt())?,
             Err(RecvTimeoutError::Disconnected) => {
-                return Err(RtmbenchError::new_err("the working thread ended without a result: this is a bug"));
+                return Err(RtmbenchError::new_err(
+                    "the working thread ended without a result: this is a bug",
+                ));
             }
         }
     }
@@ -52,23 +54,29 @@ pub(super) fn wait_until<T: Send>(
     what: &str,
     mut attempt: impl FnMut(Duration) -> Option<T> + Send,
 ) -> PyResult<T> {
-    let deadline = timeout_s.map(duration).transpose()?.and_then(|timeout| Instant::now().checked_add(timeout));
+    let deadline =
+        timeout_s.map(duration).transpose()?.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
-        let left = deadline.map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()).min(SLICE));
+        let left =
+            deadline.map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()).min(SLICE));
         if let Some(result) = py.detach(|| attempt(left)) {
             return Ok(result);
         }
         py.check_signals()?;
         if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            return Err(PyTimeoutError::new_err(format!("{what} still runs after {} s", timeout_s.unwrap_or(0.0))));
+            return Err(PyTimeoutError::new_err(format!(
+                "{what} still runs after {} s",
+                timeout_s.unwrap_or(0.0)
+            )));
         }
     }
 }
 
 /// Seconds from Python as a duration.
 pub(super) fn duration(seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| pyo3::exceptions::PyValueError::new_err(format!("{seconds} is not a length of time in s")))
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        pyo3::exceptions::PyValueError::new_err(format!("{seconds} is not a length of time in s"))
+    })
 }
 
 /// The process that an object was made in. Threads do not survive a fork: in a child the object is an error,

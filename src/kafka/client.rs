@@ -101,7 +101,10 @@ impl Client {
             let native = sys::rd_kafka_new(native_role, conf, reason.as_mut_ptr(), reason.len());
             if native.is_null() {
                 sys::rd_kafka_conf_destroy(conf);
-                return Err(Error::Kafka(format!("the Kafka client does not start: {}", text(reason.as_ptr()))));
+                return Err(Error::Kafka(format!(
+                    "the Kafka client does not start: {}",
+                    text(reason.as_ptr())
+                )));
             }
             let servers = properties.get("bootstrap.servers").cloned().unwrap_or_default();
             Ok(Self { native, events, servers })
@@ -173,7 +176,9 @@ impl Drop for Client {
     fn drop(&mut self) {
         // SAFETY: the handle was made by rd_kafka_new and is destroyed once; topics and queues hold
         // references of their own. NO_CONSUMER_CLOSE: there is no group to leave.
-        unsafe { sys::rd_kafka_destroy_flags(self.native, sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int) }
+        unsafe {
+            sys::rd_kafka_destroy_flags(self.native, sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int)
+        }
     }
 }
 
@@ -254,8 +259,13 @@ unsafe fn set(conf: *mut sys::rd_kafka_conf_t, name: &str, value: &str) -> Resul
     let mut reason = [0 as c_char; 512];
     // SAFETY: all pointers are valid for the call, and the buffer's length is given.
     unsafe {
-        let result =
-            sys::rd_kafka_conf_set(conf, c_name.as_ptr(), c_value.as_ptr(), reason.as_mut_ptr(), reason.len());
+        let result = sys::rd_kafka_conf_set(
+            conf,
+            c_name.as_ptr(),
+            c_value.as_ptr(),
+            reason.as_mut_ptr(),
+            reason.len(),
+        );
         if result == sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK {
             return Ok(());
         }

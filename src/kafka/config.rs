@@ -34,8 +34,11 @@ const CONSUMER: &[(&str, &str)] = &[
 ];
 
 /// What the harness relies on, whatever the caller asked for.
-const CONSUMER_FIXED: &[(&str, &str)] =
-    &[("enable.partition.eof", "true"), ("enable.auto.offset.store", "false"), ("offset.store.method", "none")];
+const CONSUMER_FIXED: &[(&str, &str)] = &[
+    ("enable.partition.eof", "true"),
+    ("enable.auto.offset.store", "false"),
+    ("offset.store.method", "none"),
+];
 
 /// Properties that only a producer has; a consumer made from the same mapping goes without them.
 const PRODUCER_ONLY: &[&str] = &[

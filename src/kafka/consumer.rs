@@ -86,7 +86,8 @@ impl PartitionReader {
             Self { queue, topic: handle, topic_name: topic.to_owned(), partitions: Vec::new(), client };
         for partition in (0..count as i32).filter(|&partition| choose(partition)) {
             // SAFETY: the topic and the queue are alive.
-            let result = unsafe { sys::rd_kafka_consume_start_queue(reader.topic.native, partition, 0, queue) };
+            let result =
+                unsafe { sys::rd_kafka_consume_start_queue(reader.topic.native, partition, 0, queue) };
             if result != 0 {
                 let what = format!("partition {partition} of topic {topic} cannot be read");
                 return Err(reader.client.error(&what, last_error()));
@@ -161,7 +162,11 @@ impl PartitionReader {
                 }
                 Err(code) if is_final(code) => {
                     return Err(self.client.error(
-                        &format!("partition {} of topic {} cannot be read", message.partition(), self.topic_name),
+                        &format!(
+                            "partition {} of topic {} cannot be read",
+                            message.partition(),
+                            self.topic_name
+                        ),
                         code,
                     ));
                 }
@@ -261,7 +266,8 @@ impl Owned<'_> {
                 code => return Err(code),
             }
             let bytes = |pointer: *mut std::ffi::c_void, length: usize| {
-                (!pointer.is_null()).then(|| std::slice::from_raw_parts(pointer.cast_const().cast::<u8>(), length))
+                (!pointer.is_null())
+                    .then(|| std::slice::from_raw_parts(pointer.cast_const().cast::<u8>(), length))
             };
             let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
             let timestamp = sys::rd_kafka_message_timestamp(self.native, &raw mut kind);
@@ -310,23 +316,27 @@ pub fn read_whole(
         if stop.is_set() {
             return Err(Error::Stopped);
         }
-        let got = reader.poll(Duration::from_millis(50), || (), |fetched, ()| {
-            // A partition may end in records that are no data (transaction markers): its end is an event too.
-            let (partition, next) = match fetched {
-                Fetched::Record(message) => (message.partition as usize, message.offset + 1),
-                Fetched::End { partition, offset } => (partition as usize, offset),
-            };
-            if let Fetched::Record(message) = fetched
-                && message.offset < ends[partition]
-            {
-                handle(message)?;
-            }
-            if open[partition] && next >= ends[partition] {
-                open[partition] = false;
-                left -= 1;
-            }
-            Ok(())
-        })?;
+        let got = reader.poll(
+            Duration::from_millis(50),
+            || (),
+            |fetched, ()| {
+                // A partition may end in records that are no data (transaction markers): its end is an event too.
+                let (partition, next) = match fetched {
+                    Fetched::Record(message) => (message.partition as usize, message.offset + 1),
+                    Fetched::End { partition, offset } => (partition as usize, offset),
+                };
+                if let Fetched::Record(message) = fetched
+                    && message.offset < ends[partition]
+                {
+                    handle(message)?;
+                }
+                if open[partition] && next >= ends[partition] {
+                    open[partition] = false;
+                    left -= 1;
+                }
+                Ok(())
+            },
+        )?;
         if got > 0 {
             progress = Instant::now();
         } else if progress.elapsed() > timeout {
@@ -338,4 +348,3 @@ pub fn read_whole(
     }
     Ok(())
 }
-

@@ -77,7 +77,8 @@ pub fn create_topics(
     let new: Vec<NewTopic<'_>> = topics
         .iter()
         .map(|name| {
-            let topic = NewTopic::new(name, settings.partitions, TopicReplication::Fixed(settings.replication));
+            let topic =
+                NewTopic::new(name, settings.partitions, TopicReplication::Fixed(settings.replication));
             settings.properties.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
         })
         .collect();
@@ -122,7 +123,10 @@ pub fn delete_topics(config: &KafkaConfig, topics: &[String], timeout: Duration,
     let names: Vec<&str> = topics.iter().map(String::as_str).collect();
     let results = block_on(admin(config)?.delete_topics(&names, &options(timeout)))?;
     let unknown = rdkafka::types::RDKafkaErrorCode::UnknownTopicOrPartition;
-    check(results.into_iter().filter(|result| !matches!(result, Err((_, code)) if *code == unknown)), "deleted")
+    check(
+        results.into_iter().filter(|result| !matches!(result, Err((_, code)) if *code == unknown)),
+        "deleted",
+    )
 }
 
 /// Where a partition starts and ends: the first offset that is still there, and the next one to be written.

@@ -87,13 +87,7 @@ pub fn conclude(
 /// outputs were never received by our consumer; [`Error::Io`] for the spool and the interval log;
 /// [`Error::Stopped`] when `stop` was set.
 pub fn verify(settings: &VerifySettings, workload: &Workload, stop: &Stop) -> Result<Verdict> {
-    let identity = match settings.pattern.as_str() {
-        "01" => Identity::ClicksAndPurchases,
-        "transport" => Identity::Everything,
-        other => {
-            return Err(Error::Invalid(format!("there is no oracle for pattern {other:?}: 01 or transport")));
-        }
-    };
+    let identity = Identity::of_pattern(&settings.pattern)?;
     let same_topic = settings.input_topic == settings.output_topic;
     if same_topic != (identity == Identity::Everything) {
         return Err(Error::Invalid(

@@ -1,7 +1,7 @@
 //! The reference of pattern 01 and of the transport floor: each kept event comes out once, unchanged.
 
-use super::verdict::{Counts, Hops, Offence};
 use super::table::{Entry, Table};
+use super::verdict::{Counts, Hops, Offence};
 use crate::error::{Error, Result};
 use crate::event::{Event, EventId, EventType, Record};
 use crate::kafka::consumer::Message;
@@ -18,6 +18,29 @@ pub enum Identity {
 }
 
 impl Identity {
+    /// The identity that a pattern is: `01`, or `transport` for the floor.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for any other name.
+    pub fn of_pattern(pattern: &str) -> Result<Self> {
+        match pattern {
+            "01" => Ok(Self::ClicksAndPurchases),
+            "transport" => Ok(Self::Everything),
+            other => {
+                Err(Error::Invalid(format!("there is no oracle for pattern {other:?}: 01 or transport")))
+            }
+        }
+    }
+
+    /// How many outputs the events `first..first + count` of a workload ask for.
+    pub fn expected_outputs(self, workload: &Workload, first: u64, count: u64) -> u64 {
+        if self == Self::Everything {
+            return count;
+        }
+        let kept = |index: &u64| self.keeps(workload.event(*index, 0).event_type);
+        (first..first.saturating_add(count)).filter(kept).count() as u64
+    }
+
     fn keeps(self, event_type: EventType) -> bool {
         self == Self::Everything || event_type != EventType::View
     }
@@ -53,7 +76,12 @@ pub struct Passthrough<'a> {
 impl<'a> Passthrough<'a> {
     /// An oracle that has read nothing yet. `measure` is the window `[from, to)` of intended times, µs; the
     /// first `offending_limit` offending records are kept.
-    pub fn new(workload: &'a Workload, identity: Identity, measure: (i64, i64), offending_limit: usize) -> Self {
+    pub fn new(
+        workload: &'a Workload,
+        identity: Identity,
+        measure: (i64, i64),
+        offending_limit: usize,
+    ) -> Self {
         let unseen = KeyState { input_partition: -1, output_partition: -1, last_position: -1 };
         Self {
             workload,
@@ -91,15 +119,17 @@ impl<'a> Passthrough<'a> {
             .ok_or_else(|| fault("is not an event of this run (another seed?)"))?;
         let event = self.workload.event(index, record.scheduled_at_us);
         if !event.matches(&record) || !message.key.is_some_and(|key| event.has_key(key)) {
-            return Err(fault("differs from what the workload generates (other keys or another Zipf exponent?)"));
+            return Err(fault(
+                "differs from what the workload generates (other keys or another Zipf exponent?)",
+            ));
         }
         let state = &mut self.keys[event.key as usize];
         if state.input_partition >= 0 && state.input_partition != message.partition {
             return Err(fault("lies in another partition than earlier records of its key"));
         }
         state.input_partition = message.partition;
-        let position =
-            u32::try_from(message.offset).map_err(|_| fault("has an offset beyond what the oracle can hold"))?;
+        let position = u32::try_from(message.offset)
+            .map_err(|_| fault("has an offset beyond what the oracle can hold"))?;
         let expected = self.identity.keeps(event.event_type);
         let entry = Entry {
             scheduled_us: event.scheduled_at_us,
@@ -139,14 +169,22 @@ impl<'a> Passthrough<'a> {
             return self.unexpected(message, "foreign", &format!("event {index} is not in the input topic"));
         };
         if !entry.expected {
-            return self.unexpected(message, "filtered", &format!("event {index} should have been filtered out"));
+            return self.unexpected(
+                message,
+                "filtered",
+                &format!("event {index} should have been filtered out"),
+            );
         }
         let event = self.workload.event(index, entry.scheduled_us);
         if let Some(difference) = difference(&event, &record) {
             self.wrong(message, "altered", &format!("event {index}: {difference}"));
         } else if !message.key.is_some_and(|key| event.has_key(key)) {
-            let key = message.key.map_or_else(|| "none".to_owned(), |key| excerpt(key).clone());
-            self.wrong(message, "key", &format!("event {index}: its Kafka key is {key}, not user_{}", event.key));
+            let key = message.key.map_or_else(|| "none".to_owned(), |key| excerpt(key));
+            self.wrong(
+                message,
+                "key",
+                &format!("event {index}: its Kafka key is {key}, not user_{}", event.key),
+            );
         }
         if entry.latency_us.is_some() {
             self.counts.duplicate += 1;
@@ -172,8 +210,7 @@ impl<'a> Passthrough<'a> {
         }
         state.output_partition = message.partition;
         if position < state.last_position {
-            let detail =
-                format!("event {index}: a later event of key user_{} came out before it", event.key);
+            let detail = format!("event {index}: a later event of key user_{} came out before it", event.key);
             return self.wrong(message, "order", &detail);
         }
         state.last_position = position;

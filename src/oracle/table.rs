@@ -154,7 +154,8 @@ mod tests {
                 let scheduled_us = start + offset;
                 let append_ms = lag.map(|lag| scheduled_us / 1000 + lag);
                 let entry = Entry { scheduled_us, position, append_ms, expected, latency_us };
-                prop_assert!(table.insert(index, Entry { latency_us: None, ..entry }).unwrap());
+                let uncovered = Entry { latency_us: None, ..entry };
+                prop_assert!(table.insert(index, uncovered).unwrap());
                 prop_assert!(!table.insert(index, entry).unwrap());
                 if let Some(latency_us) = latency_us {
                     table.cover(index, latency_us);
@@ -172,7 +173,13 @@ mod tests {
 
     #[test]
     fn events_of_another_week_are_refused() {
-        let entry = |scheduled_us| Entry { scheduled_us, position: 0, append_ms: None, expected: true, latency_us: None };
+        let entry = |scheduled_us| Entry {
+            scheduled_us,
+            position: 0,
+            append_ms: None,
+            expected: true,
+            latency_us: None,
+        };
         let mut table = Table::default();
         assert!(table.insert(0, entry(1_700_000_000_000_000)).unwrap());
         assert!(table.insert(1, entry(1_800_000_000_000_000)).is_err());

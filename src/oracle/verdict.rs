@@ -51,7 +51,13 @@ pub struct Hops {
 }
 
 impl Hops {
-    pub(super) fn record(&mut self, input: &Entry, output_append_ms: Option<i64>, received_us: i64, same: bool) {
+    pub(super) fn record(
+        &mut self,
+        input: &Entry,
+        output_append_ms: Option<i64>,
+        received_us: i64,
+        same: bool,
+    ) {
         let (Some(input_ms), Some(output_ms)) = (input.append_ms, output_append_ms) else { return };
         self.scheduled_to_input.record(input_ms * 1000 - input.scheduled_us);
         if !same {

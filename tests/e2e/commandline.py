@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    import signal
+    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "rtmbench"]
 

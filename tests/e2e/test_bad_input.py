@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from commandline import await_nothing_alive, running
 
 from rtmbench.artifacts import Cache
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -75,7 +78,7 @@ def test_no_java(tmp_path):
 def test_java_8(tmp_path):
     java = tmp_path / "jdk8" / "bin" / "java"
     java.parent.mkdir(parents=True)
-    java.write_text('#!/bin/sh\necho \'openjdk version "1.8.0_402"\' >&2\n')
+    java.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_402\"' >&2\n")
     java.chmod(0o755)
     refused("run", "01", code=3, cwd=tmp_path, says=["1.8.0_402", "17"], env={"JAVA_HOME": str(tmp_path / "jdk8")})
 
