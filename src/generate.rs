@@ -113,6 +113,9 @@ impl GeneratorReport {
     }
 }
 
+/// How a run ended; the error as text, because it is given out more than once.
+type Outcome = std::result::Result<Arc<GeneratorReport>, String>;
+
 #[derive(Default)]
 struct Shared {
     stop: Stop,
@@ -124,7 +127,7 @@ struct Shared {
     last_ack_us: AtomicI64,
     /// Wakes the polling thread early: the queue is full, or all is handed over.
     poll_now: (Mutex<bool>, Condvar),
-    outcome: (Mutex<Option<std::result::Result<Arc<GeneratorReport>, String>>>, Condvar),
+    outcome: (Mutex<Option<Outcome>>, Condvar),
 }
 
 impl Shared {
@@ -133,7 +136,7 @@ impl Shared {
         self.poll_now.1.notify_one();
     }
 
-    fn finish(&self, outcome: std::result::Result<Arc<GeneratorReport>, String>) {
+    fn finish(&self, outcome: Outcome) {
         *lock(&self.outcome.0) = Some(outcome);
         self.outcome.1.notify_all();
     }

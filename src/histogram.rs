@@ -110,7 +110,7 @@ impl Histogram {
             .unzip()
     }
 
-    /// The samples in HdrHistogram's V2 form, deflated.
+    /// The samples in `HdrHistogram`'s V2 form, deflated.
     ///
     /// # Panics
     /// Never: writing to memory does not fail.
@@ -149,7 +149,7 @@ impl Histogram {
     }
 }
 
-/// Writes an interval log (V2) that HdrHistogram's tools read: one histogram a second, the `max` column in ms.
+/// Writes an interval log (V2) that `HdrHistogram`'s tools read: one histogram a second, the `max` column in ms.
 pub struct IntervalLog<'a> {
     /// Where the log goes.
     pub path: &'a Path,

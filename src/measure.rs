@@ -210,12 +210,11 @@ impl LatencyConsumer {
             return Err(Error::Invalid("this consumer was started before; make a new one".to_owned()));
         }
         match self.try_start() {
-            Err(Error::Stopped) => Ok(()),
+            Ok(()) | Err(Error::Stopped) => Ok(()),
             Err(error) => {
                 self.shared.fail(error.to_string());
                 Err(error)
             }
-            Ok(()) => Ok(()),
         }
     }
 

@@ -8,6 +8,8 @@ use pyo3::types::PyBytes;
 
 use crate::histogram;
 
+/// What `__reduce__` gives: a callable, its arguments, and the state.
+type Reduced<'py> = (Bound<'py, PyAny>, (Bound<'py, PyBytes>,), (u64, u64));
 type Arrays<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<u64>>);
 
 /// Durations in µs: HdrHistogram, 3 significant digits, 1 µs to 1 h; values outside are clamped.
@@ -103,9 +105,7 @@ impl Histogram {
         Ok(Self::of(histogram::Histogram::from_bytes(data)?))
     }
 
-    fn __reduce__<'py>(
-        slf: &Bound<'py, Self>,
-    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,), (u64, u64))> {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Reduced<'py>> {
         let (py, this) = (slf.py(), slf.get());
         let rebuild = slf.get_type().getattr("from_bytes")?;
         let bounds = (this.min(), this.max());

@@ -66,7 +66,7 @@ pub(super) fn expected_outputs(
 /// What the oracle found in one trial. Counts cover the whole trial, figures the measuring phase.
 #[pyclass(frozen, module = "rtmbench._core")]
 pub(super) struct Verdict {
-    verdict: oracle::Verdict,
+    inner: oracle::Verdict,
     latency: Py<Histogram>,
     halves: (Py<Histogram>, Py<Histogram>),
 }
@@ -77,7 +77,7 @@ impl Verdict {
         Ok(Self {
             latency: python(&verdict.latency)?,
             halves: (python(&verdict.halves.0)?, python(&verdict.halves.1)?),
-            verdict,
+            inner: verdict,
         })
     }
 }
@@ -87,7 +87,7 @@ impl Verdict {
     /// produced, expected, received, missing, unexpected, wrong, duplicate, late_dropped (always 0 here).
     #[getter]
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let counts = self.verdict.counts;
+        let counts = self.inner.counts;
         let dict = PyDict::new(py);
         for (name, count) in [
             ("produced", counts.produced),
@@ -107,7 +107,7 @@ impl Verdict {
     /// Whether the output was exactly what the input asks for.
     #[getter]
     fn correct(&self) -> bool {
-        self.verdict.is_correct()
+        self.inner.is_correct()
     }
 
     /// Update latency, µs: one sample per expected event; censored ones at the deadline.
@@ -119,30 +119,30 @@ impl Verdict {
     /// Samples that are only known to be at least what is recorded.
     #[getter]
     fn censored(&self) -> u64 {
-        self.verdict.censored
+        self.inner.censored
     }
 
     /// The least latency, µs, unclamped; 0 without samples.
     #[getter]
     fn min_us(&self) -> i64 {
-        self.verdict.min_us
+        self.inner.min_us
     }
 
     /// The greatest latency, µs, unclamped; 0 without samples.
     #[getter]
     fn max_us(&self) -> i64 {
-        self.verdict.max_us
+        self.inner.max_us
     }
 
     /// Samples below 0, recorded as 1 µs.
     #[getter]
     fn negative(&self) -> u64 {
-        self.verdict.negative
+        self.inner.negative
     }
 
     /// Whether percentile q (0 to 100) reaches a censored sample: then it is a lower bound, shown with ≥.
     fn ge(&self, q: f64) -> bool {
-        self.verdict.ge(q)
+        self.inner.ge(q)
     }
 
     /// The latencies of events intended for the first and for the second half of the measuring phase.
@@ -154,20 +154,20 @@ impl Verdict {
     /// Share of the measuring time in which nothing came out for over 100 ms although input waited.
     #[getter]
     fn stall_share(&self) -> f64 {
-        self.verdict.stall_share
+        self.inner.stall_share
     }
 
     /// The longest such stall, µs.
     #[getter]
     fn stall_max_us(&self) -> i64 {
-        self.verdict.stall_max_us
+        self.inner.stall_max_us
     }
 
     /// Histograms in µs, good to 1 ms, by hop; empty unless the topics keep LogAppendTime.
     #[getter]
     fn hops<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
-        for (name, histogram) in self.verdict.hops.named() {
+        for (name, histogram) in self.inner.hops.named() {
             dict.set_item(name, Py::new(py, Histogram::of(histogram.clone()))?)?;
         }
         Ok(dict)
@@ -176,7 +176,7 @@ impl Verdict {
     /// Each second of the measuring phase: arrays second, count, p50_us, p99_us, max_us, backlog.
     #[getter]
     fn seconds<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let seconds = &self.verdict.seconds;
+        let seconds = &self.inner.seconds;
         let column = |of: &dyn Fn(&oracle::Second) -> i64| PyArray1::from_iter(py, seconds.iter().map(of));
         let dict = PyDict::new(py);
         dict.set_item("second", column(&|second| second.second))?;
@@ -192,7 +192,7 @@ impl Verdict {
     #[getter]
     fn offending<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
-        for offence in &self.verdict.offending {
+        for offence in &self.inner.offending {
             let dict = PyDict::new(py);
             dict.set_item("kind", offence.kind)?;
             dict.set_item("partition", offence.partition)?;
@@ -205,7 +205,7 @@ impl Verdict {
     }
 
     fn __repr__(&self) -> String {
-        let counts = self.verdict.counts;
+        let counts = self.inner.counts;
         format!(
             "<Verdict expected={} missing={} unexpected={} wrong={} duplicate={} p50={} p99={} µs>",
             counts.expected,
@@ -213,8 +213,8 @@ impl Verdict {
             counts.unexpected,
             counts.wrong,
             counts.duplicate,
-            self.verdict.latency.percentile(50.0),
-            self.verdict.latency.percentile(99.0)
+            self.inner.latency.percentile(50.0),
+            self.inner.latency.percentile(99.0)
         )
     }
 }

@@ -177,7 +177,7 @@ impl Drop for Client {
         // SAFETY: the handle was made by rd_kafka_new and is destroyed once; topics and queues hold
         // references of their own. NO_CONSUMER_CLOSE: there is no group to leave.
         unsafe {
-            sys::rd_kafka_destroy_flags(self.native, sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int)
+            sys::rd_kafka_destroy_flags(self.native, sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE as c_int);
         }
     }
 }

@@ -179,7 +179,7 @@ impl<'a> Passthrough<'a> {
         if let Some(difference) = difference(&event, &record) {
             self.wrong(message, "altered", &format!("event {index}: {difference}"));
         } else if !message.key.is_some_and(|key| event.has_key(key)) {
-            let key = message.key.map_or_else(|| "none".to_owned(), |key| excerpt(key));
+            let key = message.key.map_or_else(|| "none".to_owned(), excerpt);
             self.wrong(
                 message,
                 "key",

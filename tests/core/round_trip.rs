@@ -175,7 +175,7 @@ fn the_transport_floor_is_verified() {
     assert_eq!(logged_samples(&std::fs::read(log).unwrap()), 5_000);
 }
 
-/// The samples in an interval log, read with HdrHistogram's own reader.
+/// The samples in an interval log, read with the `hdrhistogram` crate's own reader.
 fn logged_samples(log: &[u8]) -> u64 {
     use hdrhistogram::serialization::Deserializer;
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
@@ -332,7 +332,7 @@ fn a_broker_that_goes_away_and_comes_back_loses_nothing() {
     generator.start().unwrap();
     std::thread::sleep(Duration::from_millis(500));
     bench.cluster.broker_down(1).unwrap();
-    std::thread::sleep(Duration::from_millis(1_000));
+    std::thread::sleep(Duration::from_secs(1));
     bench.cluster.broker_up(1).unwrap();
     let report = generator.wait(LONG).expect("the generator ends").unwrap();
     assert_eq!((report.generated, report.acked, report.failed), (3_000, 3_000, 0), "{:?}", report.errors);
