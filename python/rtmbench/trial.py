@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rtmbench import _core
 from rtmbench.engines.base import EngineRefusedError, TrialIo
 from rtmbench.engines.clients import harness_consumer, harness_producer
-from rtmbench.errors import RtmbenchError, RunFailedError
+from rtmbench.errors import RunFailedError
 from rtmbench.report.live import LiveState
 from rtmbench.resources import ResourceMeter
 from rtmbench.results import backlog
@@ -118,13 +118,14 @@ class TrialRunner:
             try:
                 self._set_up()
                 return self._measured(*self._load())
+            except (_core.KafkaError, _core.HarnessError, TimeoutError) as fault:
+                self._check_broker()
+                return self._without_figures(Observation(harness_error=str(fault)))
             except EngineRefusedError as refused:
                 self.refusal = Refusal(code=refused.code, message=refused.message)
                 return self._without_figures(Observation(refusal=refused.code))
             except RunFailedError as failed:
-                if self.plan.kafka is not None:
-                    # A dead broker is no failure of the engine, and no later trial could run either.
-                    self.plan.kafka.check()
+                self._check_broker()
                 return self._without_figures(Observation(engine_error=str(failed)))
         finally:
             self.close()
@@ -257,20 +258,17 @@ class TrialRunner:
         consumer.join()
         self._enter("verify")
         hlog = plan.directory.file(f"{plan.slug}.latency.hlog")
-        try:
-            verdict = _core.verify(
-                self._oracle,
-                harness_consumer(plan.bootstrap_servers),
-                input_topic=self.topics.input,
-                output_topic=self.topics.output,
-                spool=self._spool,
-                workload=self._workload,
-                measure=measure,
-                deadline_us=deadline_us,
-                hlog=hlog,
-            )
-        except RtmbenchError as error:
-            return self._without_figures(Observation(harness_error=str(error)))
+        verdict = _core.verify(
+            self._oracle,
+            harness_consumer(plan.bootstrap_servers),
+            input_topic=self.topics.input,
+            output_topic=self.topics.output,
+            spool=self._spool,
+            workload=self._workload,
+            measure=measure,
+            deadline_us=deadline_us,
+            hlog=hlog,
+        )
         counts = Counts(**verdict.counts)
         in_seconds = verdict.seconds["backlog"].tolist()
         latency = _latency(verdict) if verdict.latency.count else None
@@ -350,13 +348,17 @@ class TrialRunner:
             # It asks the engine itself, which costs what is being measured a little.
             self.engine.check()
             self._next_check = time.monotonic() + CHECK_EVERY_S
-        if self.plan.kafka is not None:
-            self.plan.kafka.check()
+        self._check_broker()
         now = _core.clock_jump_us()
         # Slow slewing is no jump: only what happened since the last check counts.
         if abs(now - self._clock) > abs(self._clock_jump_us):
             self._clock_jump_us = now - self._clock
         self._clock = now
+
+    def _check_broker(self) -> None:
+        """Raise where our broker is dead: that is no fault of the engine, and no later trial could run either."""
+        if self.plan.kafka is not None:
+            self.plan.kafka.check()
 
     def _catch_up(self, consumer: _core.LatencyConsumer) -> None:
         """Wait until the consumer has received all that stands in the output topic."""

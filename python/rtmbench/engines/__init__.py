@@ -42,12 +42,18 @@ def parse_engine(text: str) -> EngineSpec:
     name, at, version = address.partition("@")
     known = REGISTRY.get(name)
     if known is None:
-        raise ConfigurationError(f"There is no engine {name!r} (in {text!r}). The engines are: {', '.join(REGISTRY)}.")
+        raise ConfigurationError(f"There is no engine {name!r} (in {text!r}). The engines are: {', '.join(_all())}.")
     return EngineSpec(
         engine=name,
         version=_choose(version if at else None, known.versions, f"{name} has no version", "versions"),
         mode=_choose(mode if colon else None, known.modes, f"{name} has no mode", "modes"),
     )
+
+
+def _all() -> list[str]:
+    return [
+        f"{name}@{version}" if version else name for name, one in REGISTRY.items() for version in one.versions or [""]
+    ]
 
 
 def _choose(wanted: str | None, known: tuple[str, ...], complaint: str, plural: str) -> str:
