@@ -37,7 +37,7 @@ def test_default_mode_is_not_part_of_the_name():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("storm", r"no engine 'storm' .* flink, spark, transport"),
+        ("storm", r"no engine 'storm' .* flink@1.20, spark@4.1, spark@4.3, transport"),
         ("", r"no engine ''"),
         ("flink@9", r"flink has no version '9'\. Its versions are: 1\.20\."),
         ("spark@", r"spark has no version ''"),
