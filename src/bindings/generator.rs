@@ -13,7 +13,7 @@ use super::workload::Workload;
 use crate::clock::Precision;
 use crate::{Error, generate};
 
-/// An open-loop load generator: workload × schedule → one topic. Use it once.
+/// An open-loop load generator: workload and schedule into one existing topic. Use it once.
 #[pyclass(frozen, module = "rtmbench._core")]
 pub(super) struct Generator {
     inner: Arc<generate::Generator>,
