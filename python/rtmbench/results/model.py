@@ -1,0 +1,358 @@
+"""The result document: what a run found, as dataclasses that mirror its JSON field for field.
+
+The published JSON Schema (`results/schema/result-1.schema.json`, see `json_schema`) describes the
+same document for readers without Python. The unit is in a field's name (`_us`, `_ms`, `_mb`:
+MiB) or in the docstring of its class. A figure that does not exist is `null`, never 0.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import Enum
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from rtmbench.errors import ConfigurationError
+from rtmbench.results._codec import OMIT, decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SCHEMA = "rtmbench.result/1"
+"""Name and major version of the document; a reader refuses another major version."""
+
+PERCENTILES: dict[str, float] = {
+    "p50": 0.50,
+    "p90": 0.90,
+    "p95": 0.95,
+    "p99": 0.99,
+    "p99_9": 0.999,
+}
+"""Field names of `Latency` and the quantiles that they hold."""
+
+
+class Status(str, Enum):
+    """What a trial (or a cell) came to; the rules are in `rtmbench.results.status`."""
+
+    VALID = "valid"
+    CONTENDED = "contended"
+    UNSUSTAINED = "unsustained"
+    FAILED = "failed"
+    REFUSED = "refused"
+    VOID = "void"
+
+    @property
+    def usable(self) -> bool:
+        """Whether the latency figures may be used: valid and contended."""
+        return self in (Status.VALID, Status.CONTENDED)
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether a trial keeps latency figures at all; without, the failure is the result."""
+        return self.usable or self is Status.UNSUSTAINED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Latency of one metric over the measuring phase, in µs, one sample per covered input event.
+
+    An event that was not covered by the drain deadline is a sample at the deadline: its true
+    latency is at least that. `censored` counts those samples and `censored_percentiles` names the
+    fields that reach them: such a value is a LOWER BOUND, to be shown with `≥`. With one censored
+    sample or more, `max` is always among them.
+    """
+
+    count: int
+    censored: int
+    min: int
+    p50: int
+    p90: int
+    p95: int
+    p99: int
+    p99_9: int
+    max: int
+    negative: int
+    """Samples received before their scheduled time; they are clamped to 1 µs in the percentiles."""
+    censored_percentiles: list[str] = field(default_factory=list)
+
+    @classmethod
+    def measured(
+        cls,
+        *,
+        count: int,
+        minimum: int,
+        maximum: int,
+        quantile: Callable[[float], int],
+        censored: int = 0,
+        reaches_censored: Callable[[float], bool] = lambda _: False,
+        negative: int = 0,
+    ) -> Latency:
+        """Read the figures from a histogram; `quantile` takes 0 … 1 and gives µs.
+
+        `reaches_censored` says of a quantile whether it falls on a censored sample. `count`
+        includes the censored samples.
+        """
+        reached = [name for name, q in PERCENTILES.items() if censored and reaches_censored(q)]
+        return cls(
+            count=count,
+            censored=censored,
+            min=minimum,
+            max=maximum,
+            negative=negative,
+            censored_percentiles=[*reached, "max"] if censored else [],
+            **{name: int(quantile(q)) for name, q in PERCENTILES.items()},
+        )
+
+    def is_lower_bound(self, name: str) -> bool:
+        """Whether the field `name` (`p99`, `max`, …) is only a lower bound of the true value."""
+        return name in self.censored_percentiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Three figures of a distribution; unit by the field that holds it (`slip_us`, `hops_ms`)."""
+
+    p50: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """Events per second over the measuring phase: asked for, and reached by the generator."""
+
+    requested: float
+    achieved: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topics:
+    """Kafka topics of the trial; the same for both where no engine stands between them."""
+
+    input: str
+    output: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Events, by the oracle, over the whole trial with warm-up and drain.
+
+    `missing`: never covered by an output. `wrong`: content, key order or time stamp differs.
+    `late_dropped`: the engine's own count of events that it dropped as late.
+    """
+
+    produced: int
+    expected: int
+    received: int
+    missing: int
+    unexpected: int
+    wrong: int
+    duplicate: int
+    late_dropped: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """One figure for each party, summed over its processes; `None` where not observed."""
+
+    engine: float | None
+    kafka: float | None
+    harness: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """Events put in and not yet covered, at the edges of the measuring phase, and its trend."""
+
+    start: int
+    end: int
+    slope: float
+    """Events per second, fitted to the lowest backlog of each cycle (see `results.status`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One trial of one cell. Times are of the measuring phase, counts of the whole trial."""
+
+    trial: int
+    """1, 2, …; trials of two cells with the same number form a pair."""
+    status: Status
+    valid: bool
+    """Whether the figures may be used (statuses valid and contended)."""
+    reasons: list[str]
+    """What to know about the figures: human sentences, the deciding one first."""
+    seconds: float | None
+    """Length of the measuring phase."""
+    cycles: int | None
+    """Whole checkpoint or batch intervals measured; 0: boundary-free, no boundary inside."""
+    rate: Rate
+    topics: Topics | None
+    latency_us: Latency | None
+    """Update latency; `None` for a trial that failed, was refused or is void."""
+    slip_us: Spread | None
+    """Schedule slip: hand-over to the Kafka client after the intended time."""
+    stall_share: float | None
+    """0 … 1: share of the time without output for over 100 ms although input was waiting."""
+    counts: Counts | None
+    cpu_seconds: Resources | None
+    peak_rss_mb: Resources | None
+    attempt: int = 1
+    """2 where the trial was run again because the first attempt was void."""
+    started_at: str | None = field(default=None, metadata=OMIT)
+    """ISO 8601, UTC."""
+    close_latency_us: Latency | None = field(default=None, metadata=OMIT)
+    hops_ms: dict[str, Spread] | None = field(default=None, metadata=OMIT)
+    """`scheduled_to_input`, `input_to_output`, `output_to_received`; millisecond resolution."""
+    stall_max_us: int | None = field(default=None, metadata=OMIT)
+    backlog: Backlog | None = field(default=None, metadata=OMIT)
+    offending: list[dict[str, Any]] | None = field(default=None, metadata=OMIT)
+    """The first records that the oracle objected to."""
+    files: dict[str, str] | None = field(default=None, metadata=OMIT)
+    """What was kept of the trial (`hlog`, logs): name → path relative to the run's directory."""
+
+    @property
+    def boundary_free(self) -> bool:
+        """Whether no checkpoint or batch boundary lies inside the measurement."""
+        return self.cycles == 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Headline:
+    """Median over the valid trials of each trial's percentile, in µs. No interval, no verdict."""
+
+    p50_us: int
+    p95_us: int
+    p99_us: int
+    p99_9_us: int
+    max_us: int
+    valid_trials: int
+    attempts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Why the engine would not run the query: its own error class and message."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One engine variant on one pattern."""
+
+    name: str
+    """The engine as asked for, e.g. `flink@1.20`; comparisons name cells by it."""
+    engine: str
+    version: str
+    """What was asked for (`4.1`); empty for a floor."""
+    build: str
+    """What ran (`4.1.4`)."""
+    mode: str
+    emit: str
+    """`row`, `update`, `batch` or `close`: when the engine writes a result."""
+    status: Status
+    trials: list[Trial]
+    refusal: Refusal | None = field(default=None, metadata=OMIT)
+    headline: Headline | None = field(default=None, metadata=OMIT)
+    facts: dict[str, Any] | None = field(default=None, metadata=OMIT)
+    """What the engine said of itself while it ran: effective settings, read back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two cells side by side, paired by trial number; ratios are other divided by baseline."""
+
+    baseline: str
+    other: str
+    pairs: int
+    """Pairs whose two trials are both of status valid."""
+    ratio_p50: float | None
+    """Median over pairs of p50(other) / p50(baseline); above 1: other is slower."""
+    ratio_p99: float | None
+    verdict: str
+    """`faster`, `slower`, `no difference shown` (said of other), or `no verdict`."""
+    note: str = ""
+    """Why there is no verdict, what is withheld, or what makes the two unlike."""
+    interval: list[float] | None = field(default=None, metadata=OMIT)
+    """Lower and upper bound of the p99 ratio, 95 %."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """The machine of the run; `memory` in MiB."""
+
+    cpu: str
+    cores: int
+    memory: int
+    os: str
+    kernel: str
+    shared_cores: bool
+    """Whether engine, broker and harness had to share cores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One pattern's run: the whole document."""
+
+    experiment_id: str
+    run_id: str
+    pattern: str
+    created_at: str
+    """ISO 8601, UTC."""
+    host: Host
+    versions: dict[str, str]
+    """What took part: `rtmbench`, `kafka`, `librdkafka`, `java`, `python`."""
+    settings: dict[str, Any]
+    """The settings of the run as they took effect, by the names of the command line."""
+    parity: list[dict[str, Any]]
+    """Effective engine settings side by side, see `rtmbench.parity`."""
+    cells: list[Cell]
+    floors: list[Cell]
+    comparisons: list[Comparison]
+    complete: bool = False
+    """False until every trial asked for is in the document."""
+    schema: str = SCHEMA
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the document as JSON values, `schema` first."""
+        document: dict[str, Any] = encode(self)
+        return {"schema": document.pop("schema"), **document}
+
+    def to_json(self) -> str:
+        """Give the document as indented JSON text, ending in a newline."""
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        # A lone surrogate from a hostile log line has no UTF-8 form; escaped it is harmless.
+        return text.encode("utf-8", "backslashreplace").decode() + "\n"
+
+    @classmethod
+    def from_dict(cls, document: Any, *, source: str = "document") -> Result:
+        """Read a document; `source` names it in error messages.
+
+        Raises:
+            ConfigurationError: not a result, of an unknown major version, or not whole.
+
+        """
+        schema = document.get("schema") if isinstance(document, dict) else None
+        if schema != SCHEMA:
+            raise ConfigurationError(_unknown_schema(source, schema))
+        return decode(cls, document, source)
+
+
+def json_schema() -> dict[str, Any]:
+    """Give the published JSON Schema (draft 2020-12) of the document."""
+    path = resources.files(__package__) / "schema" / "result-1.schema.json"
+    schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return schema
+
+
+def _unknown_schema(source: str, schema: Any) -> str:
+    name, _, major = str(schema).partition("/")
+    if name == SCHEMA.partition("/")[0]:
+        return (
+            f"{source} has the schema `{name}/{major[:20]}`, which this version of rtmbench does "
+            f"not know: it reads `{SCHEMA}`. Read it with the rtmbench that wrote it, or a newer "
+            "one."
+        )
+    return f"{source} is not an rtmbench result: its `schema` should be `{SCHEMA}`, but is {str(schema)[:60]!r}."

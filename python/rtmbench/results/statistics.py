@@ -1,0 +1,55 @@
+"""From trials to a cell: its status and its headline."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from rtmbench.results.model import Headline, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rtmbench.results.model import Trial
+
+_SEVERITY = (Status.REFUSED, Status.FAILED, Status.UNSUSTAINED, Status.CONTENDED, Status.VALID)
+
+
+def cell_status(trials: Sequence[Trial]) -> Status:
+    """Give the status of a cell: the worst of its trials.
+
+    Void trials count only where there is nothing else: their cause lies outside the engine. A cell
+    without a trial (the run was interrupted) is void too.
+    """
+    seen = {trial.status for trial in trials}
+    return next((status for status in _SEVERITY if status in seen), Status.VOID)
+
+
+def headline(trials: Sequence[Trial], *, floor: bool = False) -> Headline | None:
+    """Give the median over the usable trials of each percentile, in whole µs.
+
+    `attempts` counts every trial, void ones too. Boundary-free trials never make a headline, but
+    those of a `floor` do: no engine, no boundary.
+
+    Returns:
+        `None` where no trial is usable.
+
+    """
+    usable = [t for t in trials if t.status.usable and (floor or not t.boundary_free)]
+    figures = [t.latency_us for t in usable if t.latency_us is not None]
+    if not figures:
+        return None
+
+    def median(name: str) -> int:
+        values: list[int] = [getattr(latency, name) for latency in figures]
+        return round(statistics.median(values))
+
+    return Headline(
+        p50_us=median("p50"),
+        p95_us=median("p95"),
+        p99_us=median("p99"),
+        p99_9_us=median("p99_9"),
+        max_us=median("max"),
+        valid_trials=len(figures),
+        attempts=len(trials),
+    )
