@@ -119,28 +119,35 @@ class _Experiment:
     def run(self) -> list[Result]:
         settings = self.settings
         directories = [RunDirectory.create(settings.results, new_run_id(pattern.id)) for pattern in settings.patterns]
-        with (
-            LiveView() as view,
-            LocalPlatform(
-                java=self.java,
-                cache=self.cache,
-                logs=directories[0].path / "logs",
-                kafka_heap_mb=settings.kafka_heap_mb,
-            ) as platform,
-        ):
-            runs = [
-                _PatternRun(self, pattern, directory, platform, view)
-                for pattern, directory in zip(settings.patterns, directories, strict=True)
-            ]
-            for pattern_run in runs:
-                # Whatever an engine lacks shows here, before minutes are spent on another one.
-                pattern_run.prepare()
-            kafka = None
-            if settings.bootstrap_servers is None:
-                view.say("starting Kafka")
-                kafka = platform.kafka(settings.kafka_port)
-            view.say(f"about {self.estimate_s() / 60:.0f} min for {len(runs)} pattern(s)")
-            return [pattern_run.run(kafka) for pattern_run in runs]
+        runs: list[_PatternRun] = []
+        try:
+            with (
+                LiveView() as view,
+                LocalPlatform(
+                    java=self.java,
+                    cache=self.cache,
+                    logs=directories[0].path / "logs",
+                    kafka_heap_mb=settings.kafka_heap_mb,
+                ) as platform,
+            ):
+                runs.extend(
+                    _PatternRun(self, pattern, directory, platform, view)
+                    for pattern, directory in zip(settings.patterns, directories, strict=True)
+                )
+                for pattern_run in runs:
+                    # Whatever an engine lacks shows here, before minutes are spent on another one.
+                    pattern_run.prepare()
+                kafka = None
+                if settings.bootstrap_servers is None:
+                    view.say("starting Kafka")
+                    kafka = platform.kafka(settings.kafka_port)
+                view.say(f"about {self.estimate_s() / 60:.0f} min for {len(runs)} pattern(s)")
+                return [pattern_run.run(kafka) for pattern_run in runs]
+        finally:
+            # The broker writes to its logs until it has ended, and the manifest has their hashes.
+            with shielded():
+                for pattern_run in runs:
+                    pattern_run.seal()
 
     def estimate_s(self) -> float:
         """Return roughly how long the trials take."""
@@ -172,6 +179,7 @@ class _PatternRun:
         self.columns = [self._column(spec) for spec in self.settings.engines]
         self.floor = self._column(parse_engine(FLOOR))
         self.kafka: KafkaService | None = None
+        self.result: Result | None = None
 
     def prepare(self) -> None:
         """Fetch and build what the engines need."""
@@ -189,7 +197,12 @@ class _PatternRun:
                 if column.refusal is None:
                     self._trial(column, number)
             self._trial(self.floor, number + 1)
-        return self.directory.finish(self.document())
+        self.result = self.directory.finish(self.document())
+        return self.result
+
+    def seal(self) -> None:
+        """Write document and manifest once more, when nothing changes any more."""
+        self.directory.write(self.result or self.document())
 
     def document(self) -> Result:
         """Return the document as far as the run has got."""
