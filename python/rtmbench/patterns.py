@@ -38,6 +38,27 @@ PATTERNS = {
             work="Kafka → keep click and purchase → Kafka",
             fairness="The same work on both sides: parse, filter, write; no state.",
         ),
+        Pattern(
+            id="02",
+            name="tumbling-window",
+            title="Tumbling window count",
+            work="Kafka → count by key and window → Kafka",
+            fairness="The same work on both sides: one running count for each key and event-time window.",
+        ),
+        Pattern(
+            id="03",
+            name="sliding-window",
+            title="Sliding window average",
+            work="Kafka → average by key over overlapping windows → Kafka",
+            fairness="The same work on both sides: each event updates every window that it falls into.",
+        ),
+        Pattern(
+            id="04",
+            name="keyed-state",
+            title="Keyed state counter",
+            work="Kafka → count by key in the program's own state → Kafka",
+            fairness="Alike, not the same: see the pattern's README.",
+        ),
     )
 }
 
