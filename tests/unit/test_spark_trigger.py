@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from rtmbench.errors import ConfigurationError, PreflightError
+from rtmbench.patterns import PATTERNS
 from rtmbench.spark.trigger import duration_ms, real_time_trigger
 
 
@@ -129,10 +130,17 @@ def test_durations(interval, expected):
     assert duration_ms(interval) == expected
 
 
-def test_pipelines_can_be_imported_without_pyspark():
+def test_no_time_at_all_is_a_duration_where_that_is_allowed():
+    assert duration_ms("0 seconds", zero=True) == 0
+    with pytest.raises(ConfigurationError, match="'' is not a duration"):
+        duration_ms("", zero=True)
+
+
+@pytest.mark.parametrize("pattern", sorted(PATTERNS))
+def test_pipelines_can_be_imported_without_pyspark(pattern):
     code = (
         "import sys; sys.modules['pyspark'] = None; sys.modules['py4j'] = None\n"
         "from rtmbench.spark import pipeline\n"
-        "assert callable(pipeline('01').build)"
+        f"assert callable(pipeline({pattern!r}).build)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
