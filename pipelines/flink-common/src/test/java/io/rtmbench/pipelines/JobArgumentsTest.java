@@ -77,8 +77,7 @@ class JobArgumentsTest {
 
   @Test
   void anArgumentThatAJobHasNoUseForIsUnknownToIt() {
-    assertThrows(
-        IllegalArgumentException.class, () -> JobArguments.parse("--window-ms", "1000"));
+    assertThrows(IllegalArgumentException.class, () -> JobArguments.parse("--window-ms", "1000"));
     assertThrows(
         IllegalArgumentException.class,
         () -> JobArguments.parseTumbling(Duration.ofMinutes(1), "--slide-ms", "1000"));

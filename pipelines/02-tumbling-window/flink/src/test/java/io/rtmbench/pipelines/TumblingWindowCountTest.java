@@ -102,7 +102,8 @@ class TumblingWindowCountTest {
     var job =
         new KeyedOneInputStreamOperatorTestHarness<String, Event, TumblingWindowCount.Result>(
             counts.getOperator(), event -> event.key, Types.STRING);
-    job.setup(counts.getOutputType().createSerializer(environment.getConfig().getSerializerConfig()));
+    job.setup(
+        counts.getOutputType().createSerializer(environment.getConfig().getSerializerConfig()));
     job.open();
     return job;
   }

@@ -33,8 +33,7 @@ class SlidingWindowAvgTest {
       send(job, 9 * MINUTE, 1);
       send(job, 10 * MINUTE, 2);
 
-      assertEquals(
-          List.of("8-10 1.0 1", "9-11 1.0 1", "9-11 1.5 2", "10-12 2.0 1"), results(job));
+      assertEquals(List.of("8-10 1.0 1", "9-11 1.0 1", "9-11 1.5 2", "10-12 2.0 1"), results(job));
     }
   }
 
