@@ -9,7 +9,7 @@ import pytest
 
 from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.patterns import PATTERNS
-from rtmbench.spark.trigger import duration_ms, real_time_trigger
+from rtmbench.spark.trigger import duration_ms, real_time_trigger, streams
 
 
 class NativeWriter:
@@ -128,6 +128,28 @@ def test_a_connect_writer_without_the_native_trigger_is_named():
 )
 def test_durations(interval, expected):
     assert duration_ms(interval) == expected
+
+
+SCAN = "      +- RealTimeStreamScan[key#1, value#2] KafkaV2[Subscribe[in]]"
+WAITS = "   +- Exchange hashpartitioning(key#1, 4), ENSURE_REQUIREMENTS, [plan_id=7]"
+STREAMS = "   +- Exchange hashpartitioning(key#1, 4), ENSURE_REQUIREMENTS, [plan_id=7], isPipelined=true"
+BROADCAST = "   +- BroadcastExchange HashedRelationBroadcastMode(List(input[0, string, true]),false), [plan_id=9]"
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        ([SCAN], True),
+        ([STREAMS, SCAN], True),
+        ([BROADCAST, STREAMS, SCAN], True),
+        ([WAITS, SCAN], False),
+        ([STREAMS, WAITS, SCAN], False),
+        ([STREAMS, SCAN.replace("RealTimeStreamScan", "MicroBatchScan")], False),
+        ([], False),
+    ],
+)
+def test_a_plan_streams_when_its_scan_and_every_shuffle_do(plan, expected):
+    assert streams("\n".join(plan)) is expected
 
 
 def test_no_time_at_all_is_a_duration_where_that_is_allowed():
