@@ -443,6 +443,14 @@ class _Seconds(TypedDict):
     max_us: NDArray[np.int64]
     backlog: NDArray[np.int64]
 
+class _Stalls(TypedDict):
+    from_us: NDArray[np.int64]  # since the measuring phase began
+    length_us: NDArray[np.int64]
+
+class _Tail(TypedDict):
+    scheduled_us: NDArray[np.int64]  # since the measuring phase began
+    latency_us: NDArray[np.int64]
+
 _Kind: TypeAlias = Literal[
     "missing",
     "malformed",
@@ -527,6 +535,14 @@ class Verdict:
     @property
     def stall_max_us(self) -> int:
         """The longest such stall."""
+
+    @property
+    def stalls(self) -> _Stalls:
+        """All such stalls, in order of time."""
+
+    @property
+    def tail(self) -> _Tail:
+        """The samples above p99, in order of intended time; censored ones at the deadline."""
 
     @property
     def hops(self) -> dict[str, Histogram]:

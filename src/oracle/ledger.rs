@@ -163,6 +163,8 @@ impl Ledger {
             halves: timeline.halves,
             stall_share: timeline.stall_share,
             stall_max_us: timeline.stall_max_us,
+            stalls: timeline.stalls,
+            tail: timeline.tail,
             hops: self.hops,
             seconds: timeline.seconds,
             offending: self.offending,

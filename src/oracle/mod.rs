@@ -30,7 +30,7 @@ pub use aggregate::Aggregates;
 pub use ledger::Scope;
 pub use passthrough::{Identity, Passthrough};
 pub use rules::{Aggregate, AggregateRules, Emission, Rules, Windows};
-pub use timeline::{Phase, STALL_US, Second};
+pub use timeline::{Phase, STALL_US, Second, Stall, TailSample};
 pub use verdict::{Counts, Hops, Offence, Verdict};
 
 use crate::error::{Error, Result};
@@ -71,7 +71,6 @@ pub struct VerifySettings {
 ///
 /// Give it every input record, say that the input has ended, then give it every output, each partition in
 /// offset order.
-#[expect(clippy::large_enum_variant, reason = "there is one of it in a trial")]
 pub enum Oracle<'a> {
     /// Of pattern 01 and the floors.
     Passthrough(Passthrough<'a>),

@@ -116,7 +116,8 @@ impl Rules {
     /// The rules of pattern `01`, `02`, `03`, `04`, or of the floors `transport` and `relay`.
     ///
     /// `emit` is `row` for 01 and the floors, `update` or `batch` for 02 to 04, `close` for 02 and 03 too.
-    /// Windows are 1 minute for 02 and 5 minutes every minute for 03 unless given.
+    /// Windows are 1 minute for 02 and 5 minutes every minute for 03 unless given; the others have none, and
+    /// take no notice of them: a floor may be asked for with the settings of the pattern that it stands beside.
     ///
     /// # Errors
     /// [`Error::Invalid`] for another name, an emission that the pattern does not have, or windows that do not
@@ -140,9 +141,6 @@ impl Rules {
                 ));
             }
         };
-        if (window_ms.is_some() || slide_ms.is_some()) && !matches!(pattern, "02" | "03") {
-            return invalid(format!("pattern {pattern} has no windows: leave window_ms and slide_ms out"));
-        }
         let emission = match (emit, pattern) {
             ("row", _) if identity.is_some() => None,
             ("update", "02" | "03" | "04") => Some(Emission::Update),

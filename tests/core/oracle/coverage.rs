@@ -28,7 +28,7 @@ fn brute_force(
     for (position, &(index, at_us)) in arrivals.iter().enumerate() {
         let key = workload.event(index, at_us).key;
         for start in job.starts(at_us) {
-            if job.emission == Emission::Close && !job.closes(workload, start, arrivals) {
+            if job.emission == Emission::Close && !Job::closes(workload, start, arrivals) {
                 continue;
             }
             let same = |&&(other, other_us): &&Arrival| {
@@ -42,9 +42,11 @@ fn brute_force(
             let received = outputs.iter().filter(covers).map(|output| output.3).min();
             match received {
                 Some(received_us) if received_us <= deadline_us => {
-                    samples.push((at_us, received_us - at_us, false))
+                    samples.push((at_us, received_us - at_us, false));
                 }
-                _ => samples.push((at_us, deadline_us - at_us, true)),
+                _ => {
+                    samples.push((at_us, deadline_us - at_us, true));
+                }
             }
         }
     }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use rtmbench::oracle::{Emission, Rules, Scope};
+use rtmbench::oracle::{Emission, Rules};
 use rtmbench::workload::Workload;
 
-use super::stored::{PARTITIONS, Stored, scope, stored_at};
+use super::stored::{PARTITIONS, Stored, stored_at};
 
 pub const WINDOW_MS: i64 = 100;
 pub const SLIDE_MS: i64 = 20;
@@ -57,10 +57,6 @@ impl Job {
         Rules::of(self.pattern, emit, self.windows.map(|(size, _)| size), slide, DELAY_MS).unwrap()
     }
 
-    pub fn scope(self) -> Scope {
-        scope()
-    }
-
     /// The starts of the windows of an event, found by trying all that could be.
     pub fn starts(self, at_us: i64) -> Vec<i64> {
         let Some((size, slide)) = self.windows else { return vec![0] };
@@ -98,7 +94,7 @@ impl Job {
         }
         if self.emission == Emission::Close {
             let mut closed: Vec<_> =
-                states.iter().filter(|((_, start), _)| self.closes(workload, *start, arrivals)).collect();
+                states.iter().filter(|((_, start), _)| Self::closes(workload, *start, arrivals)).collect();
             closed.sort_unstable_by_key(|((key, start), _)| (*start, *key));
             for (&(key, start), &state) in closed {
                 let due_us = (start + WINDOW_MS + DELAY_MS) * 1000;
@@ -110,7 +106,7 @@ impl Job {
     }
 
     /// Whether a window is closed for certain: the watermark of each partition has passed its end.
-    pub fn closes(self, workload: &Workload, start: i64, arrivals: &[Arrival]) -> bool {
+    pub fn closes(workload: &Workload, start: i64, arrivals: &[Arrival]) -> bool {
         let last_ms = |partition: u32| {
             let own =
                 |&&(index, at_us): &&Arrival| workload.event(index, at_us).key % PARTITIONS == partition;
