@@ -9,12 +9,13 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import __version__, _core, doctor
 from rtmbench.artifacts import Cache
-from rtmbench.engines import create_engine, parse_engine, spec_name
+from rtmbench.engines import FLOORS, choose, create_engine, parse_engine, spec_name
+from rtmbench.engines.hints import pointer
 from rtmbench.errors import NoValidTrialError, RunFailedError
 from rtmbench.parity import parity
 from rtmbench.platform import machine as machines
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from rtmbench.results.model import Refusal, Trial
     from rtmbench.settings import RunRequest, Settings
 
-FLOOR = "transport"
 ATTEMPTS = 2
 """A void trial is run once more."""
 SET_UP_FLOOR_S = 3.0
@@ -74,9 +74,15 @@ def exit_code(results: Sequence[Result]) -> int:
     cells = [cell for result in results for cell in (*result.cells, *result.floors)]
     if any(cell.status is Status.FAILED for cell in cells):
         return RunFailedError.exit_code
-    if any(cell.headline is None and cell.status is not Status.REFUSED for cell in cells):
+    if any(not _shows_something(cell) for cell in cells):
         return NoValidTrialError.exit_code
     return 0
+
+
+def _shows_something(cell: Cell) -> bool:
+    if cell.status is Status.REFUSED or cell.headline is not None:
+        return True
+    return any(trial.status.usable and trial.close_latency_us is not None for trial in cell.trials)
 
 
 @dataclass
@@ -85,9 +91,14 @@ class _Column:
 
     name: str
     engine: Engine
+    remark: str
     trials: list[Trial] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     refusal: Refusal | None = None
+
+    @property
+    def is_floor(self) -> bool:
+        return self.engine.spec.engine in FLOORS
 
     def cell(self) -> Cell:
         spec = self.engine.spec
@@ -100,8 +111,9 @@ class _Column:
             emit=self.engine.emit,
             status=cell_status(self.trials),
             trials=self.trials,
+            remark=self.remark or None,
             refusal=self.refusal,
-            headline=headline(self.trials, floor=spec.engine == FLOOR),
+            headline=headline(self.trials, floor=self.is_floor),
             facts=self.facts or None,
         )
 
@@ -152,10 +164,13 @@ class _Experiment:
     def estimate_s(self) -> float:
         """Return roughly how long the trials take."""
         settings = self.settings
-        floor = SET_UP_FLOOR_S + settings.floor_warmup_s + settings.floor_duration_s
+        floor = len(FLOORS) * (SET_UP_FLOOR_S + settings.floor_warmup_s + settings.floor_duration_s)
         engine = SET_UP_ENGINE_S + settings.warmup_s + settings.duration_s
-        groups = settings.trials
-        return len(settings.patterns) * ((groups + 1) * floor + groups * len(settings.engines) * engine)
+        total = 0.0
+        for pattern in settings.patterns:
+            tails = [settings.tail_s(spec, pattern) for spec in settings.cells(pattern)]
+            total += (settings.trials + 1) * floor + settings.trials * sum(engine + 2 * tail for tail in tails)
+        return total
 
 
 class _PatternRun:
@@ -176,8 +191,8 @@ class _PatternRun:
         self.platform = platform
         self.view = view
         self.created_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
-        self.columns = [self._column(spec) for spec in self.settings.engines]
-        self.floor = self._column(parse_engine(FLOOR))
+        self.columns = [self._column(spec) for spec in self.settings.cells(pattern)]
+        self.floors = [self._column(parse_engine(name)) for name in FLOORS]
         self.kafka: KafkaService | None = None
         self.result: Result | None = None
 
@@ -190,15 +205,19 @@ class _PatternRun:
     def run(self, kafka: KafkaService | None) -> Result:
         """Run every trial; the document is on disk after each, and marked complete after the last."""
         self.kafka = kafka
-        self._trial(self.floor, 1)
+        self._floors(1)
         for number in range(1, self.settings.trials + 1):
             order = self.columns if number % 2 else self.columns[::-1]
             for column in order:
                 if column.refusal is None:
                     self._trial(column, number)
-            self._trial(self.floor, number + 1)
+            self._floors(number + 1)
         self.result = self.directory.finish(self.document())
         return self.result
+
+    def _floors(self, number: int) -> None:
+        for column in self.floors:
+            self._trial(column, number)
 
     def seal(self) -> None:
         """Write document and manifest once more, when nothing changes any more."""
@@ -224,7 +243,7 @@ class _PatternRun:
             settings=self.settings.document(),
             parity=parity({column.name: column.facts for column in self.columns if column.facts}),
             cells=cells,
-            floors=[self.floor.cell()],
+            floors=[column.cell() for column in self.floors],
             comparisons=compare_all(cells),
         )
 
@@ -248,7 +267,7 @@ class _PatternRun:
                 return
 
     def _plan(self, column: _Column, number: int, attempt: int) -> TrialPlan:
-        settings, floor = self.settings, column is self.floor
+        settings, floor, spec = self.settings, column.is_floor, column.engine.spec
         return TrialPlan(
             pattern=self.pattern,
             settings=settings,
@@ -258,6 +277,8 @@ class _PatternRun:
             attempt=attempt,
             warmup_s=self._floor_warmup_s(number) if floor else settings.warmup_s,
             measure_s=settings.floor_duration_s if floor else settings.duration_s,
+            tail_s=0.0 if floor else settings.tail_s(spec, self.pattern),
+            slots=settings.slots_of(spec, self.pattern),
             cycles=0 if floor else settings.cycles,
             bootstrap_servers=self._bootstrap_servers(),
             kafka=self.kafka.process if self.kafka else None,
@@ -280,6 +301,8 @@ class _PatternRun:
     def _tell(self, column: _Column, trial: Trial) -> None:
         latency = trial.latency_us
         figures = f", p50 {latency.p50 / 1000:.2f} ms, p99 {latency.p99 / 1000:.2f} ms" if latency else ""
+        if trial.close_latency_us is not None:
+            figures = f", close p50 {trial.close_latency_us.p50 / 1000:.2f} ms"
         reason = f" ({trial.reasons[0]})" if trial.reasons and not trial.valid else ""
         self.view.say(f"{column.name} trial {trial.trial}: {trial.status.value}{figures}{reason}")
 
@@ -290,7 +313,13 @@ class _PatternRun:
             platform=self.platform,
             flink_port=self.settings.flink_port,
         )
-        return _Column(name=spec_name(spec), engine=engine)
+        asked = {(each.engine, each.version) for each in self.settings.engines if not each.mode}
+        default = replace(spec, mode="")
+        hint = ""
+        if (spec.engine, spec.version) in asked and choose(default, self.pattern).mode == spec.mode:
+            hint = pointer(default, self.pattern, self.settings.engines)
+        remark = "; ".join(filter(None, [choose(spec, self.pattern).remark, hint]))
+        return _Column(name=spec_name(spec, self.pattern), engine=engine, remark=remark)
 
     def _versions(self) -> dict[str, str]:
         versions = {
