@@ -29,6 +29,7 @@ from rtmbench.platform.java import find_java
 from rtmbench.platform.local import KAFKA_BUNDLE
 from rtmbench.platform.machine import Machine, describe
 from rtmbench.platform.ports import LOOPBACK, is_free
+from rtmbench.spark.requirements import STATEFUL_PYTHON, require_stateful_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,9 +51,6 @@ NEWEST_JAVA = 21
 """The newest that both Flink 1.20 and Spark 4.1 support."""
 CLOCK_LIMIT_US = 1_000
 """A larger jump between the realtime and the monotonic clock makes a trial void."""
-
-STATE_PACKAGES = {"pandas": "2.2.0", "pyarrow": "15.0.0", "protobuf": "6.33.0"}
-"""What PySpark's transformWithState imports, and the least version of each."""
 
 _MIB = 1024 * 1024
 _SAMPLE_S = 0.25
@@ -255,24 +253,8 @@ def check_packages(request: DoctorRequest) -> Check:
     """See that Spark's Python workers find what transformWithState is written with."""
     if not request.python_state:
         return _ok("packages", "none needed beside Spark")
-    found, wrong = [], []
-    for name, least in STATE_PACKAGES.items():
-        try:
-            installed = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            wrong.append(f"{name} is not installed")
-            continue
-        found.append(f"{name} {installed}")
-        if _release(installed) < _release(least):
-            wrong.append(f"{name} {installed} is older than {least}")
-    if wrong:
-        return _fail(
-            "packages",
-            f"PySpark's transformWithState ({', '.join(request.python_state)}) needs pandas, pyarrow and protobuf "
-            f"{STATE_PACKAGES['protobuf']} or newer in {sys.executable}: {'; '.join(wrong)}.",
-            "Install them with `pip install 'rtmbench[spark]'`.",
-        )
-    return _ok("packages", ", ".join(found))
+    require_stateful_python()
+    return _ok("packages", ", ".join(f"{name} {metadata.version(name)}" for name in STATEFUL_PYTHON))
 
 
 def check_rocksdb(request: DoctorRequest, cache: Cache) -> Check:
@@ -546,10 +528,6 @@ def _in_memory(path: Path) -> bool:
     mounts = [mount for mount in psutil.disk_partitions(all=True) if path.resolve().is_relative_to(mount.mountpoint)]
     nearest = max(mounts, key=lambda mount: len(mount.mountpoint), default=None)
     return nearest is not None and nearest.fstype in {"tmpfs", "ramfs"}
-
-
-def _release(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
 def _text(path: Path) -> str:

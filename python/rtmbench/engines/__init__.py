@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """What can be asked of one engine: the first version is the default. Modes depend on the pattern, see `variants`."""
+    """What can be asked of one engine: the first version is the default; modes depend on the pattern."""
 
     versions: tuple[str, ...]
     bundles: tuple[str, ...]

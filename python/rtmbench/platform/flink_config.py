@@ -102,7 +102,7 @@ def divide_memory(total_mb: int) -> FlinkMemory:
     return FlinkMemory(task_heap=total_mb - sum(fixed.values()), **fixed)
 
 
-def configuration(  # noqa: PLR0913 - each is a setting
+def configuration(
     *,
     memory: FlinkMemory,
     slots: int,

@@ -93,9 +93,9 @@ def scale(machine: Machine, wanted: str | None = None) -> Profile:
     note = ""
     if name == "laptop":
         note = (
-            f"scaled to this machine ({size}): {rate:,} events/s, {partitions} partitions and slots, "
+            f"scaled to this machine ({size}): {rate:,} events/s, {partitions} partitions, "
             f"{shuffle} shuffle partitions, {memory:,} MB per engine; the full setup (10,000 events/s, 16 partitions, "
-            "20 shuffle partitions, 4,096 MB) needs 8 cores and 16 GiB, else the load is what is measured"
+            "20 shuffle partitions, 4,096 MB) needs 8 cores and 16 GiB"
         )
     elif not holds:
         note = (
