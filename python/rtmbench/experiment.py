@@ -9,15 +9,18 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import sys
+import tempfile
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import __version__, _core, doctor
 from rtmbench.artifacts import Cache
 from rtmbench.engines import FLOORS, choose, create_engine, parse_engine, spec_name
+from rtmbench.engines.base import EngineRefusedError
 from rtmbench.engines.hints import pointer
 from rtmbench.errors import NoValidTrialError, RunFailedError
-from rtmbench.parity import parity
+from rtmbench.parity import Parity, parity
 from rtmbench.platform import machine as machines
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
@@ -25,7 +28,7 @@ from rtmbench.report.live import LiveView
 from rtmbench.results.comparison import compare_all
 from rtmbench.results.model import Cell, Host, Result, Status
 from rtmbench.results.statistics import cell_status, headline
-from rtmbench.results.store import RunDirectory, new_run_id
+from rtmbench.results.store import RunDirectory, list_runs, new_run_id
 from rtmbench.settings import resolve
 from rtmbench.signals import Terminated, shielded
 from rtmbench.trial import TrialPlan, TrialRunner
@@ -67,6 +70,29 @@ def run(request: RunRequest) -> list[Result]:
                 view.say(f"{check.name}: {check.detail}")
     cache.ensure_many(wanted.bundles())
     return _Experiment(settings, machine, cache).run()
+
+
+def effective_settings(request: RunRequest, *, fresh: bool = False) -> Parity:
+    """Return the settings of engines at one pattern, side by side.
+
+    They are those of the newest complete run of just these engines in `request.results`; where there is none, or for
+    `fresh`, every engine is started once. Raises as `run` does.
+    """
+    machine = machines.describe()
+    settings = resolve(request, machine)
+    (pattern,) = settings.patterns
+    names = [spec_name(spec, pattern) for spec in settings.cells(pattern)]
+    for entry in () if fresh else list_runs(settings.results):
+        found = entry.result
+        if found is not None and found.complete and found.pattern == pattern.id and found.parity:
+            refused = {cell.name: cell.refusal.code for cell in found.cells if cell.refusal is not None}
+            if {*found.parity[0], *refused} >= set(names) and {cell.name for cell in found.cells} == set(names):
+                return Parity(pattern=pattern.id, source=f"run {found.run_id}", rows=found.parity, refused=refused)
+    cache = Cache(offline=settings.offline)
+    wanted = doctor.DoctorRequest.of(settings)
+    doctor.require(doctor.checks(wanted, cache, machine))
+    cache.ensure_many(wanted.bundles())
+    return _Experiment(settings, machine, cache).effective_settings()
 
 
 def exit_code(results: Sequence[Result]) -> int:
@@ -161,6 +187,24 @@ class _Experiment:
                 for pattern_run in runs:
                     pattern_run.seal()
 
+    def effective_settings(self) -> Parity:
+        """Start the engines of the only pattern one after the other, and read their settings."""
+        settings, (pattern,) = self.settings, self.settings.patterns
+        with (
+            tempfile.TemporaryDirectory(prefix="rtmbench-parity-") as place,
+            LiveView() as view,
+            LocalPlatform(
+                java=self.java, cache=self.cache, logs=Path(place) / "logs", kafka_heap_mb=settings.kafka_heap_mb
+            ) as platform,
+        ):
+            directory = RunDirectory.create(Path(place), new_run_id(pattern.id))
+            pattern_run = _PatternRun(self, pattern, directory, platform, view)
+            pattern_run.prepare()
+            if settings.bootstrap_servers is None:
+                view.say("starting Kafka")
+                pattern_run.kafka = platform.kafka(settings.kafka_port)
+            return pattern_run.effective_settings()
+
     def estimate_s(self) -> float:
         """Return roughly how long the trials take."""
         settings = self.settings
@@ -218,6 +262,19 @@ class _PatternRun:
     def _floors(self, number: int) -> None:
         for column in self.floors:
             self._trial(column, number)
+
+    def effective_settings(self) -> Parity:
+        """Start each engine once and return what they say of their settings."""
+        facts: dict[str, dict[str, Any]] = {}
+        refused = {}
+        for column in self.columns:
+            self.view.say(f"starting {column.name}")
+            try:
+                facts[column.name] = TrialRunner(column.engine, self._plan(column, 1, 1)).read_settings()
+            except EngineRefusedError as error:
+                refused[column.name] = error.code
+        source = "engines that were started for it"
+        return Parity(pattern=self.pattern.id, source=source, rows=parity(facts), refused=refused)
 
     def seal(self) -> None:
         """Write document and manifest once more, when nothing changes any more."""

@@ -18,6 +18,19 @@ class Setting:
     note: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """The settings of several engines at one pattern."""
+
+    pattern: str
+    source: str
+    """Where they come from, such as `run 20261123T093000123Z-01-5f2c9a`."""
+    rows: list[dict[str, Any]]
+    """As `parity` gives them."""
+    refused: dict[str, str]
+    """Engines that refused the query, and so have no settings: name → code."""
+
+
 SETTINGS = (
     Setting(key="version", label="engine build", note="each engine's own"),
     Setting(key="java", label="Java"),
@@ -139,4 +152,4 @@ def _plain(value: Any) -> str:
     return str(value).lower()
 
 
-__all__ = ["SETTINGS", "Setting", "parity"]
+__all__ = ["SETTINGS", "Parity", "Setting", "parity"]

@@ -139,6 +139,17 @@ class TrialRunner:
         finally:
             self.close()
 
+    def read_settings(self) -> dict[str, Any]:
+        """Start the engine, without load, and return what it says of itself; it is stopped again on the way out.
+
+        Raises EngineRefusedError, RunFailedError, or what the harness raises.
+        """
+        try:
+            self._set_up()
+            return dict(self.engine.facts())
+        finally:
+            self.close()
+
     def close(self) -> None:
         """Stop what still runs, and delete the topics unless they are to be kept. Safe to call again."""
         for part in (self._generator, self._consumer):
