@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from rtmbench import _core
 from rtmbench.engines import FLOORS
@@ -57,6 +57,11 @@ CHECK_EVERY_S = 1.0
 CATCH_UP_S = 10.0
 NICE = 5
 """What is added to an engine's niceness where it shares the cores with the broker and the harness."""
+
+
+class _Windows(TypedDict):
+    window_ms: int | None
+    slide_ms: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,15 +286,13 @@ class TrialRunner:
 
     def _drain(self, consumer: _core.LatencyConsumer, events: int, deadline_us: int) -> bool:
         """Wait for what is still to come; return whether all came, or nothing more is on its way."""
-        pattern = self.plan.pattern
         expected = _core.expected_outputs(
             self._oracle,
             self._workload,
             first=0,
             count=events,
             emit=self.engine.emit,
-            window_ms=pattern.window_ms,
-            slide_ms=pattern.slide_ms,
+            **self._windows,
         )
         interval_us = round(self.plan.settings.checkpoint_interval_s * 1e6)
         enough_us = QUIET_US if expected is not None else QUIET_CYCLES * interval_us
@@ -332,15 +335,14 @@ class TrialRunner:
             measure=measure,
             deadline_us=deadline_us,
             emit=self.engine.emit,
-            window_ms=plan.pattern.window_ms,
-            slide_ms=plan.pattern.slide_ms,
             watermark_delay_ms=self._watermark_delay_ms,
+            **self._windows,
             hlog=None if self._closes else hlog,
             close_hlog=close_hlog,
         )
         counts = replace(Counts(**verdict.counts), late_dropped=late_dropped)
-        # An event waits for its window's end by design: that is no backlog, and its wait no update latency.
-        in_seconds = [] if self._closes else verdict.seconds["backlog"].tolist()
+        in_seconds = verdict.seconds["backlog"].tolist()
+        # An event waits for its window's end by design: its wait is no update latency.
         latency = _latency(verdict) if verdict.latency.count and not self._closes else None
         closed = verdict.close_latency if self._closes else None
         lag = verdict.hops.get("output_to_received")
@@ -393,6 +395,14 @@ class TrialRunner:
     @property
     def _oracle(self) -> str:
         return "transport" if self._transport else self.plan.pattern.id
+
+    @property
+    def _windows(self) -> _Windows:
+        """The windows that the outputs stand for; a floor has the pattern's load, and none of its work."""
+        pattern = self.plan.pattern
+        if self._floor:
+            return {"window_ms": None, "slide_ms": None}
+        return {"window_ms": pattern.window_ms, "slide_ms": pattern.slide_ms}
 
     @property
     def _watermark_delay_ms(self) -> int:

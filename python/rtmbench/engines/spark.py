@@ -61,7 +61,7 @@ class SparkEngine:
         self.spec = spec
         self.build = ""
         self.mode = variant.mode
-        self.emit: str = variant.emit
+        self.emit = variant.emit
         self._variant = variant
         self._keyed = find_pattern(pattern).keyed
         self._real_time = variant.mode.startswith("rtm")
