@@ -7,6 +7,7 @@ from rtmbench.results.comparison import compare, compare_all
 from rtmbench.results.model import (
     SCHEMA,
     Backlog,
+    CloseLatency,
     Cell,
     Comparison,
     Counts,
@@ -30,6 +31,7 @@ from rtmbench.results.store import RunDirectory, list_runs, load, new_run_id
 __all__ = [
     "SCHEMA",
     "Backlog",
+    "CloseLatency",
     "Cell",
     "Comparison",
     "Counts",
