@@ -13,8 +13,8 @@ from results_builder import cell, latency, result, scenarios, trial
 from rtmbench.errors import ConfigurationError
 from rtmbench.results import (
     Backlog,
-    CloseLatency,
     Cell,
+    CloseLatency,
     Comparison,
     Counts,
     Headline,

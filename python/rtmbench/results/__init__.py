@@ -7,8 +7,8 @@ from rtmbench.results.comparison import compare, compare_all
 from rtmbench.results.model import (
     SCHEMA,
     Backlog,
-    CloseLatency,
     Cell,
+    CloseLatency,
     Comparison,
     Counts,
     Headline,
@@ -31,8 +31,8 @@ from rtmbench.results.store import RunDirectory, list_runs, load, new_run_id
 __all__ = [
     "SCHEMA",
     "Backlog",
-    "CloseLatency",
     "Cell",
+    "CloseLatency",
     "Comparison",
     "Counts",
     "Headline",
