@@ -14,6 +14,7 @@ from rtmbench.errors import ConfigurationError
 from rtmbench.results import (
     Backlog,
     Cell,
+    CloseLatency,
     Comparison,
     Counts,
     Headline,
@@ -32,7 +33,7 @@ VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 def full_result():
     """A document in which every optional field is present."""
     whole = trial(
-        close_latency_us=latency(40_000),
+        close_latency_us=CloseLatency.measured(count=40, minimum=1, maximum=9, quantile=lambda q: int(9 * q)),
         stall_max_us=230_000,
         backlog=Backlog(start=2, end=4, slope=0.1),
         offending=[{"kind": "wrong", "partition": 0, "offset": 7}],
@@ -232,3 +233,14 @@ def test_latency_is_read_from_a_histogram_with_its_lower_bounds():
 def test_without_censored_samples_nothing_is_a_lower_bound():
     found = Latency.measured(count=1, minimum=5, maximum=5, quantile=lambda _: 5, reaches_censored=lambda _: True)
     assert found.censored_percentiles == []
+
+
+def test_few_windows_have_a_median_and_nothing_else():
+    few = CloseLatency.measured(count=29, minimum=1, maximum=9, quantile=lambda q: int(10 * q))
+    assert few == CloseLatency(count=29, p50=5)
+    enough = CloseLatency.measured(count=30, minimum=1, maximum=9, quantile=lambda q: int(1000 * q))
+    assert (enough.min, enough.p50, enough.p99, enough.max) == (1, 500, 990, 9)
+    document = full_result().to_dict()
+    found = document["cells"][0]["trials"][0]["close_latency_us"]
+    found["count"] = 3
+    assert problems(document) != []

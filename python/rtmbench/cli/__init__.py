@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": "Run patterns on engines and compare their latency.",
+    "parity": "Show the effective settings of the engines side by side.",
     "doctor": "Check whether this machine can do a run, and say how to fix what it lacks.",
     "engines": "List, fetch or remove the engines in the cache.",
 }

@@ -9,6 +9,7 @@ from rtmbench.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import EngineSpec, TrialIo
+    from rtmbench.engines.variants import Emission
     from rtmbench.platform.process import Process
 
 
@@ -19,7 +20,7 @@ class TransportEngine:
         self.spec = spec
         self.build = _core.librdkafka_version()
         self.mode = spec.mode
-        self.emit = "row"
+        self.emit: Emission = "row"
 
     def prepare(self) -> None:
         """Do nothing."""
@@ -34,6 +35,10 @@ class TransportEngine:
 
     def check(self) -> None:
         """Do nothing: there is nothing that could end."""
+
+    def late_dropped(self) -> int:
+        """Return 0: nothing has a time to be late for."""
+        return 0
 
     def facts(self) -> dict[str, Any]:
         """Return no settings."""

@@ -47,7 +47,7 @@ def render(result: Result) -> RenderableType:
     parts.append(_Fitting(_table(result)))
     if any(len(cell.trials) > 1 for cell in (*result.cells, *result.floors)):
         parts += [Text(), Text("Every trial", style="italic"), _Fitting(_trials(result))]
-    for lines in (_reasons(result), _oracle(result), _comparisons(result)):
+    for lines in (_variants(result), _close(result), _reasons(result), _oracle(result), _comparisons(result)):
         block = [Padding(line, (0, 0, 0, 2), expand=False) for line in lines]
         if block:
             parts += [Text(), *block]
@@ -235,6 +235,44 @@ def _stall(shares: Sequence[float | None]) -> Text:
     return Text(f"{statistics.median(known):.1%}" if known else NO_FIGURE)
 
 
+_EMISSIONS = {
+    "row": "one result for each event",
+    "update": "one running result for each event",
+    "batch": "one running result for each key and batch",
+    "close": "one final result for each key and window",
+}
+
+
+def _variants(result: Result) -> Iterator[Text]:
+    """Say what each engine ran, where a pattern can be run in more than one way."""
+    if all(cell.emit == "row" and not cell.remark for cell in result.cells):
+        return
+    for cell in result.cells:
+        words = _EMISSIONS.get(cell.emit, cell.emit)
+        line = f": mode {clean(cell.mode, 40)}, emission {clean(cell.emit, 40)} ({words})"
+        yield (
+            Text(clean(cell.name, _NAME), style="bold")
+            .append(line, style="not bold")
+            .append(f"; {clean(cell.remark)}" if cell.remark else "", style="not bold")
+        )
+
+
+def _close(result: Result) -> Iterator[Text]:
+    """Give the close latency of engines that emit final results; under 30 windows the median alone."""
+    for cell in result.cells:
+        found = [trial.close_latency_us for trial in cell.trials if trial.close_latency_us is not None]
+        if not found:
+            continue
+        windows = sum(each.count for each in found)
+        figures = f"p50 {milliseconds(statistics.median(each.p50 for each in found))} ms"
+        tails = [each.p99 for each in found if each.p99 is not None]
+        if len(tails) == len(found):
+            figures += f", p99 {milliseconds(statistics.median(tails))} ms"
+        shown = "" if len(tails) == len(found) else " (too few for more than the median)"
+        after = "after a window's end and the watermark's delay"
+        yield Text(f"{clean(cell.name, _NAME)}: close latency {figures} {after}, {plural(windows, 'window')}{shown}")
+
+
 def _reasons(result: Result) -> Iterator[Text]:
     """Give each refusal, then each reason once with the trials that it was said of."""
     cells = (*result.cells, *result.floors)
@@ -321,6 +359,8 @@ def _floor_figure(floor: Cell) -> str:
 
 
 def _without_figure(cell: Cell) -> str:
+    if cell.emit == "close" and cell.status.usable:
+        return "writes final results only, so it has a close latency and no update latency"
     return {
         Status.REFUSED: "refused the query",
         Status.FAILED: "failed",

@@ -109,6 +109,36 @@ class Latency:
         return name in self.censored_percentiles
 
 
+WINDOWS_FOR_A_TAIL = 30
+"""Below this many closed windows a close latency has a median and no other percentile."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseLatency:
+    """Latency of final results, in µs: receipt minus (window end + watermark delay).
+
+    One sample per window: keys that close together are one observation. `count` is the number of windows; under
+    `WINDOWS_FOR_A_TAIL` of them everything but the median is null.
+    """
+
+    count: int
+    p50: int
+    min: int | None = None
+    p90: int | None = None
+    p95: int | None = None
+    p99: int | None = None
+    p99_9: int | None = None
+    max: int | None = None
+
+    @classmethod
+    def measured(cls, *, count: int, minimum: int, maximum: int, quantile: Callable[[float], int]) -> CloseLatency:
+        """Read the figures from a histogram; `quantile` takes 0 … 1 and gives µs."""
+        if count < WINDOWS_FOR_A_TAIL:
+            return cls(count=count, p50=int(quantile(0.5)))
+        figures = {name: int(quantile(q)) for name, q in PERCENTILES.items()}
+        return cls(count=count, min=minimum, max=maximum, **figures)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Spread:
     """Three figures of a distribution; unit by the field that holds it (`slip_us`, `hops_ms`)."""
@@ -201,7 +231,7 @@ class Trial:
     """2 where the trial was run again because the first attempt was void."""
     started_at: str | None = field(default=None, metadata=OMIT)
     """ISO 8601, UTC."""
-    close_latency_us: Latency | None = field(default=None, metadata=OMIT)
+    close_latency_us: CloseLatency | None = field(default=None, metadata=OMIT)
     hops_ms: dict[str, Spread] | None = field(default=None, metadata=OMIT)
     """`scheduled_to_input`, `input_to_output`, `output_to_received`; millisecond resolution."""
     stall_max_us: int | None = field(default=None, metadata=OMIT)
@@ -254,6 +284,8 @@ class Cell:
     """`row`, `update`, `batch` or `close`: when the engine writes a result."""
     status: Status
     trials: list[Trial]
+    remark: str | None = field(default=None, metadata=OMIT)
+    """What to know about this variant before its figures are read."""
     refusal: Refusal | None = field(default=None, metadata=OMIT)
     headline: Headline | None = field(default=None, metadata=OMIT)
     facts: dict[str, Any] | None = field(default=None, metadata=OMIT)
