@@ -366,6 +366,10 @@ class ConsumerSnapshot:
         """Their 99th percentile; 0 when there are none."""
 
     @property
+    def p99_9_us(self) -> int:
+        """Their 99.9th percentile; 0 when there are none."""
+
+    @property
     def newest_received_us(self) -> int:
         """When the last record was received; 0 before the first."""
 
@@ -414,6 +418,14 @@ class _Seconds(TypedDict):
     p99_us: NDArray[np.int64]
     max_us: NDArray[np.int64]
     backlog: NDArray[np.int64]
+
+class _Stalls(TypedDict):
+    from_us: NDArray[np.int64]  # since the measuring phase began
+    length_us: NDArray[np.int64]
+
+class _Tail(TypedDict):
+    scheduled_us: NDArray[np.int64]  # since the measuring phase began
+    latency_us: NDArray[np.int64]
 
 _Kind: TypeAlias = Literal["missing", "malformed", "foreign", "filtered", "altered", "key", "order", "duplicate"]
 
@@ -470,6 +482,14 @@ class Verdict:
     @property
     def stall_max_us(self) -> int:
         """The longest such stall."""
+
+    @property
+    def stalls(self) -> _Stalls:
+        """All such stalls, in order of time."""
+
+    @property
+    def tail(self) -> _Tail:
+        """The samples above p99, in order of intended time; censored ones at the deadline."""
 
     @property
     def hops(self) -> dict[str, Histogram]:

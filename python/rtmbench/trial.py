@@ -10,21 +10,24 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rtmbench import _core
+from rtmbench import _core, attribution
 from rtmbench.engines.base import EngineRefusedError, TrialIo
 from rtmbench.engines.clients import harness_consumer, harness_producer
 from rtmbench.errors import RunFailedError
+from rtmbench.platform import gc_log
 from rtmbench.report.live import LiveState
 from rtmbench.resources import ResourceMeter
 from rtmbench.results import backlog
 from rtmbench.results.model import (
     Backlog,
     Counts,
+    Happening,
     Latency,
     Rate,
     Refusal,
     Spread,
     Status,
+    Timeline,
     Topics,
     Trial,
 )
@@ -49,6 +52,8 @@ SETTLE_S = 0.5
 QUIET_US = 2_000_000
 """Without output for this long at the drain deadline, nothing more is taken to be on its way."""
 TICK_S = 0.2
+SAMPLED = 10_000
+"""Events from which the live view learns how many outputs an event makes."""
 CHECK_EVERY_S = 1.0
 CATCH_UP_S = 10.0
 NICE = 5
@@ -111,6 +116,8 @@ class TrialRunner:
         self._drained = False
         self._generated_at: list[tuple[int, int]] = []
         self._looked = (time.monotonic(), 0)
+        self._load_us: tuple[int, int] | None = None
+        self._outputs_per_event: float | None = None
 
     def run(self) -> Trial:
         """Run the trial to its end; on the way out, the engine is stopped and the topics are deleted."""
@@ -221,6 +228,7 @@ class TrialRunner:
             start_us=start_us,
             measure=(measure_from, measure_to),
         )
+        self._load_us = (start_us, measure_to)
         generator.start()
         self._enter("warm-up")
         self._wait_until(measure_from, measure_to)
@@ -251,6 +259,7 @@ class TrialRunner:
         consumer, plan, settings = self._consumer, self.plan, self.plan.settings
         assert consumer is not None  # noqa: S101 - made by _set_up
         self.facts = dict(self.engine.facts())
+        happenings = self.engine.happenings(measure[0])
         self._enter("stop")
         self.engine.stop()
         self._catch_up(consumer)
@@ -292,6 +301,14 @@ class TrialRunner:
         )
         status, reasons = classify(seen)
         figures = status.has_figures
+        happenings = attribution.within(
+            [
+                *happenings,
+                *self._pauses(measure[0]),
+                *attribution.stalls(verdict.stalls["from_us"].tolist(), verdict.stalls["length_us"].tolist()),
+            ],
+            plan.measure_s,
+        )
         trend = backlog.trend(in_seconds, rate=settings.rate, cycle_s=seen.cycle_s)
         cpu, rss = self._meter.resources()
         return self._trial(
@@ -314,9 +331,36 @@ class TrialRunner:
             )
             if in_seconds
             else None,
+            timeline=_timeline(verdict, measure[0]),
+            happenings=attribution.kept(happenings) if figures else None,
+            attribution=attribution.attribute(
+                happenings,
+                seconds=plan.measure_s,
+                scheduled_us=verdict.tail["scheduled_us"],
+                latency_us=verdict.tail["latency_us"],
+            )
+            if figures and latency
+            else None,
             offending=verdict.offending or None,
             files={"latency": hlog.name, "logs": f"logs/{plan.slug}"},
         )
+
+    def _pauses(self, from_us: int) -> list[Happening]:
+        """Return the pauses of the engine's JVMs and of our broker's."""
+        files = sorted((self.plan.directory.path / "logs" / self.plan.slug).glob(f"*{gc_log.SUFFIX}"))
+        if self.plan.kafka is not None:
+            files.append(self.plan.kafka.log.with_name(f"kafka{gc_log.SUFFIX}"))
+        return [
+            Happening(
+                kind=pause.kind,
+                source=file.name.removesuffix(gc_log.SUFFIX),
+                at_ms=round((pause.start_us - from_us) / 1e3, 1),
+                duration_ms=round(pause.duration_ms, 1),
+                detail=pause.detail,
+            )
+            for file in files
+            for pause in gc_log.read_pauses(file)
+        ]
 
     @property
     def _oracle(self) -> str:
@@ -380,6 +424,7 @@ class TrialRunner:
     def _show(self, end_us: int | None) -> None:
         plan, consumer, generator = self.plan, self._consumer, self._generator
         received = consumer.snapshot() if consumer else None
+        generated = generator.snapshot().generated if generator else None
         plan.show(
             LiveState(
                 engine=plan.name,
@@ -387,13 +432,33 @@ class TrialRunner:
                 trials=plan.trials,
                 phase=self.phase,
                 target_rate=plan.settings.rate,
-                rate=self._live_rate(generator.snapshot().generated) if generator else None,
+                rate=None if generated is None else self._live_rate(generated),
                 received=received.received if received else None,
                 p50_us=received.p50_us if received and received.live_count else None,
                 p99_us=received.p99_us if received and received.live_count else None,
+                p99_9_us=received.p99_9_us if received and received.live_count else None,
+                behind_ms=self._behind_ms(generated),
+                backlog=self._live_backlog(generated, received.received if received else None),
                 time_left_s=None if end_us is None else max(0.0, (end_us - _core.now_us()) / 1e6),
             )
         )
+
+    def _behind_ms(self, generated: int | None) -> float | None:
+        """Return how far the generator is behind its schedule; a look from outside, good to some ms."""
+        if generated is None or self._load_us is None:
+            return None
+        start_us, end_us = self._load_us
+        due = (min(_core.now_us(), end_us) - start_us) / 1e6 * self.plan.settings.rate
+        return max(0.0, (due - generated) / self.plan.settings.rate * 1e3)
+
+    def _live_backlog(self, generated: int | None, received: int | None) -> int | None:
+        """Return about how many outputs are still to come, where an engine writes one for each event."""
+        if generated is None or received is None or self.engine.emit not in ("row", "update"):
+            return None
+        if self._outputs_per_event is None:
+            known = _core.expected_outputs(self._oracle, self._workload, first=0, count=SAMPLED)
+            self._outputs_per_event = known / SAMPLED
+        return max(0, round((self._probes + generated) * self._outputs_per_event) - received)
 
     def _live_rate(self, generated: int) -> float | None:
         """Return the generator's rate since the last look."""
@@ -442,6 +507,11 @@ def _latency(verdict: _core.Verdict) -> Latency:
         reaches_censored=lambda q: verdict.ge(100 * q),
         negative=verdict.negative,
     )
+
+
+def _timeline(verdict: _core.Verdict, from_us: int) -> Timeline | None:
+    columns = {name: column.tolist() for name, column in verdict.seconds.items() if name != "second"}
+    return Timeline(from_us=from_us, **columns) if columns["count"] else None
 
 
 def _halves(verdict: _core.Verdict) -> tuple[tuple[int, int], tuple[int, int]] | None:

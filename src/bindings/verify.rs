@@ -163,6 +163,29 @@ impl Verdict {
         self.inner.stall_max_us
     }
 
+    /// Times without output although input waited: arrays from_us (since the measuring phase began), length_us.
+    #[getter]
+    fn stalls<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stalls = &self.inner.stalls;
+        let dict = PyDict::new(py);
+        dict.set_item("from_us", PyArray1::from_iter(py, stalls.iter().map(|stall| stall.from_us)))?;
+        dict.set_item("length_us", PyArray1::from_iter(py, stalls.iter().map(|stall| stall.length_us)))?;
+        Ok(dict)
+    }
+
+    /// The samples above p99: arrays scheduled_us (since the measuring phase began), latency_us.
+    #[getter]
+    fn tail<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let tail = &self.inner.tail;
+        let dict = PyDict::new(py);
+        dict.set_item(
+            "scheduled_us",
+            PyArray1::from_iter(py, tail.iter().map(|sample| sample.scheduled_us)),
+        )?;
+        dict.set_item("latency_us", PyArray1::from_iter(py, tail.iter().map(|sample| sample.latency_us)))?;
+        Ok(dict)
+    }
+
     /// Histograms in µs, good to 1 ms, by hop; empty unless the topics keep LogAppendTime.
     #[getter]
     fn hops<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

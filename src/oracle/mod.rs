@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use passthrough::{Identity, Passthrough};
-pub use timeline::{STALL_US, Second};
+pub use timeline::{STALL_US, Second, Stall, TailSample};
 pub use verdict::{Counts, Hops, Offence, Verdict};
 
 use crate::error::{Error, Result};
@@ -73,6 +73,8 @@ pub fn conclude(
         halves: timeline.halves,
         stall_share: timeline.stall_share,
         stall_max_us: timeline.stall_max_us,
+        stalls: timeline.stalls,
+        tail: timeline.tail,
         hops: oracle.hops,
         seconds: timeline.seconds,
         offending: oracle.offending,

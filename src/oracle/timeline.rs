@@ -30,6 +30,24 @@ pub struct Second {
     pub backlog: i64,
 }
 
+/// A time in which nothing came out although input waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stall {
+    /// Its start, µs from the start of the measuring phase.
+    pub from_us: i64,
+    /// Its length, µs.
+    pub length_us: i64,
+}
+
+/// An event that took longer than the 99th percentile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TailSample {
+    /// Its intended time, µs from the start of the measuring phase.
+    pub scheduled_us: i64,
+    /// Its latency, µs; one at the deadline where nothing covered it by then.
+    pub latency_us: i64,
+}
+
 /// What the walk through the table adds up.
 pub(super) struct Timeline {
     pub latency: Histogram,
@@ -42,6 +60,8 @@ pub(super) struct Timeline {
     pub seconds: Vec<Second>,
     pub stall_share: f64,
     pub stall_max_us: i64,
+    pub stalls: Vec<Stall>,
+    pub tail: Vec<TailSample>,
 }
 
 /// Goes through the table and works the measuring phase out; writes the interval log where asked to.
@@ -64,8 +84,12 @@ pub(super) fn timeline(
         seconds: Vec::new(),
         stall_share: 0.0,
         stall_max_us: 0,
+        stalls: activity.stalls(),
+        tail: Vec::new(),
     };
-    (timeline.stall_share, timeline.stall_max_us) = activity.stalls();
+    let stalled_us: i64 = timeline.stalls.iter().map(|stall| stall.length_us).sum();
+    timeline.stall_share = stalled_us.min(activity.length_us) as f64 / activity.length_us.max(1) as f64;
+    timeline.stall_max_us = timeline.stalls.iter().map(|stall| stall.length_us).max().unwrap_or(0);
     let middle_us = i64::midpoint(from_us, to_us);
     let seconds = (to_us - from_us + SECOND_US - 1) / SECOND_US;
     let mut logged: Vec<(Histogram, i64)> = Vec::new();
@@ -109,7 +133,24 @@ pub(super) fn timeline(
     if timeline.latency.count() == 0 {
         (timeline.min_us, timeline.max_us) = (0, 0);
     }
+    timeline.tail = tail(table, measure, deadline_us, timeline.latency.percentile(99.0) as i64);
     Ok(timeline)
+}
+
+/// The samples above a threshold, by intended time.
+fn tail(table: &Table, (from_us, to_us): (i64, i64), deadline_us: i64, above_us: i64) -> Vec<TailSample> {
+    let mut tail: Vec<TailSample> = table
+        .iter()
+        .filter(|(_, entry)| entry.expected && (from_us..to_us).contains(&entry.scheduled_us))
+        .filter_map(|(_, entry)| {
+            let limit_us = deadline_us - entry.scheduled_us;
+            let latency_us = entry.latency_us.map_or(limit_us, |latency_us| latency_us.min(limit_us));
+            let scheduled_us = entry.scheduled_us - from_us;
+            (latency_us > above_us).then_some(TailSample { scheduled_us, latency_us })
+        })
+        .collect();
+    tail.sort_unstable_by_key(|sample| sample.scheduled_us);
+    tail
 }
 
 impl Timeline {
@@ -181,13 +222,13 @@ impl Activity {
         self.waiting_before + sum(&self.due) - sum(&self.out)
     }
 
-    /// Share of the phase in stalls, and the longest, µs.
-    fn stalls(&self) -> (f64, i64) {
-        let (mut waiting, mut run_us, mut total_us, mut longest_us) = (self.waiting_before, 0, 0, 0);
-        let mut close = |run_us: &mut i64| {
+    /// The stalls, in order of time.
+    fn stalls(&self) -> Vec<Stall> {
+        let mut stalls = Vec::new();
+        let (mut waiting, mut run_us, mut now_us) = (self.waiting_before, 0, 0);
+        let mut close = |run_us: &mut i64, now_us: i64| {
             if *run_us > STALL_US {
-                total_us += *run_us;
-                longest_us = longest_us.max(*run_us);
+                stalls.push(Stall { from_us: now_us - *run_us, length_us: *run_us });
             }
             *run_us = 0;
         };
@@ -195,12 +236,13 @@ impl Activity {
             if out == 0 && waiting + i64::from(due) > 0 {
                 run_us += self.slice_us;
             } else {
-                close(&mut run_us);
+                close(&mut run_us, now_us);
             }
+            now_us += self.slice_us;
             waiting += i64::from(due) - i64::from(out);
         }
-        close(&mut run_us);
-        (total_us.min(self.length_us) as f64 / self.length_us.max(1) as f64, longest_us)
+        close(&mut run_us, now_us);
+        stalls
     }
 }
 
@@ -242,6 +284,12 @@ mod tests {
         let timeline = timeline(&table, (START, START + 4_000_000), START + 10_000_000, None).unwrap();
         assert!((timeline.stall_share - 0.125).abs() < 0.001, "{}", timeline.stall_share);
         assert!((timeline.stall_max_us - 500_000).abs() <= 2_000, "{}", timeline.stall_max_us);
+        let &[Stall { from_us, length_us }] = timeline.stalls.as_slice() else {
+            panic!("{:?}", timeline.stalls)
+        };
+        assert!((from_us - 1_000_000).abs() <= 2_000 && length_us == timeline.stall_max_us);
+        assert!(timeline.tail.len() <= 40 && timeline.tail.iter().all(|sample| sample.latency_us > 400_000));
+        assert!(timeline.tail.iter().all(|sample| (998_000..1_100_000).contains(&sample.scheduled_us)));
         assert_eq!(timeline.seconds.len(), 4);
         assert_eq!(timeline.seconds[0].backlog, 2);
         assert_eq!(timeline.seconds[1].count, 1_000);

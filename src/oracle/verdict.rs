@@ -1,7 +1,7 @@
 //! What the oracle found.
 
 use super::table::Entry;
-use super::timeline::Second;
+use super::timeline::{Second, Stall, TailSample};
 use crate::histogram::Histogram;
 
 /// Counts over the whole trial.
@@ -102,6 +102,10 @@ pub struct Verdict {
     pub stall_share: f64,
     /// The longest such stall, µs.
     pub stall_max_us: i64,
+    /// All such stalls, in order of time.
+    pub stalls: Vec<Stall>,
+    /// The samples above the 99th percentile, in order of intended time.
+    pub tail: Vec<TailSample>,
     /// Where the time went.
     pub hops: Hops,
     /// Each second of the measuring phase.

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "Run patterns on engines and compare their latency.",
     "doctor": "Check whether this machine can do a run, and say how to fix what it lacks.",
+    "report": "Write the report of a run: one HTML page, Markdown, CSV, Parquet or JSON.",
+    "explain": "Say what an error, a status or an exit code means, and what to do.",
     "engines": "List, fetch or remove the engines in the cache.",
+    "completion": "Print the completion script for bash, zsh or fish.",
 }
 
 

@@ -93,6 +93,7 @@ def run(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any
         click.echo(json.dumps(documents[0] if len(documents) == 1 else {"runs": documents}, indent=2))
     else:
         _print(results)
+    _report(results, wishes["results"])
     return experiment.exit_code(results)
 
 
@@ -101,3 +102,16 @@ def _print(results: list[Result]) -> None:
 
     for result in results:
         print_result(result)
+
+
+def _report(results: list[Result], root: Path) -> None:
+    """Write the report and say where it is; a run that went well does not fail for want of one."""
+    from rtmbench.errors import RtmbenchError  # noqa: PLC0415
+    from rtmbench.report.write import after_run  # noqa: PLC0415
+
+    try:
+        path, hint = after_run(results, root)
+    except RtmbenchError as error:
+        click.echo(f"no report: {error}", err=True)
+        return
+    click.echo(f"report: {path}{f' ({hint})' if hint else ''}", err=True)

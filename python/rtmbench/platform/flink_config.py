@@ -152,6 +152,8 @@ def configuration(*, memory: FlinkMemory, slots: int, rest_port: int, rpc_port: 
         "cluster.registration.max-timeout": "1 s",
         # How long the REST API may answer from memory: by default a job would be seen running 3 s late.
         "web.refresh-interval": "100",
+        # The report shows every checkpoint of a trial; by default Flink remembers the last ten.
+        "web.checkpoints.history": "1000",
         "io.tmp.dirs": str(work / "tmp"),
         "web.tmpdir": str(work / "web"),
         "web.upload.dir": str(work / "upload"),

@@ -172,6 +172,68 @@ class Backlog:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """Each second of the measuring phase, as columns of one length; times by intended time."""
+
+    from_us: int
+    """Start of the measuring phase, µs since the Unix epoch."""
+    count: list[int]
+    """Samples: expected events intended for the second."""
+    p50_us: list[int]
+    p99_us: list[int]
+    max_us: list[int]
+    backlog: list[int]
+    """Expected events that had not come out at the second's end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happening:
+    """Something that took time in the measuring phase and may have held events up."""
+
+    kind: str
+    """`batch_boundary`, `checkpoint`, `gc_pause`, `safepoint` or `stall`."""
+    source: str
+    """Whose: `spark`, `flink-taskmanager`, `kafka`, …; `output` for a stall."""
+    at_ms: float
+    """Its start after the start of the measuring phase; negative where it had begun before."""
+    duration_ms: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coincidence:
+    """How much of a trial's tail fell together with one kind of happening; shares are 0 … 1.
+
+    A sample of the tail coincides if it was waiting at some moment of the happening, or within 50 ms
+    after it. To coincide is not to be caused: a kind that fills `time_share` of the time would coincide
+    with about that share of the samples by chance.
+    """
+
+    kind: str
+    source: str
+    count: int
+    total_ms: float
+    time_share: float
+    """Share of the measuring phase that the happenings, with the 50 ms after each, take."""
+    tail_share: float | None
+    """Share of the samples above p99 that coincide; `None` without such samples."""
+    stall_share: float | None = None
+    """Share of the stalled time that coincides; `None` without a stall."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribution:
+    """What the tail of a trial coincides with. Kinds overlap, so their shares do not add up."""
+
+    tail_samples: int
+    """Samples above p99."""
+    coincidences: list[Coincidence]
+    unexplained: float | None
+    """Share of the samples above p99 that coincide with no known happening."""
+    stall_unexplained: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """One trial of one cell. Times are of the measuring phase, counts of the whole trial."""
 
@@ -208,6 +270,10 @@ class Trial:
     backlog: Backlog | None = field(default=None, metadata=OMIT)
     offending: list[dict[str, Any]] | None = field(default=None, metadata=OMIT)
     """The first records that the oracle objected to."""
+    timeline: Timeline | None = field(default=None, metadata=OMIT)
+    happenings: list[Happening] | None = field(default=None, metadata=OMIT)
+    """In order of time: boundaries, checkpoints, pauses and stalls within the measuring phase."""
+    attribution: Attribution | None = field(default=None, metadata=OMIT)
     files: dict[str, str] | None = field(default=None, metadata=OMIT)
     """What was kept of the trial (`hlog`, logs): name → path relative to the run's directory."""
 
