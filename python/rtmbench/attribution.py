@@ -114,9 +114,7 @@ def _spans(happenings: Sequence[Happening], aftermath_ms: float) -> NDArray[np.f
     return np.array(spans, dtype=np.float64).reshape(-1, 2)
 
 
-def _share(
-    spans: NDArray[np.float64], due_ms: NDArray[np.float64], out_ms: NDArray[np.float64]
-) -> float | None:
+def _share(spans: NDArray[np.float64], due_ms: NDArray[np.float64], out_ms: NDArray[np.float64]) -> float | None:
     """Return the share of the samples that overlap a span; `None` without samples."""
     if len(due_ms) == 0:
         return None

@@ -510,8 +510,17 @@ def _latency(verdict: _core.Verdict) -> Latency:
 
 
 def _timeline(verdict: _core.Verdict, from_us: int) -> Timeline | None:
-    columns = {name: column.tolist() for name, column in verdict.seconds.items() if name != "second"}
-    return Timeline(from_us=from_us, **columns) if columns["count"] else None
+    seconds = verdict.seconds
+    if not len(seconds["count"]):
+        return None
+    return Timeline(
+        from_us=from_us,
+        count=seconds["count"].tolist(),
+        p50_us=seconds["p50_us"].tolist(),
+        p99_us=seconds["p99_us"].tolist(),
+        max_us=seconds["max_us"].tolist(),
+        backlog=seconds["backlog"].tolist(),
+    )
 
 
 def _halves(verdict: _core.Verdict) -> tuple[tuple[int, int], tuple[int, int]] | None:

@@ -24,6 +24,7 @@ from rtmbench.results import (
     Trial,
     json_schema,
 )
+from rtmbench.results.model import Attribution, Coincidence, Happening, Timeline
 
 RECORDED = Path(__file__).parent / "data" / "result-1.json"
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
@@ -37,6 +38,15 @@ def full_result():
         backlog=Backlog(start=2, end=4, slope=0.1),
         offending=[{"kind": "wrong", "partition": 0, "offset": 7}],
         files={"hlog": "flink-1.hlog"},
+        timeline=Timeline(from_us=1, count=[3], p50_us=[900], p99_us=[1_000], max_us=[1_200], backlog=[-1]),
+        happenings=[Happening(kind="gc_pause", source="kafka", at_ms=-3.5, duration_ms=12.0)],
+        attribution=Attribution(
+            tail_samples=1,
+            coincidences=[
+                Coincidence(kind="gc_pause", source="kafka", count=1, total_ms=12, time_share=0.01, tail_share=1.0)
+            ],
+            unexplained=0.0,
+        ),
     )
     found = result(cell("flink@1.20", [whole], facts={"buffer-timeout": 1}), cell("spark@4.1"))
     decided = dataclasses.replace(found.comparisons[0], pairs=6, interval=[0.9, 1.2], verdict="no difference shown")
@@ -86,6 +96,10 @@ def test_a_recorded_document_is_still_read():
         (Counts, ["$defs", "trial", "properties", "counts"]),
         (Comparison, ["$defs", "comparison"]),
         (Backlog, ["$defs", "trial", "properties", "backlog"]),
+        (Timeline, ["$defs", "trial", "properties", "timeline"]),
+        (Attribution, ["$defs", "trial", "properties", "attribution"]),
+        (Happening, ["$defs", "happening"]),
+        (Coincidence, ["$defs", "coincidence"]),
     ],
 )
 def test_schema_and_dataclasses_name_the_same_fields(cls, path):

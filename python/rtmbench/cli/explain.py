@@ -19,7 +19,7 @@ def explain(code: str | None, *, show_all: bool) -> None:
     from rtmbench.report.text import clean  # noqa: PLC0415
 
     if show_all:
-        for one in explanations.EXPLANATIONS:
+        for one in explanations.explanations():
             click.echo(f"{one.code}  ({one.of})")
         return
     if code is None:
@@ -34,4 +34,4 @@ def explain(code: str | None, *, show_all: bool) -> None:
     console.print(Text(found.code, style="bold").append(f"  ({found.of})", style="not bold"))
     for head, text in (("Meaning", found.meaning), ("Why", found.why), ("What to do", found.do)):
         console.print(Text(f"\n{head}", style="cyan"))
-        console.print(Padding(Text(text), (0, 0, 0, 2)))
+        console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))

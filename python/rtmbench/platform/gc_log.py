@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 SUFFIX = "-gc.log"
 """What follows the name of a process in the name of its collector's log."""
-_LINE = re.compile(r"\[(?P<time>\d{4}-\d\d-\d\dT[\d:.]+[+-]\d{4})\]\[[\d.,]+m?s\]\[(?P<tag>gc|safepoint)[^\]]*\] (?P<text>.*)")
+_LINE = re.compile(
+    r"\[(?P<time>\d{4}-\d\d-\d\dT[\d:.]+[+-]\d{4})\]\[[\d.,]+m?s\]\[(?P<tag>gc|safepoint)[^\]]*\] (?P<text>.*)"
+)
 _PAUSE = re.compile(r"(?:GC\(\d+\) )?(?P<what>Pause .*?)(?: \d+[KMG]->\d+[KMG]\(\d+[KMG]\))? (?P<ms>\d+\.\d+)ms$")
 _SAFEPOINT = re.compile(r"Safepoint \"(?P<what>[^\"]+)\",.* Total: *(?P<ns>\d+) ns")
 _LOGGED_MS = 2.0

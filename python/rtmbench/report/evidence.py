@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtmbench.errors import ConfigurationError
 from rtmbench.report.document import Block, Figure, Paragraph, Table
 from rtmbench.report.text import NO_FIGURE, clean, milliseconds
-from rtmbench.results.interval_log import Interval, merged, read_interval_log
+from rtmbench.results.interval_log import Interval, merged, trial_log
 from rtmbench.results.model import Timeline
 
 if TYPE_CHECKING:
@@ -39,29 +39,17 @@ def figures(result: Result, directory: Path | None, *, plots: bool, heat_maps: b
         trial = _typical(cell, logs[cell.name])
         if trial is not None:
             blocks.extend(
-                _in_time(cell, trial, logs[cell.name][(trial.trial, trial.attempt)], number, plots=plots, heat_maps=heat_maps)
+                _in_time(
+                    cell, trial, logs[cell.name][(trial.trial, trial.attempt)], number, plots=plots, heat_maps=heat_maps
+                )
             )
     return blocks
 
 
 def _logs(cell: Cell, directory: Path | None) -> dict[tuple[int, int], list[Interval]]:
-    """Return the interval logs of a cell's trials with figures, by trial and attempt; what cannot be read is left out."""
-    found = {}
-    for trial in cell.trials:
-        name = (trial.files or {}).get("latency")
-        if directory is None or name is None or not trial.status.has_figures or trial.latency_us is None:
-            continue
-        path = directory / name
-        # The document may have been written by anybody: it does not decide which files are read.
-        if not path.resolve().is_relative_to(directory.resolve()):
-            continue
-        try:
-            log = read_interval_log(path)
-        except ConfigurationError:
-            continue
-        if log:
-            found[(trial.trial, trial.attempt)] = log
-    return found
+    """Return the interval logs of a cell's trials, by trial and attempt; what cannot be read is left out."""
+    logs = {(trial.trial, trial.attempt): trial_log(trial, directory) for trial in cell.trials}
+    return {number: log for number, log in logs.items() if log}
 
 
 def _typical(cell: Cell, logs: Mapping[tuple[int, int], Sequence[Interval]]) -> Trial | None:
@@ -84,7 +72,10 @@ def _distributions(result: Result, histograms: Mapping[str, _core.Histogram], *,
         rows=tuple(
             (
                 "max" if q == 100 else f"{q:g} %",  # noqa: PLR2004 - the last percentile
-                *(_at_least(histogram.percentile(q), bounds[name], histogram) for name, histogram in histograms.items()),
+                *(
+                    _at_least(histogram.percentile(q), bounds[name], histogram)
+                    for name, histogram in histograms.items()
+                ),
             )
             for q in SHOWN_QUANTILES
         ),
@@ -103,14 +94,18 @@ def _distributions(result: Result, histograms: Mapping[str, _core.Histogram], *,
         return
     from rtmbench.report import plots as draw  # noqa: PLC0415 - matplotlib is an extra
 
-    p99 = ", ".join(f"{name} {milliseconds(h.percentile(99))} ms" for name, h in zip(names, histograms.values(), strict=True))
+    p99 = ", ".join(
+        f"{name} {milliseconds(h.percentile(99))} ms" for name, h in zip(names, histograms.values(), strict=True)
+    )
     yield Figure(
         title="Percentiles of the latency",
-        alt=f"Line plot of latency against percentile on a 1/(1−q) axis, one line for each engine. At 99 %: {p99}.",
+        alt=f"Line plot of latency against percentile on a 1/(1-q) axis, one line for each engine. At 99 %: {p99}.",
         svg=draw.percentile_curves(histograms),
         table=quantiles,
     )
-    p50 = ", ".join(f"{name} {milliseconds(h.percentile(50))} ms" for name, h in zip(names, histograms.values(), strict=True))
+    p50 = ", ".join(
+        f"{name} {milliseconds(h.percentile(50))} ms" for name, h in zip(names, histograms.values(), strict=True)
+    )
     yield Figure(
         title="Distribution of the latency (CDF)",
         alt=f"Step plot of the share of events at or below each latency, one line for each engine. Medians: {p50}.",
@@ -138,7 +133,7 @@ def _in_time(
         title=f"Latency over time: {which}",
         alt=(
             f"Line plot of p50, p99 and maximum of each second of {which}; the highest second reaches "
-            f"{milliseconds(max(timeline.max_us, default=0))} ms. Below it, {boundaries} batch or checkpoint boundaries, "
+            f"{milliseconds(max(timeline.max_us, default=0))} ms. Below it, {boundaries} boundaries, "
             "GC pauses and stalls are marked."
         ),
         svg=draw.over_time(timeline, happenings, number),
@@ -199,7 +194,7 @@ def _heat_table(log: Sequence[Interval], which: str) -> Table:
         header.append(f"{log[start].start_s:.0f} s")
     bands = [
         f"{low:g}–{high:,g} ms" if high < float("inf") else f"over {low:,g} ms"
-        for low, high in zip(BANDS_MS[:-1], BANDS_MS[1:], strict=True)
+        for low, high in itertools.pairwise(BANDS_MS)
     ]
     return Table(
         caption=f"{which}: share of the events in each band of latency, from each second on",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from rtmbench.errors import ConfigurationError, PreflightError
+from rtmbench.errors import PreflightError
 from rtmbench.results.cost import cost
-from rtmbench.results.interval_log import read_interval_log
+from rtmbench.results.interval_log import trial_log
 from rtmbench.results.model import PERCENTILES
 
 if TYPE_CHECKING:
@@ -122,17 +122,7 @@ def _happenings(trial: Trial) -> Iterator[Row]:
 
 
 def _histogram(trial: Trial, directory: Path | None) -> Iterator[Row]:
-    name = (trial.files or {}).get("latency")
-    if directory is None or name is None or trial.latency_us is None:
-        return
-    path = directory / name
-    if not path.resolve().is_relative_to(directory.resolve()):
-        return
-    try:
-        log = read_interval_log(path)
-    except ConfigurationError:
-        return
-    for interval in log:
+    for interval in trial_log(trial, directory):
         values, counts = interval.histogram.counts()
         for value, count in zip(values.tolist(), counts.tolist(), strict=True):
             yield {"second": interval.start_s, "latency_us": value, "count": count}

@@ -39,8 +39,8 @@ def render(document: Document) -> str:
         if section.level == 2 or len(numbered) < 12  # noqa: PLR2004 - a longer list is no overview
     )
     verdicts = "".join(f'<p class="verdict">{_text(sentence, SENTENCE)}</p>' for sentence in document.verdicts)
-    pictures = _Pictures()
-    body = "".join(_section(number, section, pictures) for number, section in numbered)
+    page = _Page()
+    body = "".join(_section(number, section, page) for number, section in numbered)
     footer = "".join(f"<p>{_text(sentence, SENTENCE)}</p>" for sentence in document.footer)
     return (
         '<!DOCTYPE html>\n<html lang="en" dir="ltr"><head><meta charset="utf-8">'
@@ -57,27 +57,30 @@ def render(document: Document) -> str:
     )
 
 
-class _Pictures:
-    """Numbers the plots of a page: matplotlib gives the parts of each the same names."""
+class _Page:
+    """Gives the parts of a page names that no other part has: matplotlib names the parts of each plot alike."""
 
     def __init__(self) -> None:
         self.count = 0
 
-    def inline(self, svg: str, alt: str) -> str:
+    def number(self) -> int:
         self.count += 1
-        renamed = _IDENTIFIER.sub(rf"\g<1>p{self.count}-", svg)
+        return self.count
+
+    def inline(self, svg: str, alt: str) -> str:
+        renamed = _IDENTIFIER.sub(rf"\g<1>p{self.number()}-", svg)
         label = html.escape(_plain(alt, SENTENCE))
         return renamed.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
 
 
-def _section(number: int, section: Section, pictures: _Pictures) -> str:
+def _section(number: int, section: Section, page: _Page) -> str:
     level = section.level
     head = f'<h{level} id="h{number}">{_text(section.title, 120)}</h{level}>'
-    blocks = "".join(_blocks(section.blocks, pictures))
+    blocks = "".join(_blocks(section.blocks, page))
     return f'<section id="s{number}" aria-labelledby="h{number}">{head}{blocks}</section>\n'
 
 
-def _blocks(blocks: tuple[Block, ...], pictures: _Pictures) -> Iterator[str]:
+def _blocks(blocks: tuple[Block, ...], page: _Page) -> Iterator[str]:
     open_grid = False
     for block in blocks:
         if isinstance(block, Figure) != open_grid:
@@ -85,12 +88,12 @@ def _blocks(blocks: tuple[Block, ...], pictures: _Pictures) -> Iterator[str]:
             yield '<div class="figures">' if open_grid else "</div>"
         if isinstance(block, Figure):
             yield (
-                f"<figure><figcaption>{_text(block.title, 120)}</figcaption>{pictures.inline(block.svg, block.alt)}"
+                f"<figure><figcaption>{_text(block.title, 120)}</figcaption>{page.inline(block.svg, block.alt)}"
                 f"<details><summary>The figures of “{_text(block.title, 120)}” as a table</summary>"
-                f"{_table(block.table)}</details></figure>\n"
+                f"{_table(block.table, page)}</details></figure>\n"
             )
         elif isinstance(block, Table):
-            yield _table(block)
+            yield _table(block, page)
         elif isinstance(block, Paragraph):
             strong = ' class="strong"' if block.strong else ""
             yield f"<p{strong}>{_text(block.text, SENTENCE)}</p>\n"
@@ -102,8 +105,9 @@ def _blocks(blocks: tuple[Block, ...], pictures: _Pictures) -> Iterator[str]:
         yield "</div>"
 
 
-def _table(table: Table) -> str:
-    label = html.escape(_plain(table.caption, CELL))
+def _table(table: Table, page: _Page) -> str:
+    # The caption stands outside of what scrolls, so that a narrow screen shows the whole of it.
+    name = f"t{page.number()}"
     wide = not table.numeric or any(len(cell) > WIDE_TEXT for row in table.rows for cell in row)
     kind = ' class="wide"' if wide else ""
     side = ' class="n"' if table.numeric else ""
@@ -114,13 +118,18 @@ def _table(table: Table) -> str:
     for index, row in enumerate(table.rows):
         mark = table.marks[index] if table.marks else ""
         status = f' class="s-{re.sub("[^a-z]", "", mark)}"' if mark else ""
-        cells = "".join(f"<td{side}>{_text(cell, CELL)}</td>" for cell in row[1:])
-        rows.append(f'<tr{status}><th scope="row">{_text(row[0], CELL)}</th>{cells}</tr>')
+        cells = "".join(f"<td{_kind(cell, side)}>{_text(cell, CELL)}</td>" for cell in row[1:])
+        rows.append(f'<tr{status}><th scope="row"{_kind(row[0], "")}>{_text(row[0], CELL)}</th>{cells}</tr>')
     return (
-        f'<div class="scroll" role="region" aria-label="{label}" tabindex="0">'
-        f"<table{kind}><caption>{_text(table.caption, CELL)}</caption>"
+        f'<p class="caption" id="{name}">{_text(table.caption, CELL)}</p>'
+        f'<div class="scroll" role="region" aria-labelledby="{name}" tabindex="0">'
+        f'<table{kind} aria-labelledby="{name}">'
         f"<thead><tr>{header}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>\n"
     )
+
+
+def _kind(cell: str, otherwise: str) -> str:
+    return ' class="long"' if len(cell) > WIDE_TEXT else otherwise
 
 
 def _plain(text: str, limit: int) -> str:

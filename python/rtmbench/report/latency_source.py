@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rtmbench.attribution import AFTERMATH_MS
 from rtmbench.report.document import Block, Figure, Paragraph, Table
-from rtmbench.report.text import NO_FIGURE, clean
+from rtmbench.report.text import NO_FIGURE, WORDS, clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from rtmbench.results import Cell, Result, Trial
 
 HOPS = ("scheduled_to_input", "input_to_output", "output_to_received")
-WORDS = {
-    "batch_boundary": "batch boundaries",
-    "checkpoint": "checkpoints",
-    "savepoint": "savepoints",
-    "gc_pause": "GC pauses",
-    "safepoint": "other pauses of the JVM",
-    "stall": "stalls",
-}
 LONGEST = 12
 
 
@@ -98,8 +90,8 @@ def _coincidences(result: Result) -> Iterator[Block]:
     )
     yield Table(
         caption=(
-            f"Share of the samples above p99, and of the stalled time, that coincide (within {AFTERMATH_MS:.0f} ms after it) with "
-            "each kind of happening"
+            "Share of the samples above p99, and of the stalled time, that coincide with each kind of happening, or "
+            f"with the {AFTERMATH_MS:.0f} ms after it"
         ),
         header=("trial", "coincides with", "number", "ms in all", "of the time", "of the tail", "of the stalls"),
         rows=tuple(rows),
@@ -123,7 +115,7 @@ def _longest(result: Result) -> Iterator[Block]:
             rows=tuple(
                 (
                     _numbered(cell, trial),
-                    WORDS.get(one.kind, one.kind).removesuffix("s").replace("boundarie", "boundary"),
+                    one.kind.replace("gc_", "GC ").replace("_", " "),
                     one.source,
                     f"{one.at_ms / 1e3:.2f}",
                     f"{one.duration_ms:,.0f}",

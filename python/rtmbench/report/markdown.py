@@ -1,4 +1,4 @@
-"""A report as Markdown (CommonMark with tables), for a pull request or a wiki. Plots are left out, their tables stay."""
+"""A report as Markdown (CommonMark with tables), for a pull request or a wiki; of a plot, its table."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SIZE_IN = (4.7, 3.0)
 """Small on purpose: at the width of a phone the letters keep their size."""
-QUANTILES = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 LATENCIES_MS = (0.1, 1, 10, 100, 1_000, 10_000, 100_000)
 SHOWN_HAPPENINGS = 150
 LEAST_SHOWN_MS = 5.0
@@ -59,7 +59,7 @@ def require() -> None:
 
 
 def percentile_curves(histograms: Mapping[str, _core.Histogram]) -> str:
-    """Draw latency over 1/(1−q), both logarithmic, one line for each cell."""
+    """Draw latency over 1/(1-q), both logarithmic, one line for each cell."""
     with _axes() as (figure, axes):
         for (name, histogram), colour, dash in _series(histograms):
             most = max(10.0, float(histogram.count))
@@ -72,7 +72,7 @@ def percentile_curves(histograms: Mapping[str, _core.Histogram]) -> str:
         axes.set_xticks([1 / (1 - q) for q in ticks], [_percent(q) for q in ticks])
         axes.minorticks_off()
         _latency_axis(axes.yaxis)
-        axes.set_xlabel("percentile, on a 1/(1−q) axis")
+        axes.set_xlabel("percentile, on a 1/(1-q) axis")
         axes.set_ylabel("latency, ms")
         _legend(axes)
         return _svg(figure)
@@ -85,7 +85,9 @@ def distribution(histograms: Mapping[str, _core.Histogram]) -> str:
             values, counts = histogram.counts()
             shares = np.cumsum(counts) / max(1, histogram.count)
             keep = np.unique(np.searchsorted(shares, np.linspace(0, 1, 160)).clip(0, len(shares) - 1))
-            axes.step(values[keep] / 1e3, 100 * shares[keep], where="post", color=colour, linestyle=dash, label=_label(name))
+            axes.step(
+                values[keep] / 1e3, 100 * shares[keep], where="post", color=colour, linestyle=dash, label=_label(name)
+            )
         axes.set_xscale("log")
         axes.minorticks_off()
         _latency_axis(axes.xaxis)
@@ -114,13 +116,23 @@ def over_time(timeline: Timeline, happenings: Sequence[Happening], number: int) 
         _latency_axis(axes.yaxis)
         axes.set_ylabel("latency, ms")
         axes.tick_params(labelbottom=False)
-        _legend(axes, columns=3)
+        axes.legend(
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=3,
+            frameon=False,
+            labelcolor=_INK,
+            handlelength=3,
+            borderpad=0.2,
+        )
         shown = [one for one in happenings if one.kind in LANES and one.duration_ms >= LEAST_SHOWN_MS]
         for one in sorted(shown, key=lambda one: -one.duration_ms)[:SHOWN_HAPPENINGS]:
             lane = LANES[one.kind]
             # Thinner than a line nobody would see it; the table has the true lengths.
             width = max(one.duration_ms / 1e3, 0.004 * len(seconds))
-            lanes.broken_barh([(one.at_ms / 1e3, width)], (lane - 0.35, 0.7), color=_INK if lane else colour, linewidth=0)
+            lanes.broken_barh(
+                [(one.at_ms / 1e3, width)], (lane - 0.35, 0.7), color=_INK if lane else colour, linewidth=0
+            )
             if lane == 0:
                 axes.axvline(one.at_ms / 1e3, color=_GRID, linewidth=2.2, zorder=0)
         lanes.set_ylim(2.6, -0.6)
@@ -161,7 +173,16 @@ def hops(parts: Mapping[str, Mapping[str, float]]) -> str:
         for (name, colour), hatch in zip(zip(names, _SERIES, strict=False), ("", "////", "....", "xx"), strict=False):
             widths = np.array([hop.get(name, 0.0) for hop in parts.values()])
             label = name.replace("_", " ")
-            axes.barh(range(len(parts)), widths, left=left, color=colour, hatch=hatch, label=label, height=0.6, edgecolor=_FAINT)
+            axes.barh(
+                range(len(parts)),
+                widths,
+                left=left,
+                color=colour,
+                hatch=hatch,
+                label=label,
+                height=0.6,
+                edgecolor=_FAINT,
+            )
             left += widths
         axes.set_yticks(range(len(parts)), [_label(name) for name in parts])
         axes.invert_yaxis()
@@ -192,7 +213,7 @@ def _axes(rows: tuple[float, ...] | None = None, height: float = SIZE_IN[1]) -> 
     from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    style = {
+    style: Any = {
         "svg.fonttype": "none",
         "svg.hashsalt": "rtmbench",
         "text.parse_math": False,
@@ -217,13 +238,12 @@ def _axes(rows: tuple[float, ...] | None = None, height: float = SIZE_IN[1]) -> 
         "savefig.dpi": 110,
     }
     with mpl.rc_context():
-        mpl.rcParams.update(mpl.rcParamsDefault)
+        mpl.rcdefaults()
         mpl.rcParams.update(style)
         figure = Figure(figsize=(SIZE_IN[0], height), layout="constrained")
         FigureCanvasSVG(figure)
         figure.patch.set_visible(False)
-        shape = {"height_ratios": rows} if rows else {}
-        axes = figure.subplots(len(rows) if rows else 1, 1, **({"gridspec_kw": shape} if rows else {}))
+        axes: Any = figure.subplots(len(rows) if rows else 1, 1, height_ratios=rows)
         for one in np.atleast_1d(axes):
             one.patch.set_visible(False)
         yield figure, axes
@@ -260,8 +280,8 @@ def _label(name: str) -> str:
     return f" {text}" if text.startswith("_") else text
 
 
-def _legend(axes: Any, *, loc: str = "upper left", columns: int = 1) -> None:
-    axes.legend(loc=loc, ncols=columns, frameon=False, labelcolor=_INK, handlelength=3)
+def _legend(axes: Any, *, loc: str = "upper left") -> None:
+    axes.legend(loc=loc, frameon=False, labelcolor=_INK, handlelength=3)
 
 
 def _latency_axis(axis: Any) -> None:

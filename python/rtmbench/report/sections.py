@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 PERCENTILES = ("p50", "p95", "p99", "p99_9", "max")
 HEAD = tuple(f"{name.replace('_', '.')} ms" for name in PERCENTILES)
+FOOTER = (
+    "Latency runs from the moment an event was due to the receipt of its result. ≥ marks a lower bound: the event had "
+    "not come out when the waiting ended. A figure in brackets is of a trial that is not valid."
+)
 FLAGS = {
     "rate": "--rate",
     "keys": "--keys",
@@ -50,9 +54,7 @@ def document(
     sections: list[Section] = []
     for result, directory in runs:
         title = f"Pattern {result.pattern}"
-        sections.append(
-            Section(title=f"{title}: result" if several else "Result", blocks=tuple(_result(result)))
-        )
+        sections.append(Section(title=f"{title}: result" if several else "Result", blocks=tuple(_result(result))))
         figures = evidence.figures(result, directory, plots=plots, heat_maps=heat_maps)
         for heading, blocks in (
             ("Latency", figures),
@@ -69,16 +71,17 @@ def document(
                 sections.append(Section(title=name, blocks=tuple(blocks), level=3 if several else 2))
     patterns = ", ".join(result.pattern for result, _ in runs)
     newest = runs[0][0]
-    sentences = [f"Pattern {result.pattern}: {summary(result)}" if several else _upper(summary(result)) for result, _ in runs]
+    sentences = [
+        f"Pattern {result.pattern}: {summary(result)}" if several else _upper(summary(result)) for result, _ in runs
+    ]
+    version = newest.versions.get("rtmbench", "?")
     return Document(
         title=f"rtmbench report: {'patterns' if several else 'pattern'} {patterns}",
         verdicts=tuple(sentences),
         sections=tuple(sections),
         footer=(
-            f"Experiment {newest.experiment_id}, made {newest.created_at} by rtmbench "
-            f"{newest.versions.get('rtmbench', '?')}.",
-            "Latency runs from the moment an event was due to the receipt of its result. ≥ marks a lower bound: the "
-            "event had not come out when the waiting ended. A figure in brackets is of a trial that is not valid.",
+            f"Experiment {newest.experiment_id}, made {newest.created_at} by rtmbench {version}.",
+            FOOTER,
         ),
     )
 
@@ -107,7 +110,7 @@ def _result(result: Result) -> Iterator[Block]:
         yield Items(tuple(refusals))
     if result.comparisons:
         yield Table(
-            caption="Comparisons: the second engine's figures divided by the first one's; above 1, the second took longer",
+            caption="Comparisons: one engine's figures divided by the other's; above 1, the first took longer",
             header=("engines", "pairs", "p50 ratio", "p99 ratio", "95 % interval of p99", "verdict", "why"),
             rows=tuple(
                 (
@@ -211,9 +214,9 @@ def _floors(result: Result) -> Iterator[Block]:
     figures = [(cell, cell.headline) for cell in result.floors if cell.headline is not None]
     for cell, head in figures:
         yield Paragraph(
-            f"The {cell.name} floor, the same harness without an engine, is {milliseconds(head.p50_us)} ms at the median and "
-            f"{milliseconds(head.p99_us)} ms at p99 ({plural(head.valid_trials, 'trial')}). No engine can be "
-            "measured below it, and it is never subtracted."
+            f"The {cell.name} floor, the same harness without an engine, is {milliseconds(head.p50_us)} ms at the "
+            f"median and {milliseconds(head.p99_us)} ms at p99 ({plural(head.valid_trials, 'trial')}). No engine can "
+            "be measured below it, and it is never subtracted."
         )
 
 
@@ -245,8 +248,8 @@ def _resources(result: Result, vcpu_hour: float | None) -> Iterator[Block]:
     text = "At a low rate most of an engine's CPU time is its idle running, so the figure falls as the rate rises."
     if vcpu_hour is not None:
         text += (
-            f" The cost counts the engine's CPU time at {vcpu_hour:g} per vCPU hour (`--vcpu-hour`), in the currency of that "
-            "price: the time used, not a machine that is kept for it."
+            f" The cost counts the engine's CPU time at {vcpu_hour:g} per vCPU hour (`--vcpu-hour`), in the currency "
+            "of that price: the time used, not a machine that is kept for it."
         )
     yield Paragraph(text)
 
@@ -256,7 +259,9 @@ def _parity(result: Result) -> Table:
     rows = []
     for row in result.parity:
         values = [NO_FIGURE if row.get(name) is None else str(row[name]) for name in names]
-        rows.append((str(row.get("setting", "")), *values, "yes" if row.get("same") else "no", str(row.get("note", ""))))
+        rows.append(
+            (str(row.get("setting", "")), *values, "yes" if row.get("same") else "no", str(row.get("note", "")))
+        )
     return Table(
         caption="Effective settings, read back from the running engines",
         header=("setting", *names, "same", "note"),
@@ -276,7 +281,9 @@ def _environment(result: Result) -> Iterator[Block]:
     ]
     yield Table(caption="Machine and versions", header=("what", "value"), rows=tuple(rows), numeric=False)
     settings = [(name, _value(value)) for name, value in result.settings.items() if name != "notes"]
-    yield Table(caption="Settings as they took effect", header=("setting", "value"), rows=tuple(settings), numeric=False)
+    yield Table(
+        caption="Settings as they took effect", header=("setting", "value"), rows=tuple(settings), numeric=False
+    )
     notes = result.settings.get("notes")
     if isinstance(notes, list) and notes:
         yield Items(tuple(str(note) for note in notes))

@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rtmbench.report.text import NO_FIGURE, clean, milliseconds, plural
+from rtmbench.report.text import NO_FIGURE, WORDS, clean, milliseconds, plural
 from rtmbench.results import Status
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from rtmbench.results import Cell, Comparison, Headline, Result, Trial
 
 WIDTH = 100
+TELLING = 0.25
+"""The share of the tail from which on a kind of happening is worth a line."""
 COLUMNS = ("p50", "p95", "p99", "p99_9", "max")
 STYLES = {
     Status.VALID: "green",
@@ -47,7 +49,7 @@ def render(result: Result) -> RenderableType:
     parts.append(_Fitting(_table(result)))
     if any(len(cell.trials) > 1 for cell in (*result.cells, *result.floors)):
         parts += [Text(), Text("Every trial", style="italic"), _Fitting(_trials(result))]
-    for lines in (_reasons(result), _oracle(result), _comparisons(result)):
+    for lines in (_reasons(result), _oracle(result), _tails(result), _comparisons(result)):
         block = [Padding(line, (0, 0, 0, 2), expand=False) for line in lines]
         if block:
             parts += [Text(), *block]
@@ -278,6 +280,23 @@ def _oracle(result: Result) -> Iterator[Text]:
         )
         line = f"{what}: {plural(expected, 'event')}, {shown}"
         yield Text(f"{clean(cell.name, _NAME)}: ").append(line, "" if equal else "bold red")
+
+
+def _tails(result: Result) -> Iterator[Text]:
+    """Say what most of a cell's slowest events coincide with, where that is well above chance in every trial."""
+    for cell in result.cells:
+        found = [trial.attribution for trial in cell.trials if trial.attribution is not None]
+        shares: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        for one in (one for attribution in found for one in attribution.coincidences):
+            if one.tail_share is not None and one.tail_share >= TELLING and one.tail_share > 2 * one.time_share:
+                shares.setdefault((one.kind, one.source), []).append((one.tail_share, one.time_share))
+        for (kind, source), pairs in shares.items():
+            if len(pairs) == len(found):
+                tail, time = (statistics.median(column) for column in zip(*pairs, strict=True))
+                text = f"{tail:.0%} of the slowest 1% of the events coincide with the {WORDS.get(kind, kind)} of "
+                yield Text(
+                    f"{clean(cell.name, _NAME)}: {text}{clean(source, _NAME)}, which take {time:.0%} of the time"
+                )
 
 
 def _comparisons(result: Result) -> Iterator[Text]:

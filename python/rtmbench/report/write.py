@@ -26,8 +26,8 @@ def find(reference: str | None, root: Path) -> list[Run]:
     """Return the runs of a reference with their directories, by pattern.
 
     Args:
-        reference: a run (its id, its directory or its document), or an experiment's id for all of its runs; `None` for the
-            experiment of the newest run.
+        reference: a run (its id, directory or document), or an experiment's id for all of its runs; `None` for
+            the experiment of the newest run.
         root: the directory of the runs.
 
     Raises:
@@ -85,7 +85,8 @@ def write_text(path: Path, text: str) -> Path:
         path.write_bytes(text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise PreflightError(
-            f"The report cannot be written to {path}: {error.strerror or error}. Name another file with `--output FILE`."
+            f"The report cannot be written to {path}: {error.strerror or error}. Name another file with "
+            "`--output FILE`."
         ) from error
     return path
 

@@ -13,7 +13,7 @@ from rtmbench.errors import ConfigurationError
 if TYPE_CHECKING:
     from pathlib import Path
 
-_FIELDS = 4
+    from rtmbench.results.model import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,14 +40,30 @@ def read_interval_log(path: Path) -> list[Interval]:
             continue
         fields = [field for field in line.split(",") if not field.startswith("Tag=")]
         try:
-            if len(fields) != _FIELDS:
-                raise ValueError(f"{len(fields)} fields in place of {_FIELDS}")
+            # Another number of fields is a ValueError too.
             start, length, _, payload = fields
             histogram = _core.Histogram.from_bytes(base64.b64decode(payload, validate=True))
             intervals.append(Interval(start_s=float(start), length_s=float(length), histogram=histogram))
         except (ValueError, binascii.Error) as error:
             raise ConfigurationError(f"{path}, line {number}, is no interval of a histogram log: {error}.") from error
     return intervals
+
+
+def trial_log(trial: Trial, directory: Path | None) -> list[Interval]:
+    """Return the interval log of a trial with figures, from its run's directory; empty where there is none to read.
+
+    The document may have been written by anybody: it does not decide which files outside of its directory are read.
+    """
+    name = (trial.files or {}).get("latency")
+    if directory is None or name is None or trial.latency_us is None:
+        return []
+    path = directory / name
+    try:
+        inside = path.resolve().is_relative_to(directory.resolve())
+        return read_interval_log(path) if inside else []
+    except (ConfigurationError, ValueError, OSError):
+        # A ValueError is a name that no file can have.
+        return []
 
 
 def merged(intervals: list[Interval]) -> _core.Histogram:
@@ -58,4 +74,4 @@ def merged(intervals: list[Interval]) -> _core.Histogram:
     return total
 
 
-__all__ = ["Interval", "merged", "read_interval_log"]
+__all__ = ["Interval", "merged", "read_interval_log", "trial_log"]
