@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import click
 
 
@@ -11,7 +13,6 @@ import click
 def explain(code: str | None, *, show_all: bool) -> None:
     """Say what CODE means, why it comes, and what to do: an engine's error, a status, an exit code."""
     from rich.console import Console  # noqa: PLC0415 - `--help` must not wait for it
-    from rich.padding import Padding  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     from rtmbench import explanations  # noqa: PLC0415
@@ -34,4 +35,4 @@ def explain(code: str | None, *, show_all: bool) -> None:
     console.print(Text(found.code, style="bold").append(f"  ({found.of})", style="not bold"))
     for head, text in (("Meaning", found.meaning), ("Why", found.why), ("What to do", found.do)):
         console.print(Text(f"\n{head}", style="cyan"))
-        console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
+        console.print(Text(textwrap.indent(textwrap.fill(text, console.width - 2), "  ")))
