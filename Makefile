@@ -30,7 +30,7 @@ lock: ## Write requirements-dev.txt anew from pyproject.toml (needs uv)
 		--custom-compile-command "make lock" --group dev pyproject.toml -o requirements-dev.txt
 
 .PHONY: jars
-jars: target/.jars ## Build the Flink job jars with Maven
+jars: target/.jars ## Build the job jars with Maven
 target/.jars: $(JAVA_SOURCES)
 	$(MAVEN) package
 	mkdir -p target && touch $@
@@ -79,4 +79,4 @@ format: $(VENV)/.dev ## Format Rust, Python and Java
 
 .PHONY: clean
 clean: ## Remove what was built; the engines' cache stays
-	rm -rf target dist $(VENV) pipelines/*/target pipelines/*/flink/target
+	rm -rf target dist $(VENV) pipelines/*/target pipelines/*/flink/target pipelines/*/spark/target

@@ -1,8 +1,9 @@
 //! Puts the pipelines into `OUT_DIR`, from where maturin places them in the wheel (see `pyproject.toml`).
 //!
 //! A wheel has to work without a checkout and without Maven, so it carries each pattern's Spark file and its built,
-//! thin Flink job jar. `RTMBENCH_REQUIRE_JARS=1` (set by `make wheel`) turns a job jar that is not built into an
-//! error; without it, as in `cargo test` on a fresh clone, the jars are simply left out.
+//! thin jars: the Flink job's, and that of a Spark pipeline with a part in Java. `RTMBENCH_REQUIRE_JARS=1` (set by
+//! `make wheel`) turns a jar that is not built into an error; without it, as in `cargo test` on a fresh clone, the
+//! jars are simply left out.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -21,17 +22,18 @@ fn main() -> io::Result<()> {
     copy_matching(pipelines, &target, "py")?;
     for entry in fs::read_dir(pipelines)? {
         let pattern = entry?.path();
-        let (flink, spark) = (pattern.join("flink"), pattern.join("spark"));
         let packaged = target.join(pattern.file_name().expect("a directory entry has a name"));
-        if spark.is_dir() {
-            copy_matching(&spark, &packaged.join("spark"), "py")?;
-        }
-        if flink.join("pom.xml").is_file() {
-            let jars = copy_matching(&flink.join("target"), &packaged.join("flink"), "jar")?;
+        copy_matching(&pattern.join("spark"), &packaged.join("spark"), "py")?;
+        for engine in ["flink", "spark"] {
+            let module = pattern.join(engine);
+            if !module.join("pom.xml").is_file() {
+                continue;
+            }
+            let jars = copy_matching(&module.join("target"), &packaged.join(engine), "jar")?;
             if jars == 0 && env::var_os("RTMBENCH_REQUIRE_JARS").is_some() {
                 return Err(io::Error::other(format!(
-                    "no job jar in {}: build it first with `make jars`",
-                    flink.join("target").display()
+                    "no jar in {}: build it first with `make jars`",
+                    module.join("target").display()
                 )));
             }
         }

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -21,12 +22,14 @@ import psutil
 
 from rtmbench import _core
 from rtmbench.artifacts import Cache
-from rtmbench.engines import required_bundles
+from rtmbench.engines import choose, required_bundles, spec_name
 from rtmbench.errors import PreflightError
+from rtmbench.platform import rocksdb
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import KAFKA_BUNDLE
 from rtmbench.platform.machine import Machine, describe
 from rtmbench.platform.ports import LOOPBACK, is_free
+from rtmbench.spark.requirements import STATEFUL_PYTHON, require_stateful_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,15 +69,31 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SlotNeed:
+    """How many slots a cell needs at least, and why."""
+
+    name: str
+    slots: int
+    arithmetic: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class DoctorRequest:
     """What the machine is going to be asked for. Memory in MiB, times in seconds."""
 
     partitions: int
-    slots: int
+    slots: int | None
+    """As asked for; None gives each engine as many as it needs."""
     engine_memory_mb: int
     kafka_heap_mb: int
     results: Path
     engines: Sequence[EngineSpec] = ()
+    needs: Sequence[SlotNeed] = ()
+    """Of every cell."""
+    python_state: Sequence[str] = ()
+    """The cells that keep state in Python, which takes packages beside Spark."""
+    keyed: bool = False
+    """Whether some pattern keeps state."""
     bootstrap_servers: str | None = None
     """Of brokers that exist already; None starts one here."""
     kafka_port: int = 0
@@ -90,7 +109,9 @@ class DoctorRequest:
     def of(cls, settings: Settings) -> DoctorRequest:
         """Return what a run with these settings asks for."""
         seconds = settings.warmup_s + settings.duration_s + settings.drain_s
-        trials = settings.trials * len(settings.engines) * len(settings.patterns)
+        cells = [(pattern, spec) for pattern in settings.patterns for spec in settings.cells(pattern)]
+        load_s = sum(seconds + settings.tail_s(spec, pattern) for pattern, spec in cells)
+        named = {f"{spec_name(spec, pattern)} at {pattern.id}": (spec, pattern) for pattern, spec in cells}
         return cls(
             partitions=settings.partitions,
             slots=settings.slots,
@@ -102,7 +123,15 @@ class DoctorRequest:
             kafka_port=settings.kafka_port,
             flink_port=settings.flink_port,
             offline=settings.offline,
-            events=math.ceil(settings.rate * seconds * trials),
+            needs=[
+                SlotNeed(name=name, slots=need, arithmetic=arithmetic)
+                for name, (spec, pattern) in named.items()
+                for need, arithmetic in [settings.required_slots(spec, pattern)]
+                if spec.version
+            ],
+            python_state=[name for name, (spec, pattern) in named.items() if choose(spec, pattern).python_state],
+            keyed=any(pattern.keyed for pattern in settings.patterns),
+            events=math.ceil(settings.rate * settings.trials * load_s),
         )
 
     def runs(self, engine: str) -> bool:
@@ -126,6 +155,8 @@ def checks(request: DoctorRequest, cache: Cache, machine: Machine | None = None)
     looks: list[tuple[str, Callable[[], Check]]] = [
         ("java", lambda: check_java(request)),
         ("python", check_python),
+        ("packages", lambda: check_packages(request)),
+        ("rocksdb", lambda: check_rocksdb(request, cache)),
         ("extension", check_extension),
         ("slots", lambda: check_slots(request)),
         ("memory", lambda: check_memory(request, machine)),
@@ -218,18 +249,48 @@ def check_extension() -> Check:
     return _ok("extension", "optimised build")
 
 
+def check_packages(request: DoctorRequest) -> Check:
+    """See that Spark's Python workers find what transformWithState is written with."""
+    if not request.python_state:
+        return _ok("packages", "none needed beside Spark")
+    require_stateful_python()
+    return _ok("packages", ", ".join(f"{name} {metadata.version(name)}" for name in STATEFUL_PYTHON))
+
+
+def check_rocksdb(request: DoctorRequest, cache: Cache) -> Check:
+    """Load the engines' RocksDB libraries, as their JVMs will: unpacked into the directory for temporary files."""
+    if not request.keyed:
+        return _ok("rocksdb", "not used: no pattern has state")
+    jars = []
+    for name in request.bundles():
+        status = cache.status(name)
+        if status.cached and name.partition("@")[0] in {"flink", "spark"}:
+            jars += [jar for pattern in ("rocksdbjni-*.jar", "flink-dist-*.jar") for jar in status.path.rglob(pattern)]
+    problems = [problem for jar in jars for problem in [rocksdb.problem(jar)] if problem]
+    if problems:
+        return _fail(
+            "rocksdb",
+            f"RocksDB cannot be loaded: {'; '.join(problems)}.",
+            "Patterns with state need it. Is the directory for temporary files mounted noexec (set TMPDIR), or the C "
+            "library another than glibc?",
+        )
+    return _ok("rocksdb", f"loads ({', '.join(jar.name for jar in jars)})" if jars else "looked at once it is fetched")
+
+
 def check_slots(request: DoctorRequest) -> Check:
-    """See that every partition has a slot."""
-    if request.slots < request.partitions:
-        starved = request.partitions - request.slots
+    """See that every task that has to run at once has a slot."""
+    if request.slots is None:
+        needs = ", ".join(f"{need.name} {need.slots}" for need in request.needs)
+        return _ok("slots", f"as many as each needs{f': {needs}' if needs else ''}")
+    short = [need for need in request.needs if need.slots > request.slots]
+    if short:
+        listed = "; ".join(f"{need.name}: {need.arithmetic}" for need in short)
+        most = max(need.slots for need in short)
         return _fail(
             "slots",
-            (
-                f"{request.partitions} partitions need {request.partitions} slots, and there are "
-                f"{request.slots}: Real-Time Mode would leave {starved} partitions unread, "
-                "without any error."
-            ),
-            f"Use --slots {request.partitions}, or --partitions {request.slots}.",
+            f"There are {request.slots} slots, which is too few ({listed}). Slots are threads: in Real-Time Mode all "
+            "tasks run at once, and what has no slot is never read, without any error.",
+            f"Use --slots {most} or more, leave --slots out, or use fewer --partitions or --shuffle-partitions.",
         )
     return _ok("slots", f"{request.slots} slots for {request.partitions} partitions")
 

@@ -18,11 +18,45 @@ class Setting:
     note: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """The settings of several engines at one pattern."""
+
+    pattern: str
+    source: str
+    """Where they come from, such as `run 20261123T093000123Z-01-5f2c9a`."""
+    rows: list[dict[str, Any]]
+    """As `parity` gives them."""
+    refused: dict[str, str]
+    """Engines that refused the query, and so have no settings: name → code."""
+
+
 SETTINGS = (
     Setting(key="version", label="engine build", note="each engine's own"),
     Setting(key="java", label="Java"),
     Setting(key="slots", label="slots", note="task slots in Flink, threads in Spark"),
     Setting(key="parallelism", label="parallelism of the source"),
+    Setting(
+        key="keyed_parallelism",
+        label="parallelism of the keyed stage",
+        note="in Spark the shuffle partitions: a setting of its own, beside the input's partitions",
+    ),
+    Setting(
+        key="emission",
+        label="emission",
+        note="unlike emission: `batch` writes one result for a key and batch, `update` one for each event",
+    ),
+    Setting(key="window_ms", label="window (ms)"),
+    Setting(key="slide_ms", label="slide (ms)"),
+    Setting(
+        key="watermark_delay_ms",
+        label="watermark delay (ms)",
+    ),
+    Setting(
+        key="idleness_ms",
+        label="idleness of a partition (ms)",
+        note="Flink's watermark is the least over all partitions; Spark's is global and knows no idle partition",
+    ),
     Setting(key="memory_mb", label="memory, all processes (MiB)"),
     Setting(
         key="heap_mb",
@@ -38,13 +72,23 @@ SETTINGS = (
     ),
     Setting(key="checkpoint_mode", label="guarantee for state"),
     Setting(key="checkpoint_storage", label="checkpoint storage"),
-    Setting(key="state_backend", label="state backend", note="not used where the pattern has no state"),
+    Setting(
+        key="state_backend",
+        label="state backend",
+        note="not used where the pattern has no state; Spark has RocksDB alone",
+    ),
     Setting(key="sink_guarantee", label="guarantee of the sink"),
     Setting(
         key="buffer_wait_ms",
         label="longest wait in a network buffer (ms)",
-        note="a stateless Spark query has one stage, and no buffer between stages",
+        note="where a Spark query has one stage, or a stage waits for the batch's end, no record waits in a buffer",
     ),
+    Setting(
+        key="allowlist_check",
+        label="operators checked for Real-Time Mode",
+        note="off only in rtm-unchecked, where Spark would refuse the query; Flink has no such check",
+    ),
+    Setting(key="sort_before_repartition", label="sort before repartition", note="Spark's alone; Flink never sorts"),
     Setting(key="object_reuse", label="object reuse", note="Spark reuses its rows anyway"),
     Setting(key="restarts", label="restarts after a failure", note="neither engine may restart within a trial"),
     Setting(key="trigger", label="trigger", note="Flink has none: records flow as they come"),
@@ -108,4 +152,4 @@ def _plain(value: Any) -> str:
     return str(value).lower()
 
 
-__all__ = ["SETTINGS", "Setting", "parity"]
+__all__ = ["SETTINGS", "Parity", "Setting", "parity"]

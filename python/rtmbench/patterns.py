@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rtmbench.errors import ConfigurationError
+
+Fairness = Literal["fair", "semantic difference"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,13 +22,26 @@ class Pattern:
     """What people call it."""
     work: str
     """The work in one line, in the words of both engines."""
+    record: tuple[str, ...]
+    """The fields of an output record, beside `produced_at` and `scheduled_at_us` of the newest event in it."""
     fairness: str
     """What to know before two engines are compared on it."""
+    fair: Fairness = "fair"
+    """Whether both engines do the same work, or something alike that means something else."""
+    window_ms: int | None = None
+    """Length of its event-time windows; None where it has none."""
+    slide_ms: int | None = None
+    """How far apart sliding windows start; None where windows do not overlap."""
 
     @property
     def directory(self) -> str:
         """The name of the pattern's directory below `pipelines/`."""
         return f"{self.id}-{self.name}"
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it keeps state by key, and so moves records from one stage to the next."""
+        return self.id != "01"
 
 
 PATTERNS = {
@@ -36,7 +52,40 @@ PATTERNS = {
             name="stateless-passthrough",
             title="Stateless passthrough",
             work="Kafka → keep click and purchase → Kafka",
+            record=("event_id", "event_type", "key", "value"),
             fairness="The same work on both sides: parse, filter, write; no state.",
+        ),
+        Pattern(
+            id="02",
+            name="tumbling-window",
+            title="Tumbling window count",
+            work="Kafka → count by key and window → Kafka",
+            record=("key", "window_start", "window_end", "count"),
+            fairness="The same work on both sides: one running count for each key and event-time window.",
+            window_ms=60_000,
+        ),
+        Pattern(
+            id="03",
+            name="sliding-window",
+            title="Sliding window average",
+            work="Kafka → average by key over overlapping windows → Kafka",
+            record=("key", "window_start", "window_end", "avg", "count"),
+            fairness="The same work on both sides: each event updates every window that it falls into.",
+            window_ms=300_000,
+            slide_ms=60_000,
+        ),
+        Pattern(
+            id="04",
+            name="keyed-state",
+            title="Keyed state counter",
+            work="Kafka → count by key in the program's own state → Kafka",
+            record=("key", "count"),
+            fairness=(
+                "Alike, not the same: Flink calls a function for each event, with state and timers; Spark's "
+                "transformWithState calls one for each key with an iterator of its events, and a running count by "
+                "`groupBy` has no function of its own at all."
+            ),
+            fair="semantic difference",
         ),
     )
 }

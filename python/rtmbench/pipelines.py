@@ -1,4 +1,4 @@
-"""Where the pipelines are: in a source checkout, which builds its Flink jobs on first use, or in the wheel."""
+"""Where the pipelines are: in a source checkout, which builds its jars on first use, or in the wheel."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 PACKAGED = Path(__file__).parent / "_pipelines"
 CHECKOUT = Path(__file__).resolve().parents[2] / "pipelines"
+
+SPARK_JARS = {"04": "keyed-counter.jar"}
+"""The jar that a pattern's Spark pipeline needs beside Spark: what it runs in the JVM itself."""
 
 BUILD_TIMEOUT_S = 900
 LOG_LINES = 15
@@ -44,21 +47,47 @@ def locate(
     found = find_pattern(pattern)
     if engine not in {"flink", "spark"}:
         raise ConfigurationError(f"There are no pipelines for {engine!r}, only for flink and spark.")
+    directory = _directory(found, engine, packaged, checkout)
+    if engine == "spark":
+        return _only_python_file(directory)
+    return _jar(directory, f"{found.name}.jar", packaged, checkout, say)
+
+
+def spark_jars(
+    pattern: str,
+    *,
+    say: Callable[[str], None] | None = None,
+    packaged: Path = PACKAGED,
+    checkout: Path = CHECKOUT,
+) -> list[Path]:
+    """Return the jars of its own that a pattern's Spark pipeline needs on Spark's class path; most need none.
+
+    They are found, or built, and fail, as in `locate`.
+    """
+    found = find_pattern(pattern)
+    if found.id not in SPARK_JARS:
+        return []
+    directory = _directory(found, "spark", packaged, checkout)
+    return [_jar(directory, SPARK_JARS[found.id], packaged, checkout, say)]
+
+
+def _directory(pattern: Pattern, engine: str, packaged: Path, checkout: Path) -> Path:
     # A checkout comes first: an editable install leaves copies beside the package, and they age.
     in_checkout = (checkout / "pom.xml").is_file()
     for root in (checkout, packaged) if in_checkout else (packaged,):
-        directory = root / found.directory / engine
-        if not directory.is_dir():
-            continue
-        if engine == "spark":
-            return _only_python_file(directory)
-        if root == packaged:
-            return _packaged_jar(directory, found)
-        return _built_jar(directory, found, checkout, say)
+        directory = root / pattern.directory / engine
+        if directory.is_dir():
+            return directory
     raise PreflightError(
-        f"The {engine} pipeline of pattern {found.id} is neither in this installation ({packaged}) nor in a checkout"
+        f"The {engine} pipeline of pattern {pattern.id} is neither in this installation ({packaged}) nor in a checkout"
         f" ({checkout}). Install the rtmbench wheel again, or run from a full checkout."
     )
+
+
+def _jar(directory: Path, name: str, packaged: Path, checkout: Path, say: Callable[[str], None] | None) -> Path:
+    if directory.is_relative_to(packaged):
+        return _packaged_jar(directory / name)
+    return _built_jar(directory / "target" / name, directory, checkout, say)
 
 
 def _only_python_file(directory: Path) -> Path:
@@ -70,18 +99,16 @@ def _only_python_file(directory: Path) -> Path:
     return files[0]
 
 
-def _packaged_jar(directory: Path, pattern: Pattern) -> Path:
-    jar = directory / f"{pattern.name}.jar"
+def _packaged_jar(jar: Path) -> Path:
     if not jar.is_file():
         raise PreflightError(
-            f"This installation has no {jar.name} in {directory}: the wheel was built without its Flink jobs. Install a"
+            f"This installation has no {jar.name} in {jar.parent}: the wheel was built without its jars. Install a"
             " wheel that `make wheel` has built."
         )
     return jar
 
 
-def _built_jar(directory: Path, pattern: Pattern, checkout: Path, say: Callable[[str], None] | None) -> Path:
-    jar = directory / "target" / f"{pattern.name}.jar"
+def _built_jar(jar: Path, directory: Path, checkout: Path, say: Callable[[str], None] | None) -> Path:
     if not _stale(jar, directory, checkout):
         return jar
     # Two runs may start at once in one checkout; the second finds the jar that the first has built.
@@ -110,7 +137,10 @@ def _stale(jar: Path, directory: Path, checkout: Path) -> bool:
 
 def _sources(directory: Path, checkout: Path) -> Iterator[Path]:
     yield checkout / "pom.xml"
-    for module in (directory, checkout / "flink-common"):
+    modules = [directory]
+    if directory.name == "flink":
+        modules += [checkout / "flink-parent", checkout / "flink-common"]
+    for module in modules:
         yield module / "pom.xml"
         yield from (path for path in (module / "src" / "main").rglob("*") if path.is_file())
 
@@ -119,9 +149,9 @@ def _build(directory: Path, checkout: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise PreflightError(
-            "The Flink jobs of a source checkout are built with Maven, and there is no `mvn` on the PATH. Install"
+            "The jars of a source checkout are built with Maven, and there is no `mvn` on the PATH. Install"
             " Maven 3.8 or newer (Debian: apt-get install maven; macOS: brew install maven), or install the rtmbench"
-            " wheel, which carries the built jobs."
+            " wheel, which carries them."
         )
     module = directory.relative_to(checkout).as_posix()
     command = [maven, "-B", "-ntp", "-q", "-f", str(checkout / "pom.xml"), "-pl", module]

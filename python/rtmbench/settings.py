@@ -7,14 +7,16 @@ into `Settings`, where every value is decided, and says in `notes` what it had t
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rtmbench.engines import EngineSpec, parse_engine, spec_name
+from rtmbench.engines import EngineSpec, choose, parse_engine, required_slots
+from rtmbench.engines.hints import pointer
 from rtmbench.errors import ConfigurationError
 from rtmbench.patterns import PATTERNS, Pattern, find_pattern
 from rtmbench.platform.machine import scale
+from rtmbench.windows import idleness, sized
 
 if TYPE_CHECKING:
     from rtmbench.platform.machine import Machine
@@ -24,8 +26,13 @@ MIN_CYCLES = 5
 MIN_CYCLES_QUICK = 3
 MAX_RATE = 5_000_000
 MAX_PARTITIONS = 1_024
+MAX_SHUFFLE_PARTITIONS = 1_024
+STATE_BACKENDS = ("rocksdb", "hashmap")
 # Spark refuses a shorter real-time batch unless `realTimeMode.minBatchDuration` is lowered.
 MIN_CHECKPOINT_INTERVAL_S = 5.0
+
+BUFFER_WAIT_MS = 1
+"""The longest that a record waits in a network buffer, in both engines."""
 
 Value = TypeVar("Value")
 
@@ -46,6 +53,13 @@ class RunRequest:
     trials: int | None = None
     seed: int = 1
     checkpoint_interval_s: float = MIN_CHECKPOINT_INTERVAL_S
+    window_s: float | None = None
+    slide_s: float | None = None
+    watermark_delay_s: float = 10.0
+    state_backend: str = "rocksdb"
+    buffer_wait_ms: int = BUFFER_WAIT_MS
+    shuffle_partitions: int | None = None
+    profile: str | None = None
     memory_mb: int | None = None
     bootstrap_servers: str | None = None
     kafka_port: int = 0
@@ -66,7 +80,10 @@ class Settings:
     rate: float
     keys: int
     partitions: int
-    slots: int
+    slots: int | None
+    """Of each engine, as asked for; None: as many as each needs, see `slots_of`."""
+    shuffle_partitions: int
+    """Of Spark's keyed stages."""
     duration_s: float
     cycles: int
     """Whole checkpoint or batch intervals within the measuring phase; 0 means boundary-free."""
@@ -78,6 +95,13 @@ class Settings:
     trials: int
     seed: int
     checkpoint_interval_s: float
+    watermark_delay_s: float
+    idleness_s: float
+    """After this long without data a partition no longer holds Flink's watermark back; 0: it always does."""
+    state_backend: str
+    """Flink's, at patterns with state."""
+    buffer_wait_ms: int
+    """The longest that a record waits in a network buffer between two stages, in both engines."""
     drain_s: float
     memory_mb: int
     """Of all processes of one engine together."""
@@ -100,8 +124,37 @@ class Settings:
         # The address of a team's broker is nobody else's business; that there was one, is.
         fields["bootstrap_servers"] = "existing" if self.bootstrap_servers else "local"
         fields["notes"] = list(self.notes)
-        fields["engines"] = [spec_name(engine) for engine in self.engines]
+        fields["engines"] = [str(engine) for engine in self.engines]
+        fields["windows_ms"] = {
+            pattern.id: {"window": pattern.window_ms, "slide": pattern.slide_ms}
+            for pattern in self.patterns
+            if pattern.window_ms is not None
+        }
         return fields
+
+    def cells(self, pattern: Pattern) -> tuple[EngineSpec, ...]:
+        """Return the engines with the mode that each one runs a pattern in; what comes to the same is there once."""
+        modes = (replace(spec, mode=choose(spec, pattern).mode) for spec in self.engines)
+        return tuple(dict.fromkeys(modes))
+
+    def slots_of(self, spec: EngineSpec, pattern: Pattern) -> int:
+        """Return the slots that an engine gets at a pattern: those asked for, else as many as it needs."""
+        return self.slots if self.slots is not None else self.required_slots(spec, pattern)[0]
+
+    def required_slots(self, spec: EngineSpec, pattern: Pattern) -> tuple[int, str]:
+        """Return how many slots an engine needs at a pattern, and the arithmetic in words."""
+        return required_slots(
+            spec,
+            choose(spec, pattern),
+            partitions=self.partitions,
+            shuffle_partitions=self.shuffle_partitions,
+        )
+
+    def tail_s(self, spec: EngineSpec, pattern: Pattern) -> float:
+        """Return for how long load goes on after the measuring phase, so that the windows measured in it close."""
+        if choose(spec, pattern).emit != "close" or pattern.window_ms is None:
+            return 0.0
+        return pattern.window_ms / 1000 + self.watermark_delay_s
 
 
 def resolve(request: RunRequest, machine: Machine) -> Settings:
@@ -110,7 +163,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
     Raises `ConfigurationError` for an unknown pattern or engine, and for a value out of its range.
     """
     _check_ranges(request)
-    profile = scale(machine)
+    profile = scale(machine, request.profile)
     notes = []
     partitions = request.partitions or profile.partitions
     rate = request.rate or profile.rate
@@ -118,15 +171,34 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         notes.append(profile.note)
     duration_s, cycles, stretched = _whole_cycles(request)
     notes.extend(stretched)
+    patterns, engines = [], _engines(request.engines)
+    for pattern in _patterns(request.patterns):
+        ours, shrunk = sized(pattern, window_s=request.window_s, slide_s=request.slide_s, quick=request.quick)
+        patterns.append(ours)
+        notes.extend(shrunk)
+        for spec in engines:
+            choose(spec, ours)  # a mode that the pattern does not have ends here, before anything is started
+        notes.extend(filter(None, (pointer(spec, ours, engines) for spec in engines)))
+    idle_ms = 0
+    if any(pattern.window_ms is not None for pattern in patterns):
+        idle_ms, silent = idleness(
+            rate=rate,
+            keys=request.keys,
+            partitions=partitions,
+            watermark_delay_ms=round(request.watermark_delay_s * 1000),
+        )
+        notes.extend(silent)
     return Settings(
-        patterns=_patterns(request.patterns),
-        engines=_engines(request.engines),
+        patterns=tuple(patterns),
+        engines=engines,
         profile=profile.name,
         quick=request.quick,
         rate=float(rate),
         keys=request.keys,
         partitions=partitions,
-        slots=partitions if request.slots is None else request.slots,
+        slots=request.slots,
+        shuffle_partitions=request.shuffle_partitions
+        or (profile.shuffle_partitions if request.partitions is None else partitions),
         duration_s=duration_s,
         cycles=cycles,
         warmup_s=_first(request.warmup_s, 20.0 if request.quick else 60.0),
@@ -136,7 +208,12 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         trials=_first(request.trials, 1 if request.quick else 3),
         seed=request.seed,
         checkpoint_interval_s=request.checkpoint_interval_s,
-        drain_s=30.0,
+        watermark_delay_s=request.watermark_delay_s,
+        idleness_s=idle_ms / 1000,
+        state_backend=request.state_backend,
+        buffer_wait_ms=request.buffer_wait_ms,
+        # Longer than it takes an engine that writes once an interval to show that nothing more will come.
+        drain_s=max(30.0, 3 * request.checkpoint_interval_s + 10.0),
         memory_mb=request.memory_mb or profile.engine_memory_mb,
         kafka_heap_mb=profile.kafka_heap_mb,
         shared_cores=profile.shared_cores,
@@ -155,6 +232,10 @@ def _first(wish: Value | None, default: Value) -> Value:
 
 
 def _check_ranges(request: RunRequest) -> None:
+    if request.state_backend not in STATE_BACKENDS:
+        raise ConfigurationError(
+            f"--state-backend is {request.state_backend!r}; Flink's are: {', '.join(STATE_BACKENDS)}."
+        )
     limits: list[tuple[str, float | None, float, float, str]] = [
         ("rate", request.rate, 1, MAX_RATE, "events per second"),
         ("keys", request.keys, 1, 100_000_000, "keys"),
@@ -171,6 +252,11 @@ def _check_ranges(request: RunRequest) -> None:
             3_600,
             "seconds",
         ),
+        ("window", request.window_s, 1, 86_400, "seconds"),
+        ("slide", request.slide_s, 1, 86_400, "seconds"),
+        ("watermark-delay", request.watermark_delay_s, 0, 3_600, "seconds"),
+        ("buffer-wait", request.buffer_wait_ms, 1, 10_000, "milliseconds"),
+        ("shuffle-partitions", request.shuffle_partitions, 1, MAX_SHUFFLE_PARTITIONS, "partitions"),
         ("memory", request.memory_mb, 1_024, 1_048_576, "MiB"),
     ]
     for name, value, least, most, unit in limits:

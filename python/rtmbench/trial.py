@@ -1,6 +1,6 @@
 """One trial: fresh topics, a fresh engine, load, measurement, drain, and the check of everything that came out.
 
-prepare → ready → warm-up → measure → drain → stop → verify; the terms are defined in `docs/methodology.md`.
+prepare → ready → warm-up → measure → tail → drain → stop → verify; the terms are defined in `docs/methodology.md`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import _core, attribution
+from rtmbench.engines import FLOORS
 from rtmbench.engines.base import EngineRefusedError, TrialIo
 from rtmbench.engines.clients import harness_consumer, harness_producer
 from rtmbench.errors import RunFailedError
@@ -20,6 +21,7 @@ from rtmbench.resources import ResourceMeter
 from rtmbench.results import backlog
 from rtmbench.results.model import (
     Backlog,
+    CloseLatency,
     Counts,
     Happening,
     Latency,
@@ -51,6 +53,8 @@ SETTLE_S = 0.5
 """After the last expected output, for outputs that nobody expects."""
 QUIET_US = 2_000_000
 """Without output for this long at the drain deadline, nothing more is taken to be on its way."""
+QUIET_CYCLES = 2
+"""As many batch or commit intervals without output say the same of an engine whose number of outputs nobody knows."""
 TICK_S = 0.2
 SAMPLED = 10_000
 """Events from which the live view learns how many outputs an event makes."""
@@ -74,7 +78,10 @@ class TrialPlan:
     attempt: int
     warmup_s: float
     measure_s: float
+    tail_s: float
+    """For how long load goes on after the measuring phase, so that its windows close."""
     cycles: int
+    slots: int
     bootstrap_servers: str
     kafka: Process | None
     """The local broker, for its CPU time and its health; None for an existing one."""
@@ -96,8 +103,10 @@ class TrialRunner:
         self.engine = engine
         self.plan = plan
         prefix = f"rtmbench-{plan.directory.run_id}-{plan.slug}"
-        self._floor = engine.spec.engine == "transport"
-        output = "input" if self._floor else "output"
+        self._floor = engine.spec.engine in FLOORS
+        self._transport = engine.spec.engine == "transport"
+        self._closes = engine.emit == "close"
+        output = "input" if self._transport else "output"
         self.topics = Topics(input=f"{prefix}-input", output=f"{prefix}-{output}")
         self.phase = "prepare"
         self.facts: dict[str, object] = {}
@@ -134,6 +143,17 @@ class TrialRunner:
             except RunFailedError as failed:
                 self._check_broker()
                 return self._without_figures(Observation(engine_error=str(failed)))
+        finally:
+            self.close()
+
+    def read_settings(self) -> dict[str, Any]:
+        """Start the engine, without load, and return what it says of itself; it is stopped again on the way out.
+
+        Raises EngineRefusedError, RunFailedError, or what the harness raises.
+        """
+        try:
+            self._set_up()
+            return dict(self.engine.facts())
         finally:
             self.close()
 
@@ -184,8 +204,15 @@ class TrialRunner:
                 input_topic=self.topics.input,
                 output_topic=self.topics.output,
                 partitions=settings.partitions,
-                slots=settings.slots,
+                slots=plan.slots,
                 checkpoint_interval_ms=round(settings.checkpoint_interval_s * 1000),
+                buffer_wait_ms=settings.buffer_wait_ms,
+                shuffle_partitions=settings.shuffle_partitions,
+                state_backend=settings.state_backend,
+                window_ms=plan.pattern.window_ms,
+                slide_ms=plan.pattern.slide_ms,
+                watermark_delay_ms=self._watermark_delay_ms,
+                idleness_ms=round(settings.idleness_s * 1000),
                 work=work,
                 logs=plan.directory.file(f"logs/{plan.slug}/engine.log").parent,
                 memory_mb=settings.memory_mb,
@@ -197,22 +224,31 @@ class TrialRunner:
 
     def _await_first_output(self, consumer: _core.LatencyConsumer) -> None:
         """Send a few events a second until one has come through: the only proof that an engine is ready."""
-        self._generator = self._new_generator(_core.Schedule.constant(PROBE_RATE), READY_TIMEOUT_S)
+        timeout_s = READY_TIMEOUT_S + self._first_result_s()
+        self._generator = self._new_generator(_core.Schedule.constant(PROBE_RATE), timeout_s)
         self._generator.start()
-        deadline = time.monotonic() + READY_TIMEOUT_S
+        deadline = time.monotonic() + timeout_s
         while consumer.snapshot().received == 0:
             self._check()
             self._show(None)
             if time.monotonic() > deadline:
                 raise RunFailedError(
                     f"{self.plan.name} was running, but none of {self._generator.snapshot().acked:,} events came "
-                    f"through within {READY_TIMEOUT_S:.0f} s. Its logs are in "
+                    f"through within {timeout_s:.0f} s. Its logs are in "
                     f"{self.plan.directory.path / 'logs' / self.plan.slug}."
                 )
             time.sleep(TICK_S)
         self._generator.stop()
         self._probes = self._generator.join().generated
         self._generator = None
+
+    def _first_result_s(self) -> float:
+        """Return how long an engine that works well may take to its first result."""
+        pattern, settings = self.plan.pattern, self.plan.settings
+        if not self._closes or pattern.window_ms is None:
+            return 0.0
+        window_ms = pattern.slide_ms or pattern.window_ms
+        return window_ms / 1000 + settings.watermark_delay_s + QUIET_CYCLES * settings.checkpoint_interval_s
 
     def _load(self) -> tuple[_core.GeneratorReport, tuple[int, int], int]:
         """Warm up, measure and drain; return the generator's report, the measuring phase and the drain deadline."""
@@ -223,7 +259,7 @@ class TrialRunner:
         measure_to = measure_from + round(plan.measure_s * 1e6)
         generator = self._generator = self._new_generator(
             _core.Schedule.constant(plan.settings.rate),
-            plan.warmup_s + plan.measure_s,
+            plan.warmup_s + plan.measure_s + plan.tail_s,
             first_index=self._probes,
             start_us=start_us,
             measure=(measure_from, measure_to),
@@ -239,20 +275,46 @@ class TrialRunner:
         self._wait_until(measure_to, measure_to)
         self._note_generated()
         self._meter.stop()
+        load_to = measure_to + round(plan.tail_s * 1e6)
+        if plan.tail_s:
+            self._enter("tail")
+            self._wait_until(load_to, load_to)
         self._enter("drain")
         report = generator.join(timeout_s=plan.settings.drain_s)
-        deadline_us = measure_to + round(plan.settings.drain_s * 1e6)
-        expected = _core.expected_outputs(self._oracle, self._workload, first=0, count=self._probes + report.generated)
-        while consumer.snapshot().received < expected and _core.now_us() < deadline_us:
-            self._check()
-            self._show(deadline_us)
-            time.sleep(TICK_S)
-        # Output that still comes at the deadline may be late rather than lost.
-        quiet_us = _core.now_us() - consumer.snapshot().newest_received_us
-        self._drained = consumer.snapshot().received >= expected or quiet_us > QUIET_US
+        deadline_us = load_to + round(plan.settings.drain_s * 1e6)
+        self._drained = self._drain(consumer, self._probes + report.generated, deadline_us)
         time.sleep(SETTLE_S)
         self._check()
         return report, (measure_from, measure_to), deadline_us
+
+    def _drain(self, consumer: _core.LatencyConsumer, events: int, deadline_us: int) -> bool:
+        """Wait for what is still to come; return whether all came, or nothing more is on its way."""
+        pattern = self.plan.pattern
+        expected = _core.expected_outputs(
+            self._oracle,
+            self._workload,
+            first=0,
+            count=events,
+            emit=self.engine.emit,
+            window_ms=pattern.window_ms,
+            slide_ms=pattern.slide_ms,
+        )
+        interval_us = round(self.plan.settings.checkpoint_interval_s * 1e6)
+        enough_us = QUIET_US if expected is not None else QUIET_CYCLES * interval_us
+        since_us = _core.now_us()
+        while True:
+            now_us, seen = _core.now_us(), consumer.snapshot()
+            quiet = now_us - max(since_us, seen.newest_received_us) > enough_us
+            if expected is not None and seen.received >= expected:
+                return True
+            if now_us >= deadline_us:
+                # Output that still comes at the deadline may be late rather than lost.
+                return quiet
+            if expected is None and quiet:
+                return True
+            self._check()
+            self._show(deadline_us)
+            time.sleep(TICK_S)
 
     def _measured(self, report: _core.GeneratorReport, measure: tuple[int, int], deadline_us: int) -> Trial:
         """Stop the engine, check everything that it wrote, and compute the figures."""
@@ -260,6 +322,7 @@ class TrialRunner:
         assert consumer is not None  # noqa: S101 - made by _set_up
         self.facts = dict(self.engine.facts())
         happenings = self.engine.happenings(measure[0])
+        late_dropped = self.engine.late_dropped()
         self._enter("stop")
         self.engine.stop()
         self._catch_up(consumer)
@@ -267,6 +330,7 @@ class TrialRunner:
         consumer.join()
         self._enter("verify")
         hlog = plan.directory.file(f"{plan.slug}.latency.hlog")
+        close_hlog = plan.directory.file(f"{plan.slug}.close-latency.hlog") if self._closes else None
         verdict = _core.verify(
             self._oracle,
             harness_consumer(plan.bootstrap_servers),
@@ -276,11 +340,18 @@ class TrialRunner:
             workload=self._workload,
             measure=measure,
             deadline_us=deadline_us,
-            hlog=hlog,
+            emit=self.engine.emit,
+            window_ms=plan.pattern.window_ms,
+            slide_ms=plan.pattern.slide_ms,
+            watermark_delay_ms=self._watermark_delay_ms,
+            hlog=None if self._closes else hlog,
+            close_hlog=close_hlog,
         )
-        counts = Counts(**verdict.counts)
-        in_seconds = verdict.seconds["backlog"].tolist()
-        latency = _latency(verdict) if verdict.latency.count else None
+        counts = replace(Counts(**verdict.counts), late_dropped=late_dropped)
+        # An event waits for its window's end by design: that is no backlog, and its wait no update latency.
+        in_seconds = [] if self._closes else verdict.seconds["backlog"].tolist()
+        latency = _latency(verdict) if verdict.latency.count and not self._closes else None
+        closed = verdict.close_latency if self._closes else None
         lag = verdict.hops.get("output_to_received")
         seen = Observation(
             counts=counts,
@@ -289,8 +360,8 @@ class TrialRunner:
             engine_p99_us=latency.p99 if latency else None,
             slip_p99_us=report.slip.percentile(99) if report.slip.count else None,
             consumer_lag_p99_us=lag.percentile(99) if lag is not None and lag.count else None,
-            halves_us=_halves(verdict),
-            censored=verdict.censored,
+            halves_us=None if self._closes else _halves(verdict),
+            censored=0 if self._closes else verdict.censored,
             drained=self._drained,
             backlog=in_seconds,
             rate=settings.rate,
@@ -305,7 +376,7 @@ class TrialRunner:
             [
                 *happenings,
                 *self._pauses(measure[0]),
-                *attribution.stalls(verdict.stalls["from_us"].tolist(), verdict.stalls["length_us"].tolist()),
+                *([] if self._closes else _stalls(verdict)),
             ],
             plan.measure_s,
         )
@@ -318,8 +389,9 @@ class TrialRunner:
             achieved=self._achieved_rate(),
             latency_us=latency if figures else None,
             slip_us=_spread(report.slip) if report.slip.count else None,
-            stall_share=verdict.stall_share if figures else None,
-            stall_max_us=verdict.stall_max_us if figures else None,
+            close_latency_us=_close_latency(closed) if figures and closed is not None and closed.count else None,
+            stall_share=verdict.stall_share if figures and not self._closes else None,
+            stall_max_us=verdict.stall_max_us if figures and not self._closes else None,
             hops_ms={name: _spread(hop, 1000) for name, hop in verdict.hops.items() if hop.count} if figures else None,
             counts=counts,
             cpu_seconds=cpu,
@@ -331,7 +403,7 @@ class TrialRunner:
             )
             if in_seconds
             else None,
-            timeline=_timeline(verdict, measure[0]),
+            timeline=None if self._closes else _timeline(verdict, measure[0]),
             happenings=attribution.kept(happenings) if figures else None,
             attribution=attribution.attribute(
                 happenings,
@@ -342,7 +414,7 @@ class TrialRunner:
             if figures and latency
             else None,
             offending=verdict.offending or None,
-            files={"latency": hlog.name, "logs": f"logs/{plan.slug}"},
+            files={**self._logs_of(hlog, close_hlog), "logs": f"logs/{plan.slug}"},
         )
 
     def _pauses(self, from_us: int) -> list[Happening]:
@@ -364,7 +436,16 @@ class TrialRunner:
 
     @property
     def _oracle(self) -> str:
-        return "transport" if self._floor else self.plan.pattern.id
+        return "transport" if self._transport else self.plan.pattern.id
+
+    @property
+    def _watermark_delay_ms(self) -> int:
+        return round(self.plan.settings.watermark_delay_s * 1000)
+
+    @staticmethod
+    def _logs_of(hlog: Path, close_hlog: Path | None) -> dict[str, str]:
+        """Return the interval log that the oracle wrote, by its metric."""
+        return {"latency": hlog.name} if close_hlog is None else {"close_latency": close_hlog.name}
 
     def _new_generator(self, schedule: _core.Schedule, duration_s: float, **options: Any) -> _core.Generator:
         return _core.Generator(
@@ -456,7 +537,18 @@ class TrialRunner:
         if generated is None or received is None or self.engine.emit not in ("row", "update"):
             return None
         if self._outputs_per_event is None:
-            known = _core.expected_outputs(self._oracle, self._workload, first=0, count=SAMPLED)
+            pattern = self.plan.pattern
+            known = _core.expected_outputs(
+                self._oracle,
+                self._workload,
+                first=0,
+                count=SAMPLED,
+                emit=self.engine.emit,
+                window_ms=pattern.window_ms,
+                slide_ms=pattern.slide_ms,
+            )
+            if known is None:
+                return None
             self._outputs_per_event = known / SAMPLED
         return max(0, round((self._probes + generated) * self._outputs_per_event) - received)
 
@@ -520,6 +612,19 @@ def _timeline(verdict: _core.Verdict, from_us: int) -> Timeline | None:
         p99_us=seconds["p99_us"].tolist(),
         max_us=seconds["max_us"].tolist(),
         backlog=seconds["backlog"].tolist(),
+    )
+
+
+def _stalls(verdict: _core.Verdict) -> list[Happening]:
+    return attribution.stalls(verdict.stalls["from_us"].tolist(), verdict.stalls["length_us"].tolist())
+
+
+def _close_latency(closed: _core.Histogram) -> CloseLatency:
+    return CloseLatency.measured(
+        count=closed.count,
+        minimum=closed.min,
+        maximum=closed.max,
+        quantile=lambda q: closed.percentile(100 * q),
     )
 
 

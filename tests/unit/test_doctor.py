@@ -5,16 +5,19 @@ import os
 import socket
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from rtmbench import doctor
 from rtmbench.artifacts import Cache
-from rtmbench.doctor import Check, DoctorRequest, checks, require
+from rtmbench.doctor import Check, DoctorRequest, SlotNeed, checks, require
 from rtmbench.engines import parse_engine
 from rtmbench.errors import PreflightError
+from rtmbench.platform import rocksdb
 from rtmbench.platform.machine import Machine
 
 MACHINE = Machine(
@@ -63,6 +66,8 @@ def test_every_check_answers_and_leaves_nothing_behind(request_: DoctorRequest, 
     assert [check.name for check in found] == [
         "java",
         "python",
+        "packages",
+        "rocksdb",
         "extension",
         "slots",
         "memory",
@@ -93,15 +98,43 @@ def test_require_raises_one_paragraph_for_each_failure() -> None:
     assert caught.value.exit_code == 3
 
 
-def test_slots_below_the_partitions_are_refused(request_: DoctorRequest) -> None:
-    check = doctor.check_slots(replace(request_, partitions=16, slots=4))
+def test_slots_below_what_runs_at_once_are_refused_with_the_arithmetic(request_: DoctorRequest) -> None:
+    needs = [
+        SlotNeed(name="flink@1.20 at 02", slots=4, arithmetic="4 input partitions = 4 slots"),
+        SlotNeed(name="spark@4.3 at 02", slots=8, arithmetic="4 input partitions + 4 shuffle partitions = 8 slots"),
+    ]
+    check = doctor.check_slots(replace(request_, slots=6, needs=needs))
     assert check.status == "fail"
-    assert check.detail == (
-        "16 partitions need 16 slots, and there are 4: Real-Time Mode would leave 12 partitions "
-        "unread, without any error."
-    )
-    assert check.fix == "Use --slots 16, or --partitions 4."
-    assert doctor.check_slots(replace(request_, partitions=4, slots=5)).status == "ok"
+    assert "6 slots" in check.detail
+    assert "spark@4.3 at 02: 4 input partitions + 4 shuffle partitions = 8 slots" in check.detail
+    assert "flink" not in check.detail
+    assert check.fix.startswith("Use --slots 8 or more")
+    assert doctor.check_slots(replace(request_, slots=8, needs=needs)).status == "ok"
+    computed = doctor.check_slots(replace(request_, slots=None, needs=needs))
+    assert computed.status == "ok"
+    assert "spark@4.3 at 02 8" in computed.detail
+
+
+def test_packages_for_state_in_python_are_looked_for_only_where_they_are_used(
+    request_: DoctorRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert doctor.check_packages(request_).status == "ok"
+    with pytest.raises(PreflightError, match=r"pandas.*pip install 'rtmbench\[spark\]'"):
+        doctor.check_packages(replace(request_, python_state=["spark@4.1:microbatch at 04"]))
+
+
+def test_a_rocksdb_that_does_not_load_is_named(request_: DoctorRequest, cache: Cache, tmp_path: Path) -> None:
+    jar = tmp_path / "rocksdbjni-1.jar"
+    with zipfile.ZipFile(jar, "w") as archive:
+        for name in ("linux64.so", "linux-aarch64.so", "osx-arm64.jnilib", "osx-x86_64.jnilib"):
+            archive.writestr(f"librocksdbjni-{name}", b"no library")
+    assert "rocksdbjni-1.jar" in rocksdb.problem(jar)
+    assert doctor.check_rocksdb(request_, cache).detail == "not used: no pattern has state"
+    assert doctor.check_rocksdb(replace(request_, keyed=True), cache).detail == "looked at once it is fetched"
 
 
 def test_memory_shows_its_arithmetic(request_: DoctorRequest) -> None:
@@ -217,7 +250,7 @@ def test_the_command_prints_one_line_a_check(tmp_path: Path) -> None:
     done = run_doctor("--memory", "1024", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 13
+    assert len(lines) == 15
     assert lines[0].split()[:2] == ["✓", "java"]
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
@@ -230,5 +263,5 @@ def test_the_command_exits_3_and_names_the_fix(tmp_path: Path) -> None:
     failed = {check["name"]: check for check in document["checks"] if check["status"] == "fail"}
     assert document["ok"] is False
     assert {"java", "slots"} <= set(failed)
-    assert failed["slots"]["fix"] == "Use --slots 8, or --partitions 2."
+    assert failed["slots"]["fix"].startswith("Use --slots 8 or more, ")
     assert "there is no bin/java in it" in failed["java"]["detail"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rtmbench.artifacts import load_lock
-from rtmbench.engines import REGISTRY, clients, parse_engine, required_bundles, spec_name
+from rtmbench.engines import REGISTRY, clients, parse_engine, required_bundles
 from rtmbench.engines.base import EngineSpec, TrialIo, require_slots
 from rtmbench.engines.spark import divide_memory as divide_spark
 from rtmbench.errors import ConfigurationError, PreflightError
@@ -17,32 +17,28 @@ from rtmbench.platform.java import Java
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("flink", "flink@1.20:row"),
-        ("flink@1.20", "flink@1.20:row"),
-        ("spark", "spark@4.1:rtm"),
+        ("flink", "flink@1.20"),
+        ("flink@2.2:close", "flink@2.2:close"),
+        ("spark", "spark@4.1"),
         (" spark@4.3:microbatch ", "spark@4.3:microbatch"),
+        ("spark@4.2:rtm-unchecked", "spark@4.2:rtm-unchecked"),
         ("transport", "transport"),
     ],
 )
-def test_parse_engine_fills_defaults_in(text, expected):
+def test_parse_engine_fills_the_version_in_and_leaves_the_mode_to_the_pattern(text, expected):
     assert str(parse_engine(text)) == expected
-
-
-def test_default_mode_is_not_part_of_the_name():
-    assert spec_name(parse_engine("flink:row")) == "flink@1.20"
-    assert spec_name(parse_engine("spark@4.1:microbatch")) == "spark@4.1:microbatch"
-    assert spec_name(parse_engine("transport")) == "transport"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("storm", r"no engine 'storm' .* flink@1.20, spark@4.1, spark@4.3, transport"),
+        ("storm", r"no engine 'storm' .* flink@1.20, flink@2.2, spark@4.1, spark@4.2, spark@4.3, transport"),
         ("", r"no engine ''"),
-        ("flink@9", r"flink has no version '9'\. Its versions are: 1\.20\."),
+        ("flink@9", r"flink has no version '9'\. Its versions are: 1\.20, 2\.2\."),
         ("spark@", r"spark has no version ''"),
-        ("spark@4.1:fast", r"spark has no mode 'fast'\. Its modes are: rtm, microbatch\."),
-        ("flink:", r"flink has no mode ''"),
+        ("spark@4.1:fast", r"spark@4\.1 has no mode 'fast'\. Its modes are: rtm, microbatch, rtm-unchecked, close, "),
+        ("spark@4.3:rtm-unchecked", r"spark@4\.3 has no mode 'rtm-unchecked'"),
+        ("flink:", r"flink@1\.20 has no mode ''"),
         ("transport@1", r"transport has no version '1'\. It has no versions at all\."),
     ],
 )
@@ -74,10 +70,10 @@ def io(**changes) -> TrialIo:
     return TrialIo(**{**values, **changes})
 
 
-def test_fewer_slots_than_partitions_are_refused():
-    require_slots("Spark", io())
-    with pytest.raises(PreflightError, match=r"2 slots for 4 input partitions.*--slots 4"):
-        require_slots("Spark", io(slots=2))
+def test_fewer_slots_than_tasks_are_refused():
+    require_slots("Spark", io(), 4, "4 input partitions = 4 slots")
+    with pytest.raises(PreflightError, match=r"2 slots, and 4 input partitions = 4 slots are needed.*--slots 4"):
+        require_slots("Spark", io(slots=2), 4, "4 input partitions = 4 slots")
 
 
 @pytest.mark.parametrize("total", [1280, 1536, 2048, 3071, 3072, 4096, 16384])

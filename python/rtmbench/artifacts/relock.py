@@ -1,4 +1,4 @@
-"""Maintainers' command that rewrites lock.json: `python -m rtmbench.artifacts.relock [FILE]`.
+"""Maintainers' command that rewrites lock.json: `python -m rtmbench.artifacts.relock [--bundle NAME]… [FILE]`.
 
 It asks Maven for the closure of each jar bundle and the package index for each archive, downloads
 what it names, and writes down what it got. Review the difference before committing it: from then on
@@ -123,8 +123,16 @@ WANTED = {
         # flink-dist holds flink-connector-base, lz4, snappy and SLF4J.
         without=frozenset({"flink-connector-base", "lz4-java", "slf4j-api", "snappy-java", *_ANNOTATIONS}),
     ),
+    "flink@2.2": Wanted(build="2.2.1", archives=(("pypi:apache-flink-libraries==2.2.1", _FLINK),), classpath="lib"),
+    "flink-connector-kafka@2.2": Wanted(
+        build="5.0.0-2.2",
+        jars=("org.apache.flink:flink-connector-kafka:5.0.0-2.2",),
+        without=frozenset({"flink-connector-base", "lz4-java", "slf4j-api", "snappy-java", *_ANNOTATIONS}),
+    ),
     "spark@4.1": _spark("4.1.4"),
     "spark-connector-kafka@4.1": _spark_connector("4.1.1"),
+    "spark@4.2": _spark("4.2.1"),
+    "spark-connector-kafka@4.2": _spark_connector("4.2.0"),
     "spark@4.3": _spark("4.3.0"),
     "spark-connector-kafka@4.3": _spark_connector("4.2.0"),
 }
@@ -168,7 +176,7 @@ def _entry(coordinate: str, path: Path) -> dict[str, Any]:
 def archive(coordinate: str, rules: dict[str, str], work: Path) -> dict[str, Any]:
     """Look an archive up in the index, download and unpack it: an entry of the lock."""
     sources = Sources.configured()
-    found = _index_entry(coordinate, sources)
+    found = _index_entry(coordinate, sources, from_source=any(name.startswith("deps/") for name in rules))
     with reporter() as shown:
         places: list[Path] = []
         Fetcher(sources, work, shown).fetch_all([found], lambda _, path: places.append(path))
@@ -185,8 +193,11 @@ def archive(coordinate: str, rules: dict[str, str], work: Path) -> dict[str, Any
     }
 
 
-def _index_entry(coordinate: str, sources: Sources) -> Artifact:
-    """Take the universal wheel of a release, else its source archive, from a JSON index."""
+def _index_entry(coordinate: str, sources: Sources, *, from_source: bool) -> Artifact:
+    """Take the universal wheel of a release, else its source archive, from a JSON index.
+
+    `from_source` passes over the wheel, where the layout that is wanted is the source archive's: Flink has both.
+    """
     project, _, version = coordinate.removeprefix("pypi:").partition("==")
     with requests.Session() as session:
         url = f"{sources.pypi.urls[0]}{project}/"
@@ -196,7 +207,8 @@ def _index_entry(coordinate: str, sources: Sources) -> Artifact:
         names = {name for name, _ in simple_links(response)}
         files = {entry["filename"]: entry for entry in response.json()["files"]}
     stem = f"{project.replace('-', '_')}-{version}"
-    for name in (f"{stem}-py2.py3-none-any.whl", f"{stem}-py3-none-any.whl", f"{stem}.tar.gz"):
+    wheels = () if from_source else (f"{stem}-py2.py3-none-any.whl", f"{stem}-py3-none-any.whl")
+    for name in (*wheels, f"{stem}.tar.gz"):
         if name in names:
             blank = Artifact(coordinate=coordinate, file=name, sha256="", size=0)
             entry = files[name]
@@ -206,12 +218,17 @@ def _index_entry(coordinate: str, sources: Sources) -> Artifact:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default=PACKAGED_LOCK)
-def main(file: Path) -> None:
-    """Resolve every bundle and write the lock FILE (by default the package's own)."""
+@click.option("--bundle", "names", multiple=True, type=click.Choice(list(WANTED)), help="Only this one; repeatable.")
+def main(file: Path, names: tuple[str, ...]) -> None:
+    """Resolve every bundle, or the named ones, and write the lock FILE (by default the package's own)."""
+    locked = json.loads(file.read_text(encoding="utf-8"))["bundles"] if names else {}
     bundles: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="rtmbench-relock-") as directory:
         work = Path(directory)
         for name, wanted in WANTED.items():
+            if names and name not in names:
+                bundles[name] = locked[name]
+                continue
             click.echo(f"resolving {name}", err=True)
             try:
                 artifacts = closure(wanted.jars, wanted.without, work) if wanted.jars else []

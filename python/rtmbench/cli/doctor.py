@@ -20,9 +20,11 @@ _MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"
 
 
 @click.command()
+@click.argument("patterns", nargs=-1, metavar="[PATTERN…|all]")
 @setting("--engines", default="flink@1.20,spark@4.1", show_default=True, help="As for `run`.")
 @setting("--partitions", type=int, help="Of each topic. [default: 16, less on a small machine]")
-@setting("--slots", type=int, help="Task slots of each engine. [default: the partitions]")
+@setting("--slots", type=int, help="Task slots of each engine. [default: as many as each needs]")
+@setting("--shuffle-partitions", type=int, help="Of Spark's keyed stages. [default: 20, less on a small machine]")
 @setting("--memory", type=int, metavar="MIB", help="Memory of all processes of one engine.")
 @setting(
     "--bootstrap-servers",
@@ -41,8 +43,8 @@ _MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"
     help="Where a run would write.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-def doctor(engines: str, *, as_json: bool, **wishes: Any) -> int:
-    """Check whether this machine can do a run, and say how to fix what it lacks.
+def doctor(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any) -> int:
+    """Check whether this machine can do a run of PATTERNs (01), and say how to fix what it lacks.
 
     Exits 3 if something has to be fixed first; a warning alone does not stop a run.
     """
@@ -56,7 +58,7 @@ def doctor(engines: str, *, as_json: bool, **wishes: Any) -> int:
     wishes["memory_mb"] = wishes.pop("memory")
     names = tuple(name.strip() for name in engines.split(",") if name.strip())
     machine = describe()
-    settings = resolve(RunRequest(patterns=("01",), engines=names, **wishes), machine)
+    settings = resolve(RunRequest(patterns=patterns or ("01",), engines=names, **wishes), machine)
     request = replace(DoctorRequest.of(settings), verify=True)
     found = checks(request, Cache(offline=settings.offline), machine)
     failed = any(check.status == "fail" for check in found)

@@ -44,7 +44,9 @@ class Seconds(click.ParamType[float]):
 @setting("--rate", type=float, help="Events per second. [default: 10000, less on a small machine]")
 @setting("--keys", type=int, default=100, show_default=True, help="Number of distinct keys.")
 @setting("--partitions", type=int, help="Of each topic. [default: 16, less on a small machine]")
-@setting("--slots", type=int, help="Task slots (threads) of each engine. [default: the partitions]")
+@setting("--slots", type=int, help="Task slots (threads) of each engine. [default: as many as each needs]")
+@setting("--shuffle-partitions", type=int, help="Of Spark's keyed stages. [default: 20, less on a small machine]")
+@setting("--profile", type=click.Choice(["spec", "laptop"]), help="Load and sizes. [default: what the machine holds]")
 @setting("--duration", type=Seconds(), help="Measuring phase of a trial. [default: 60s]")
 @setting("--warmup", type=Seconds(), help="Load before the measuring phase. [default: 60s]")
 @setting("--trials", type=int, help="Trials per engine. [default: 3]")
@@ -55,6 +57,24 @@ class Seconds(click.ParamType[float]):
     default="5s",
     show_default=True,
     help="Checkpoints of Flink, batches of Spark.",
+)
+@setting("--window", type=Seconds(), help="Length of the windows of 02 and 03. [default: 60s, 5m]")
+@setting("--slide", type=Seconds(), help="Distance of the sliding windows of 03. [default: 60s]")
+@setting("--watermark-delay", type=Seconds(), default="10s", show_default=True, help="How late an event may come.")
+@setting(
+    "--state-backend",
+    type=click.Choice(["rocksdb", "hashmap"]),
+    default="rocksdb",
+    show_default=True,
+    help="Of Flink, at patterns with state.",
+)
+@setting(
+    "--buffer-wait",
+    type=int,
+    metavar="MS",
+    default=1,
+    show_default=True,
+    help="Longest wait in a network buffer, of both engines.",
 )
 @setting("--memory", type=int, metavar="MIB", help="Memory of all processes of one engine.")
 @setting(
@@ -83,9 +103,10 @@ def run(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any
     from rtmbench import experiment  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.settings import RunRequest  # noqa: PLC0415
 
-    for length in ("duration", "warmup", "checkpoint_interval"):
+    for length in ("duration", "warmup", "checkpoint_interval", "window", "slide", "watermark_delay"):
         wishes[f"{length}_s"] = wishes.pop(length)
     wishes["memory_mb"] = wishes.pop("memory")
+    wishes["buffer_wait_ms"] = wishes.pop("buffer_wait")
     names = tuple(name.strip() for name in engines.split(",") if name.strip())
     results = experiment.run(RunRequest(patterns=patterns, engines=names, **wishes))
     if as_json:

@@ -6,36 +6,39 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rtmbench.engines.base import EngineSpec
+from rtmbench.engines.variants import PLAIN_MODES, Variant, choose, required_slots, variants
 from rtmbench.errors import ConfigurationError
+from rtmbench.patterns import PATTERNS, find_pattern
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import Engine
+    from rtmbench.patterns import Pattern
     from rtmbench.platform.local import LocalPlatform
 
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """What can be asked of one engine: the first version and the first mode are the defaults."""
+    """What can be asked of one engine: the first version is the default; modes depend on the pattern."""
 
     versions: tuple[str, ...]
-    modes: tuple[str, ...]
     bundles: tuple[str, ...]
 
 
 REGISTRY = {
-    "flink": Registered(versions=("1.20",), modes=("row",), bundles=("flink", "flink-connector-kafka")),
-    "spark": Registered(
-        versions=("4.1", "4.3"),
-        modes=("rtm", "microbatch"),
-        bundles=("spark", "spark-connector-kafka"),
-    ),
-    "transport": Registered(versions=(), modes=(), bundles=()),
+    "flink": Registered(versions=("1.20", "2.2"), bundles=("flink", "flink-connector-kafka")),
+    "spark": Registered(versions=("4.1", "4.2", "4.3"), bundles=("spark", "spark-connector-kafka")),
+    "transport": Registered(versions=(), bundles=()),
 }
 
 
-def parse_engine(text: str) -> EngineSpec:
-    """Read `ENGINE[@VERSION][:MODE]`, such as `flink@1.20` or `spark@4.1:microbatch`, and fill the defaults in.
+FLOORS = ("transport",)
+"""What stands in an engine's place to show the least that harness and broker can do."""
 
+
+def parse_engine(text: str) -> EngineSpec:
+    """Read `ENGINE[@VERSION][:MODE]`, such as `flink@1.20` or `spark@4.1:microbatch`, and fill the version in.
+
+    A mode that was not given stays empty: which one is the default depends on the pattern (`choose`).
     Raises ConfigurationError, which lists what exists, where the engine, version or mode does not.
     """
     address, colon, mode = text.strip().partition(":")
@@ -43,11 +46,12 @@ def parse_engine(text: str) -> EngineSpec:
     known = REGISTRY.get(name)
     if known is None:
         raise ConfigurationError(f"There is no engine {name!r} (in {text!r}). The engines are: {', '.join(_all())}.")
-    return EngineSpec(
-        engine=name,
-        version=_choose(version if at else None, known.versions, f"{name} has no version", "versions"),
-        mode=_choose(mode if colon else None, known.modes, f"{name} has no mode", "modes"),
-    )
+    version = _choose(version if at else None, known.versions, f"{name} has no version", "versions")
+    if colon:
+        spec = EngineSpec(engine=name, version=version, mode="")
+        modes = dict.fromkeys(one.mode for pattern in PATTERNS.values() for one in variants(pattern, name, version))
+        _choose(mode, tuple(filter(None, modes)), f"{spec} has no mode", "modes")
+    return EngineSpec(engine=name, version=version, mode=mode)
 
 
 def _all() -> list[str]:
@@ -65,10 +69,15 @@ def _choose(wanted: str | None, known: tuple[str, ...], complaint: str, plural: 
     return wanted
 
 
-def spec_name(spec: EngineSpec) -> str:
-    """Return the shortest text that `parse_engine` reads as `spec`: `flink@1.20`, `spark@4.1:microbatch`."""
-    default = parse_engine(str(replace(spec, mode=""))).mode
-    return str(replace(spec, mode="") if spec.mode == default else spec)
+def spec_name(spec: EngineSpec, pattern: Pattern) -> str:
+    """Return what a specification is called at a pattern: `flink@1.20`, `spark@4.1:microbatch`.
+
+    `parse_engine` and `choose` lead back from it to the same variant. A name without a mode always stands for the
+    default, and for records that stream through every stage: a default that is less than that is spelt out.
+    """
+    variant, default = choose(spec, pattern), choose(replace(spec, mode=""), pattern)
+    short = variant == default and variant.mode in PLAIN_MODES
+    return str(replace(spec, mode="" if short else variant.mode))
 
 
 def required_bundles(spec: EngineSpec) -> list[str]:
@@ -77,19 +86,37 @@ def required_bundles(spec: EngineSpec) -> list[str]:
 
 
 def create_engine(spec: EngineSpec, *, platform: LocalPlatform, pattern: str, flink_port: int = 0) -> Engine:
-    """Make the engine of a parsed specification for a pattern such as `01`; `flink_port` 0 means any free one."""
+    """Make the engine of a parsed specification for a pattern such as `01`; `flink_port` 0 means any free one.
+
+    Raises ConfigurationError where the pattern has no such mode.
+    """
+    variant = choose(spec, find_pattern(pattern))
+    spec = replace(spec, mode=variant.mode)
     # Imported here, so that a command that only parses names does not load an HTTP client.
     if spec.engine == "flink":
         from rtmbench.engines.flink import FlinkEngine  # noqa: PLC0415
 
-        return FlinkEngine(spec, platform=platform, pattern=pattern, rest_port=flink_port)
+        return FlinkEngine(spec, variant=variant, platform=platform, pattern=pattern, rest_port=flink_port)
     if spec.engine == "spark":
         from rtmbench.engines.spark import SparkEngine  # noqa: PLC0415
 
-        return SparkEngine(spec, platform=platform, pattern=pattern)
+        return SparkEngine(spec, variant=variant, platform=platform, pattern=pattern)
     from rtmbench.engines.floor import TransportEngine  # noqa: PLC0415
 
     return TransportEngine(spec)
 
 
-__all__ = ["REGISTRY", "EngineSpec", "Registered", "create_engine", "parse_engine", "required_bundles", "spec_name"]
+__all__ = [
+    "FLOORS",
+    "REGISTRY",
+    "EngineSpec",
+    "Registered",
+    "Variant",
+    "choose",
+    "create_engine",
+    "parse_engine",
+    "required_bundles",
+    "required_slots",
+    "spec_name",
+    "variants",
+]

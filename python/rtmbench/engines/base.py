@@ -43,6 +43,7 @@ class TrialIo:
 
     `work` is an empty directory that the trial's owner removes, `logs` is kept. `memory_mb` (MiB) is for all processes
     of the engine together, heap and everything else. `nice` is added to their priority; `cpus` pins them (Linux only).
+    Patterns without windows have neither `window_ms` nor `slide_ms`; those with tumbling ones have no `slide_ms`.
     """
 
     bootstrap_servers: str
@@ -56,7 +57,17 @@ class TrialIo:
     memory_mb: int
     nice: int = 5
     cpus: Sequence[int] | None = None
-    buffer_timeout_ms: int = 1
+    buffer_wait_ms: int = 1
+    """How long a record may wait for others in a network buffer between two stages: the same for every engine."""
+    shuffle_partitions: int | None = None
+    """Of Spark's keyed stages; None: as many as the input has."""
+    state_backend: str = "rocksdb"
+    """Flink's, `rocksdb` or `hashmap`; Spark's is always RocksDB."""
+    window_ms: int | None = None
+    slide_ms: int | None = None
+    watermark_delay_ms: int = 10_000
+    idleness_ms: int = 0
+    """After this long without data a partition no longer holds the watermark back; 0: it always does."""
 
 
 class Engine(Protocol):
@@ -85,6 +96,9 @@ class Engine(Protocol):
     def check(self) -> None:
         """Raise RunFailedError where a process or the job has ended or restarted. Cheap: meant for once a second."""
 
+    def late_dropped(self) -> int:
+        """Return how many records the engine says it has dropped as late so far."""
+
     def facts(self) -> dict[str, Any]:
         """Return what the running engine says of itself: `settings` for `parity`, and its own details."""
 
@@ -101,16 +115,16 @@ class Engine(Protocol):
         """End the job and the processes. Safe to call again, and after a failed start."""
 
 
-def require_slots(name: str, io: TrialIo) -> None:
-    """Raise PreflightError where there are fewer slots than input partitions.
+def require_slots(name: str, io: TrialIo, need: int, arithmetic: str) -> None:
+    """Raise PreflightError where there are fewer slots than `need`.
 
-    Spark would leave the partitions above unread, without a word.
+    Spark would leave the partitions above unread, or wait for ever, without a word.
     """
-    if io.slots < io.partitions:
+    if io.slots < need:
         raise PreflightError(
-            f"{name} was given {io.slots} slots for {io.partitions} input partitions. In Real-Time Mode the "
-            "partitions without a slot are never read, and no error says so. "
-            f"Use --slots {io.partitions} or more, or fewer --partitions."
+            f"{name} was given {io.slots} slots, and {arithmetic} are needed: in Real-Time Mode all tasks run at once, "
+            "the partitions without a slot are never read, and no error says so. "
+            f"Use --slots {need} or more, or fewer --partitions."
         )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rtmbench.artifacts import Bundle
     from rtmbench.engines.base import EngineSpec, TrialIo
+    from rtmbench.engines.variants import Variant
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
@@ -29,17 +30,20 @@ RUNNING_TIMEOUT_S = 60.0
 CANCEL_TIMEOUT_S = 1.5
 STOP_GRACE_S = 1.0
 POLL_S = 0.1
+METRICS_S = 0.5
 ENDED = {"FAILED", "FAILING", "CANCELED", "CANCELLING", "FINISHED", "SUSPENDED"}
 
 
 class FlinkEngine:
     """Flink at one pattern. Parallelism is the number of slots, at most one subtask for each input partition."""
 
-    def __init__(self, spec: EngineSpec, *, platform: LocalPlatform, pattern: str, rest_port: int = 0) -> None:
+    def __init__(
+        self, spec: EngineSpec, *, variant: Variant, platform: LocalPlatform, pattern: str, rest_port: int = 0
+    ) -> None:
         self.spec = spec
         self.build = ""
-        self.mode = spec.mode
-        self.emit = "row"
+        self.mode = variant.mode
+        self.emit: str = variant.emit
         self._platform = platform
         self._pattern = pattern
         self._rest_port = rest_port
@@ -68,6 +72,8 @@ class FlinkEngine:
             self._class_path,
             memory=divide_memory(io.memory_mb),
             slots=io.slots,
+            state_backend=io.state_backend,
+            buffer_wait_ms=io.buffer_wait_ms,
             work=io.work,
             logs_directory=io.logs,
             rest_port=self._rest_port,
@@ -81,7 +87,24 @@ class FlinkEngine:
         """Raise RunFailedError where a process or the job has ended, or a task was restarted."""
         cluster = self._running()
         cluster.check()
-        self._state(cluster)
+        # Of the job's whole state, only this part costs the TaskManager nothing.
+        self._require_alive(cluster, cluster.get(f"/jobs/{self._job}/status")["status"])
+
+    def late_dropped(self) -> int:
+        """Return how many records the window operators have dropped as late: Flink's `numLateRecordsDropped`."""
+        cluster = self._running()
+        total = 0.0
+        vertices = cluster.get(f"/jobs/{self._job}")["vertices"]
+        # That request makes the JobManager ask the TaskManager for its metrics, and does not wait for the answer.
+        time.sleep(METRICS_S)
+        for vertex in vertices:
+            metrics = f"/jobs/{self._job}/vertices/{vertex['id']}/subtasks/metrics"
+            names = [found["id"] for found in cluster.get(metrics)]
+            wanted = [name for name in names if name.endswith("numLateRecordsDropped")]
+            if wanted:
+                for found in cluster.request("GET", metrics, params={"get": ",".join(wanted), "agg": "sum"}):
+                    total += found["sum"]
+        return round(total)
 
     def facts(self) -> dict[str, Any]:
         """Return what Flink's REST API says of the cluster and the job, and the Kafka clients of themselves."""
@@ -107,7 +130,8 @@ class FlinkEngine:
                 "version": overview["flink-version"],
                 "java": _java_version(environment["version"]),
                 "slots": task_manager["slotsNumber"],
-                "parallelism": max(vertex["parallelism"] for vertex in vertices),
+                "parallelism": vertices[0]["parallelism"],
+                "keyed_parallelism": vertices[-1]["parallelism"] if len(vertices) > 1 else None,
                 "memory_mb": io.memory_mb,
                 "heap_mb": sum(heaps),
                 "collector": _collector(environment["options"]),
@@ -117,7 +141,12 @@ class FlinkEngine:
                 "checkpoint_storage": _short(checkpoints["checkpoint_storage"], "CheckpointStorage"),
                 "state_backend": _short(checkpoints["state_backend"], "StateBackend"),
                 "sink_guarantee": "AT_LEAST_ONCE",
-                "buffer_wait_ms": io.buffer_timeout_ms,
+                "buffer_wait_ms": _milliseconds(settings["execution.buffer-timeout.interval"]),
+                "window_ms": io.window_ms,
+                "slide_ms": io.slide_ms,
+                "watermark_delay_ms": None if io.window_ms is None else io.watermark_delay_ms,
+                "idleness_ms": io.idleness_ms or None,
+                "emission": self.emit,
                 "object_reuse": execution.get("object-reuse-mode"),
                 "restarts": settings["restart-strategy.type"],
                 **clients.read_back(cluster.processes[-1].log),
@@ -175,8 +204,9 @@ class FlinkEngine:
             "--input-topic": io.input_topic,
             "--output-topic": io.output_topic,
             "--checkpoint-interval-ms": str(io.checkpoint_interval_ms),
-            "--buffer-timeout-ms": str(io.buffer_timeout_ms),
+            "--buffer-timeout-ms": str(io.buffer_wait_ms),
             "--kafka-properties": str(properties),
+            **self._event_time(io),
         }
         started = cluster.request(
             "POST",
@@ -188,6 +218,21 @@ class FlinkEngine:
             timeout_s=60,
         )
         return str(started["jobid"])
+
+    def _event_time(self, io: TrialIo) -> dict[str, str]:
+        """Return the job's arguments for windows and their emission; none where the pattern has no windows."""
+        if io.window_ms is None:
+            return {}
+        arguments = {
+            "--emit": self.emit,
+            "--window-ms": str(io.window_ms),
+            "--watermark-delay-ms": str(io.watermark_delay_ms),
+        }
+        if io.slide_ms is not None:
+            arguments["--slide-ms"] = str(io.slide_ms)
+        if io.idleness_ms:
+            arguments["--idleness-ms"] = str(io.idleness_ms)
+        return arguments
 
     def _await_running(self, cluster: FlinkCluster) -> None:
         deadline = time.monotonic() + RUNNING_TIMEOUT_S
@@ -203,12 +248,15 @@ class FlinkEngine:
     def _state(self, cluster: FlinkCluster) -> bool:
         """Return whether every task runs. Raises RunFailedError where the job has ended."""
         job = cluster.get(f"/jobs/{self._job}")
-        if job["state"] in ENDED or job["state"] == "RESTARTING":
-            raise RunFailedError(
-                f"Flink's job is {job['state']}: {self._cause(cluster)} (TaskManager log: {cluster.processes[-1].log})."
-            )
+        self._require_alive(cluster, job["state"])
         vertices = job["vertices"]
         return job["state"] == "RUNNING" and all(one["status"] == "RUNNING" for one in vertices)
+
+    def _require_alive(self, cluster: FlinkCluster, state: str) -> None:
+        if state in ENDED or state == "RESTARTING":
+            raise RunFailedError(
+                f"Flink's job is {state}: {self._cause(cluster)} (TaskManager log: {cluster.processes[-1].log})."
+            )
 
     def _cause(self, cluster: FlinkCluster) -> str:
         """Return the outermost and the innermost cause of the job's failure."""
@@ -248,6 +296,11 @@ def _java_version(text: str) -> str:
     """Find `17.0.15` in `OpenJDK 64-Bit Server VM - Debian - 17/17.0.15+6-Debian-1deb12u1`."""
     found = re.search(r"/(\d[\d.]*)", text)
     return found[1] if found else text
+
+
+def _milliseconds(duration: str) -> int:
+    """Read `10 ms`, as the configuration gives it back."""
+    return int(duration.removesuffix("ms"))
 
 
 def _short(name: str, suffix: str) -> str:

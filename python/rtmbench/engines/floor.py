@@ -36,6 +36,10 @@ class TransportEngine:
     def check(self) -> None:
         """Do nothing: there is nothing that could end."""
 
+    def late_dropped(self) -> int:
+        """Return 0: nothing has a time to be late for."""
+        return 0
+
     def facts(self) -> dict[str, Any]:
         """Return no settings."""
         return {"settings": {}}

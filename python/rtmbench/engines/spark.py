@@ -13,7 +13,9 @@ from rtmbench import pipelines
 from rtmbench.engines import clients
 from rtmbench.engines.base import EngineRefusedError, require_slots
 from rtmbench.engines.boundaries import batch_boundaries
+from rtmbench.engines.variants import required_slots
 from rtmbench.errors import ConfigurationError, RunFailedError
+from rtmbench.patterns import find_pattern
 from rtmbench.platform import jvm, logs
 from rtmbench.platform.ports import LOOPBACK
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from rtmbench.artifacts import Bundle
     from rtmbench.engines.base import EngineSpec, TrialIo
+    from rtmbench.engines.variants import Variant
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
@@ -35,6 +38,9 @@ MINIMUM_OVERHEAD_MB = 512
 # Spark refuses shorter real-time batches unless it is told otherwise.
 SHORTEST_BATCH_MS = 5000
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+# Spark finds these out in the first batch only, but they say what a refusal says: this query cannot run here.
+NEVER_STARTS = frozenset({"STDS_FAILED_TO_READ_OPERATOR_METADATA", "CHECKPOINT_FORMAT_V1_NOT_SUPPORTED"})
+BUFFER_WAIT = "spark.shuffle.streaming.networkBufferMaxWaitTimeMs"
 # Spark silences what a Python program's JVM logs below the level of this logger.
 LOG_LEVELS = {"org.apache.spark.api.python.PythonGatewayServer": "INFO"}
 
@@ -52,18 +58,22 @@ def divide_memory(total_mb: int) -> int:
 
 
 class SparkEngine:
-    """Spark at one pattern, in Real-Time Mode (`rtm`) or in micro-batches (`microbatch`). Slots are threads."""
+    """Spark at one pattern, in the mode of one of its variants. Slots are threads."""
 
-    def __init__(self, spec: EngineSpec, *, platform: LocalPlatform, pattern: str) -> None:
+    def __init__(self, spec: EngineSpec, *, variant: Variant, platform: LocalPlatform, pattern: str) -> None:
         self.spec = spec
         self.build = ""
-        self.mode = spec.mode
-        self.emit = "row"
+        self.mode = variant.mode
+        self.emit: str = variant.emit
+        self._variant = variant
+        self._keyed = find_pattern(pattern).keyed
+        self._real_time = variant.mode.startswith("rtm")
         self._platform = platform
         self._pattern = pattern
         self._spark: Bundle | None = None
         self._connector: Bundle | None = None
         self._file: Path | None = None
+        self._jars: list[Path] = []
         self._io: TrialIo | None = None
         self._process: Process | None = None
 
@@ -73,12 +83,16 @@ class SparkEngine:
         self._connector = self._platform.cache.ensure(f"spark-connector-kafka@{self.spec.version}")
         self.build = self._spark.build
         self._file = pipelines.locate(self._pattern, "spark")
+        self._jars = pipelines.spark_jars(self._pattern) if self._variant.jvm_state else []
 
     def start(self, io: TrialIo) -> None:
         """Start the pipeline; return when its query runs, and in the mode that was asked for."""
         if self._file is None or self._spark is None:
             raise ConfigurationError("The Spark engine was started before it was prepared.")
-        require_slots(f"Spark {self.build}", io)
+        need, arithmetic = required_slots(
+            self.spec, self._variant, partitions=io.partitions, shuffle_partitions=_shuffle_partitions(io)
+        )
+        require_slots(f"Spark {self.build}", io, need, arithmetic)
         self._io = io
         for name in ("conf", "tmp", "local"):
             (io.work / name).mkdir(parents=True)
@@ -98,7 +112,10 @@ class SparkEngine:
         """Raise RunFailedError where the process or the query has ended."""
         process = self._running()
         process.check()
-        error = self._read_facts().get("error")
+        facts = self._read_facts()
+        error = facts.get("error")
+        if error is not None and error["code"].partition(".")[0] in NEVER_STARTS:
+            raise EngineRefusedError(str(error["code"]), str(error["message"]))
         if error is not None:
             raise RunFailedError(f"Spark's query failed ({error['code']}): {error['message']} (log: {process.log}).")
 
@@ -116,6 +133,7 @@ class SparkEngine:
                 "java": facts["java_version"],
                 "slots": facts["slots"],
                 "parallelism": min(facts["slots"], io.partitions),
+                "keyed_parallelism": int(settings["spark.sql.shuffle.partitions"]) if self._keyed else None,
                 "memory_mb": io.memory_mb,
                 "heap_mb": java["heap_max_mb"],
                 "collector": _collector(java["gc"]),
@@ -125,11 +143,26 @@ class SparkEngine:
                 "checkpoint_storage": "filesystem",
                 "state_backend": "rocksdb" if rocksdb else "hdfs",
                 "sink_guarantee": "AT_LEAST_ONCE",
+                "buffer_wait_ms": _whole(settings.get(BUFFER_WAIT)) if self._variant.streams_shuffle else None,
+                "window_ms": io.window_ms,
+                "slide_ms": io.slide_ms,
+                "watermark_delay_ms": None if io.window_ms is None else io.watermark_delay_ms,
+                "emission": self.emit,
+                "allowlist_check": settings.get("spark.sql.streaming.realTimeMode.allowlistCheck"),
+                "sort_before_repartition": settings.get("spark.sql.execution.sortBeforeRepartition"),
                 "trigger": facts["trigger"],
                 **clients.read_back(process.log),
             },
             "spark": facts,
         }
+
+    def late_dropped(self) -> int:
+        """Return how many rows the batches that have ended dropped as late: Spark's `numRowsDroppedByWatermark`.
+
+        Rows of one key may have been counted together before they reach the operator that drops them.
+        """
+        operators = (operator for event in self.progress() for operator in event.get("stateOperators", ()))
+        return sum(int(operator.get("numRowsDroppedByWatermark", 0)) for operator in operators)
 
     def progress(self) -> list[dict[str, Any]]:
         """Return the progress events so far, one for each batch that has ended."""
@@ -162,7 +195,7 @@ class SparkEngine:
             "spark.master": f"local[{io.slots}]",
             "spark.driver.memory": f"{heap_mb}m",
             "spark.driver.extraJavaOptions": " ".join(f"'{option}'" for option in options),
-            "spark.driver.extraClassPath": ":".join(str(jar) for jar in self._connector.jars),
+            "spark.driver.extraClassPath": ":".join(str(jar) for jar in (*self._connector.jars, *self._jars)),
             "spark.driver.host": LOOPBACK,
             "spark.driver.bindAddress": LOOPBACK,
             "spark.ui.enabled": "false",
@@ -170,10 +203,15 @@ class SparkEngine:
             "spark.local.dir": str(io.work / "local"),
             "spark.sql.warehouse.dir": (io.work / "warehouse").as_uri(),
             "spark.sql.session.timeZone": "UTC",
-            "spark.sql.shuffle.partitions": str(io.partitions),
+            "spark.sql.shuffle.partitions": str(_shuffle_partitions(io)),
+            "spark.sql.execution.sortBeforeRepartition": "false",
             "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
         }
-        if self.mode == "rtm" and io.checkpoint_interval_ms < SHORTEST_BATCH_MS:
+        if self._variant.unchecked:
+            settings["spark.sql.streaming.realTimeMode.allowlistCheck"] = "false"
+        if self._variant.streams_shuffle:
+            settings[BUFFER_WAIT] = str(io.buffer_wait_ms)
+        if self._real_time and io.checkpoint_interval_ms < SHORTEST_BATCH_MS:
             shortest = f"{io.checkpoint_interval_ms}ms"
             settings["spark.sql.streaming.realTimeMode.minBatchDuration"] = shortest
         conf = io.work / "conf"
@@ -204,7 +242,12 @@ class SparkEngine:
             RTMBENCH_FACTS=str(io.work / "facts.json"),
             RTMBENCH_PROGRESS=str(io.logs / PROGRESS),
             RTMBENCH_KAFKA_PROPERTIES=str(io.work / "conf" / "kafka-clients.properties"),
+            RTMBENCH_WATERMARK_DELAY=f"{io.watermark_delay_ms} milliseconds",
         )
+        if io.window_ms is not None:
+            environment["RTMBENCH_WINDOW"] = f"{io.window_ms} milliseconds"
+        if io.slide_ms is not None:
+            environment["RTMBENCH_SLIDE"] = f"{io.slide_ms} milliseconds"
         return environment
 
     def _await_running(self, process: Process) -> None:
@@ -224,7 +267,7 @@ class SparkEngine:
                     f"Spark's query did not run within {RUNNING_TIMEOUT_S:.0f} s. {logs.quote(process.log)}"
                 )
             time.sleep(POLL_S)
-        if self.mode == "rtm" and facts.get("real_time") is not True:
+        if self._real_time and facts.get("real_time") is not True:
             raise RunFailedError(
                 f"Spark {self.build} was asked for Real-Time Mode and runs {facts.get('trigger')} instead: its "
                 f"figures would be those of another mode (log: {process.log})."
@@ -248,9 +291,17 @@ class SparkEngine:
         return self._process
 
 
+def _shuffle_partitions(io: TrialIo) -> int:
+    return io.shuffle_partitions or io.partitions
+
+
 def _interval_ms(trigger: str) -> int | None:
     found = re.search(r"\((\d+)\)", trigger)
     return int(found[1]) if found else None
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() else None
 
 
 def _collector(beans: list[str]) -> str:

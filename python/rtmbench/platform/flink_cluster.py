@@ -87,6 +87,8 @@ def start_cluster(
     rest_port: int = 0,
     nice: int = 0,
     cpus: Sequence[int] | None = None,
+    state_backend: str = "rocksdb",
+    buffer_wait_ms: int = 1,
     timeout_s: float = READY_TIMEOUT_S,
 ) -> FlinkCluster:
     """Start both processes and return when all slots are registered.
@@ -104,6 +106,8 @@ def start_cluster(
             rest_port=rest_port or free_rest,
             rpc_port=rpc_port,
             work=directory,
+            state_backend=state_backend,
+            buffer_wait_ms=buffer_wait_ms,
         )
         configs = write_configuration(directory, settings)
         java = _Launch(platform, class_path, directory, configs, logs_directory, nice, cpus)

@@ -102,7 +102,16 @@ def divide_memory(total_mb: int) -> FlinkMemory:
     return FlinkMemory(task_heap=total_mb - sum(fixed.values()), **fixed)
 
 
-def configuration(*, memory: FlinkMemory, slots: int, rest_port: int, rpc_port: int, work: Path) -> dict[str, str]:
+def configuration(
+    *,
+    memory: FlinkMemory,
+    slots: int,
+    rest_port: int,
+    rpc_port: int,
+    work: Path,
+    state_backend: str = "rocksdb",
+    buffer_wait_ms: int = 1,
+) -> dict[str, str]:
     """Return the settings of the cluster's `config.yaml`."""
     return {
         "jobmanager.rpc.address": LOOPBACK,
@@ -138,12 +147,12 @@ def configuration(*, memory: FlinkMemory, slots: int, rest_port: int, rpc_port: 
         "metrics.internal.query-service.port": "0",
         "parallelism.default": str(slots),
         "pipeline.object-reuse": "true",
-        "execution.buffer-timeout.interval": "1 ms",
+        "execution.buffer-timeout.interval": f"{buffer_wait_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.storage": "filesystem",
         "execution.checkpointing.dir": (work / "checkpoints").as_uri(),
         "execution.checkpointing.incremental": "true",
-        "state.backend.type": "rocksdb",
+        "state.backend.type": state_backend,
         # A crash has to be seen as one: with restarts it would be a stall and some duplicates.
         "restart-strategy.type": "none",
         # Both processes start at once; the default pause of 10 s after a first refusal would be most of the start.
@@ -154,6 +163,8 @@ def configuration(*, memory: FlinkMemory, slots: int, rest_port: int, rpc_port: 
         "web.refresh-interval": "100",
         # The report shows every checkpoint of a trial; by default Flink remembers the last ten.
         "web.checkpoints.history": "1000",
+        # How old a metric may be that is asked for once, after the measurement; while it lasts, nobody asks.
+        "metrics.fetcher.update-interval": "200",
         "io.tmp.dirs": str(work / "tmp"),
         "web.tmpdir": str(work / "web"),
         "web.upload.dir": str(work / "upload"),

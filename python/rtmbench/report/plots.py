@@ -165,6 +165,35 @@ def heat_map(intervals: Sequence[Interval]) -> str:
         return _svg(figure)
 
 
+def against(lines: Mapping[str, Sequence[tuple[float, float, float]]], *, label: str) -> str:
+    """Draw p50 (full) and p99 (dashed) in ms against a setting; the points of a line are (value, p50, p99)."""
+    with _axes() as (figure, axes):
+        for (name, line), colour, marker in zip(
+            lines.items(), itertools.cycle(_SERIES), itertools.cycle("os^Dvx"), strict=False
+        ):
+            if not line:
+                continue
+            values, p50, p99 = (np.array(column) for column in zip(*sorted(line), strict=True))
+            axes.plot(
+                values, np.maximum(p50, 1e-3), color=colour, marker=marker, markersize=4, label=f"{_label(name)} p50"
+            )
+            axes.plot(values, np.maximum(p99, 1e-3), color=colour, marker=marker, markersize=4, linestyle=DASHES[1])
+            axes.plot([], [], color=colour, linestyle=DASHES[1], label=f"{_label(name)} p99")
+        axes.set_yscale("log")
+        known = [value for line in lines.values() for value, _, _ in line if value > 0]
+        if known and max(known) > 4 * min(known):
+            axes.set_xscale("log")
+        ticks = sorted(set(known))
+        if len(ticks) <= 8:  # noqa: PLR2004 - more would run into each other
+            axes.set_xticks(ticks, [f"{tick:,g}" for tick in ticks])
+        axes.minorticks_off()
+        _latency_axis(axes.yaxis)
+        axes.set_xlabel(label)
+        axes.set_ylabel("latency, ms")
+        _legend(axes)
+        return _svg(figure)
+
+
 def hops(parts: Mapping[str, Mapping[str, float]]) -> str:
     """Draw the median of each hop, ms, one stacked bar for each cell."""
     names = list(dict.fromkeys(itertools.chain.from_iterable(parts.values())))
@@ -296,4 +325,4 @@ def _percent(q: float) -> str:
     return f"{100 * q:.7g}%"
 
 
-__all__ = ["distribution", "heat_map", "hops", "over_time", "percentile_curves", "require"]
+__all__ = ["against", "distribution", "heat_map", "hops", "over_time", "percentile_curves", "require"]

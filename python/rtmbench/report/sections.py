@@ -6,11 +6,12 @@ import shlex
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.report import evidence, latency_source
+from rtmbench.report import evidence, latency_source, sweep
 from rtmbench.report.document import Block, Code, Document, Items, Paragraph, Section, Table
 from rtmbench.report.terminal import summary
 from rtmbench.report.text import NO_FIGURE, milliseconds, plural
 from rtmbench.results.cost import cost
+from rtmbench.results.slo import SIGNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,11 +30,14 @@ FLAGS = {
     "keys": "--keys",
     "partitions": "--partitions",
     "slots": "--slots",
+    "shuffle_partitions": "--shuffle-partitions",
     "duration_s": "--duration",
     "warmup_s": "--warmup",
     "trials": "--trials",
     "seed": "--seed",
     "checkpoint_interval_s": "--checkpoint-interval",
+    "watermark_delay_s": "--watermark-delay",
+    "buffer_wait_ms": "--buffer-wait",
     "memory_mb": "--memory",
 }
 
@@ -51,9 +55,9 @@ def document(
 
     """
     several = len(runs) > 1
-    sections: list[Section] = []
+    sections = sweep.sections([result for result, _ in runs], plots=plots)
     for result, directory in runs:
-        title = f"Pattern {result.pattern}"
+        title = f"Pattern {result.pattern}{sweep.point_name(result)}"
         sections.append(Section(title=f"{title}: result" if several else "Result", blocks=tuple(_result(result))))
         figures = evidence.figures(result, directory, plots=plots, heat_maps=heat_maps)
         for heading, blocks in (
@@ -69,14 +73,14 @@ def document(
             if blocks:
                 name = f"{title}: {heading[0].lower()}{heading[1:]}" if several else heading
                 sections.append(Section(title=name, blocks=tuple(blocks), level=3 if several else 2))
-    patterns = ", ".join(result.pattern for result, _ in runs)
+    names = list(dict.fromkeys(result.pattern for result, _ in runs))
     newest = runs[0][0]
     sentences = [
         f"Pattern {result.pattern}: {summary(result)}" if several else _upper(summary(result)) for result, _ in runs
     ]
     version = newest.versions.get("rtmbench", "?")
     return Document(
-        title=f"rtmbench report: {'patterns' if several else 'pattern'} {patterns}",
+        title=f"rtmbench report: {'pattern' if len(names) == 1 else 'patterns'} {', '.join(names)}",
         verdicts=tuple(sentences),
         sections=tuple(sections),
         footer=(
@@ -105,20 +109,20 @@ def _result(result: Result) -> Iterator[Block]:
         rows=tuple(_headline(cell, floor=cell in result.floors) for cell in cells),
         marks=tuple(cell.status.value for cell in cells),
     )
-    refusals = [f"{cell.name} refused the query: {r.code}: {r.message}" for cell in cells if (r := cell.refusal)]
-    if refusals:
-        yield Items(tuple(refusals))
+    notes = tuple(_notes(result))
+    if notes:
+        yield Items(notes)
     if result.comparisons:
         yield Table(
-            caption="Comparisons: one engine's figures divided by the other's; above 1, the first took longer",
-            header=("engines", "pairs", "p50 ratio", "p99 ratio", "95 % interval of p99", "verdict", "why"),
+            caption="Comparisons: one engine's figures divided by the other's, with 95 % intervals from 6 pairs on",
+            header=("engines", "pairs", "p50 ratio", "p99 ratio", "verdict on p50", "verdict on p99", "why"),
             rows=tuple(
                 (
                     f"{one.other} / {one.baseline}",
                     str(one.pairs),
-                    _ratio(one.ratio_p50),
-                    _ratio(one.ratio_p99),
-                    "–".join(f"{bound:.2f}" for bound in one.interval) if one.interval else NO_FIGURE,
+                    _ratio(one.ratio_p50, one.interval_p50),
+                    _ratio(one.ratio_p99, one.interval),
+                    one.verdict_p50 or NO_FIGURE,
                     one.verdict,
                     one.note,
                 )
@@ -126,6 +130,31 @@ def _result(result: Result) -> Iterator[Block]:
             ),
             numeric=False,
         )
+        yield Paragraph("A ratio above 1 says that the engine named first took longer.")
+    if result.slo:
+        yield Table(
+            caption="Targets (--slo)",
+            header=("engine", "target", "outcome", "why"),
+            rows=tuple(
+                (one.cell, one.target, f"{SIGNS.get(one.outcome, '?')} {one.outcome}", one.detail) for one in result.slo
+            ),
+            numeric=False,
+        )
+
+
+def _notes(result: Result) -> Iterator[str]:
+    for cell in (*result.cells, *result.floors):
+        if cell.refusal is not None:
+            yield f"{cell.name} refused the query: {cell.refusal.code}: {cell.refusal.message}"
+        if cell.remark:
+            yield f"{cell.name} (mode {cell.mode}, emission {cell.emit}): {cell.remark}"
+        closed = [trial.close_latency_us for trial in cell.trials if trial.close_latency_us is not None]
+        for each in closed:
+            p99 = "too few windows for more" if each.p99 is None else f"p99 {milliseconds(each.p99)} ms"
+            yield (
+                f"{cell.name} writes final results: close latency, from a window's end and the watermark's delay to "
+                f"the receipt, p50 {milliseconds(each.p50)} ms, {p99}, over {plural(each.count, 'window')}."
+            )
 
 
 def _headline(cell: Cell, *, floor: bool) -> tuple[str, ...]:
@@ -304,6 +333,17 @@ def command(result: Result) -> str:
         value = settings.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             parts += [flag, f"{value:g}s" if name.endswith("_s") else f"{value:.12g}"]
+    windows = settings.get("windows_ms")
+    ours = windows.get(result.pattern) if isinstance(windows, dict) else None
+    if isinstance(ours, dict):
+        parts += [
+            part
+            for name in ("window", "slide")
+            if isinstance(ours.get(name), (int, float))
+            for part in (f"--{name}", f"{ours[name] / 1000:g}s")
+        ]
+    if isinstance(settings.get("state_backend"), str):
+        parts += ["--state-backend", settings["state_backend"]]
     if settings.get("bootstrap_servers") == "existing":
         parts += ["--bootstrap-servers", "HOST:PORT"]
     return " ".join(shlex.quote(part) for part in parts)
@@ -319,8 +359,10 @@ def _number(value: float | None, digits: int = 1) -> str:
     return NO_FIGURE if value is None else f"{value:,.{digits}f}"
 
 
-def _ratio(value: float | None) -> str:
-    return NO_FIGURE if value is None else f"{value:.2f}"
+def _ratio(value: float | None, interval: Sequence[float] | None) -> str:
+    if value is None:
+        return NO_FIGURE
+    return f"{value:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
 
 
 def _upper(sentence: str) -> str:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from rtmbench.report.text import NO_FIGURE, WORDS, clean, milliseconds, plural
 from rtmbench.results import Status
+from rtmbench.results.slo import SIGNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType, RenderResult
 
     from rtmbench.results import Cell, Comparison, Headline, Result, Trial
+    from rtmbench.results.model import TargetOutcome
 
 WIDTH = 100
 TELLING = 0.25
@@ -49,7 +51,8 @@ def render(result: Result) -> RenderableType:
     parts.append(_Fitting(_table(result)))
     if any(len(cell.trials) > 1 for cell in (*result.cells, *result.floors)):
         parts += [Text(), Text("Every trial", style="italic"), _Fitting(_trials(result))]
-    for lines in (_reasons(result), _oracle(result), _tails(result), _comparisons(result)):
+    blocks = (_variants, _close, _reasons, _oracle, _tails, _comparisons, _targets)
+    for lines in (block(result) for block in blocks):
         block = [Padding(line, (0, 0, 0, 2), expand=False) for line in lines]
         if block:
             parts += [Text(), *block]
@@ -94,6 +97,7 @@ def summary(result: Result) -> str:
         parts.append("no trial was finished")
     verdicts = {_verdict(comparison) for comparison in result.comparisons}
     parts += sorted(verdicts)
+    parts += [_target(outcome) for outcome in result.slo or ()]
     if not result.complete:
         parts.append("the run was not finished")
     return "; ".join(parts) + "."
@@ -237,6 +241,44 @@ def _stall(shares: Sequence[float | None]) -> Text:
     return Text(f"{statistics.median(known):.1%}" if known else NO_FIGURE)
 
 
+_EMISSIONS = {
+    "row": "one result for each event",
+    "update": "one running result for each event",
+    "batch": "one running result for each key and batch",
+    "close": "one final result for each key and window",
+}
+
+
+def _variants(result: Result) -> Iterator[Text]:
+    """Say what each engine ran, where a pattern can be run in more than one way."""
+    if all(cell.emit == "row" and not cell.remark for cell in result.cells):
+        return
+    for cell in result.cells:
+        words = _EMISSIONS.get(cell.emit, cell.emit)
+        line = f": mode {clean(cell.mode, 40)}, emission {clean(cell.emit, 40)} ({words})"
+        yield (
+            Text(clean(cell.name, _NAME), style="bold")
+            .append(line, style="not bold")
+            .append(f"; {clean(cell.remark)}" if cell.remark else "", style="not bold")
+        )
+
+
+def _close(result: Result) -> Iterator[Text]:
+    """Give the close latency of engines that emit final results; under 30 windows the median alone."""
+    for cell in result.cells:
+        found = [trial.close_latency_us for trial in cell.trials if trial.close_latency_us is not None]
+        if not found:
+            continue
+        windows = sum(each.count for each in found)
+        figures = f"p50 {milliseconds(statistics.median(each.p50 for each in found))} ms"
+        tails = [each.p99 for each in found if each.p99 is not None]
+        if len(tails) == len(found):
+            figures += f", p99 {milliseconds(statistics.median(tails))} ms"
+        shown = "" if len(tails) == len(found) else " (too few for more than the median)"
+        after = "after a window's end and the watermark's delay"
+        yield Text(f"{clean(cell.name, _NAME)}: close latency {figures} {after}, {plural(windows, 'window')}{shown}")
+
+
 def _reasons(result: Result) -> Iterator[Text]:
     """Give each refusal, then each reason once with the trials that it was said of."""
     cells = (*result.cells, *result.floors)
@@ -304,14 +346,24 @@ def _comparisons(result: Result) -> Iterator[Text]:
         yield Text(_comparison(found))
 
 
+def _targets(result: Result) -> Iterator[Text]:
+    for found in result.slo or ():
+        yield Text(f"{_target(found)} ({clean(found.detail)})")
+
+
 def _comparison(found: Comparison) -> str:
     baseline, other = clean(found.baseline, _NAME), clean(found.other, _NAME)
     verdict = f"{clean(found.verdict, 40)} ({clean(found.note)})"
     if found.ratio_p50 is None or found.ratio_p99 is None:
         return f"{other} against {baseline}: no ratio; {verdict}"
+    p50, p99 = (
+        f"{ratio:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+        for ratio, interval in ((found.ratio_p50, found.interval_p50), (found.ratio_p99, found.interval))
+    )
+    basis = "mean and 95 % interval" if found.interval else "median"
     return (
-        f"{other} divided by {baseline}: p50 {found.ratio_p50:.2f}, p99 {found.ratio_p99:.2f} "
-        f"(median of {plural(found.pairs, 'pair')}; above 1: {other} took longer); {verdict}"
+        f"{other} divided by {baseline}: p50 {p50}, p99 {p99} "
+        f"({basis} of {plural(found.pairs, 'pair')}; above 1: {other} took longer); {verdict}"
     )
 
 
@@ -321,8 +373,17 @@ def _labelled(cell: Cell) -> str:
 
 
 def _verdict(comparison: Comparison) -> str:
+    if comparison.noise_band is not None:
+        baseline, other = clean(comparison.baseline, _NAME), clean(comparison.other, _NAME)
+        p99, p50 = clean(comparison.verdict, 40), clean(comparison.verdict_p50, 40)
+        return f"{other} against {baseline}: {p99} at p99, {p50} at p50"
     reason = clean(comparison.note.partition(";")[0], 60)
     return f"{clean(comparison.verdict, 40)} ({reason})"
+
+
+def _target(found: TargetOutcome) -> str:
+    sign = SIGNS.get(found.outcome, "?")
+    return f"{clean(found.cell, _NAME)} {sign} {clean(found.target, 40)} {clean(found.outcome, 40)}"
 
 
 def _basis(headlines: Sequence[Headline]) -> str:
@@ -340,6 +401,8 @@ def _floor_figure(floor: Cell) -> str:
 
 
 def _without_figure(cell: Cell) -> str:
+    if cell.emit == "close" and cell.status.usable:
+        return "writes final results only, so it has a close latency and no update latency"
     return {
         Status.REFUSED: "refused the query",
         Status.FAILED: "failed",

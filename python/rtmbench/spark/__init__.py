@@ -8,6 +8,7 @@ package and every pipeline can be imported without it.
 from rtmbench.spark.events import EVENT, parse_events
 from rtmbench.spark.io import Io
 from rtmbench.spark.notebook import pipeline
+from rtmbench.spark.requirements import jvm_class, require_stateful_python
 from rtmbench.spark.runner import main
 from rtmbench.spark.sessions import session
 from rtmbench.spark.trigger import is_real_time, real_time_trigger, trigger_of
@@ -16,10 +17,12 @@ __all__ = [
     "EVENT",
     "Io",
     "is_real_time",
+    "jvm_class",
     "main",
     "parse_events",
     "pipeline",
     "real_time_trigger",
+    "require_stateful_python",
     "session",
     "trigger_of",
 ]

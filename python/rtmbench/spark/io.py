@@ -6,7 +6,7 @@ import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rtmbench.errors import ConfigurationError
 from rtmbench.spark.trigger import duration_ms, real_time_trigger
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming import DataStreamWriter
 
-MODES = ("rtm", "microbatch")
+_Variant = TypeVar("_Variant")
+
+REAL_TIME_MODES = ("rtm", "rtm-unchecked", "rtm-aggregate")
+MODES = (*REAL_TIME_MODES, "microbatch", "close")
 
 SOURCE_DEFAULTS = {"fetch.min.bytes": "1", "fetch.max.wait.ms": "500"}
 SINK_DEFAULTS = {
@@ -43,7 +46,15 @@ class Io:
     checkpoint_dir: str | None = None
     """Any URI that Spark can write; None is a new directory below the system's temporary one."""
     mode: str = "rtm"
-    """`rtm` or `microbatch`."""
+    """One of `MODES`. `rtm`: the real-time trigger; `rtm-unchecked`: the same, in a session whose operator check is
+    off; `rtm-aggregate`: the same, with the pattern's streaming aggregate in place of its own state; `microbatch`:
+    batches that follow each other at once; `close`: such batches, and each window's result once, when it closes."""
+    window: str | None = None
+    """How long a window is, such as `"1 minute"`; None is the pattern's own."""
+    slide: str | None = None
+    """How far apart two windows start; None is the pattern's own."""
+    watermark_delay: str = "10 seconds"
+    """How far the watermark stays behind the newest event time."""
     source_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
     sink_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Kafka client settings beside or instead of the defaults; they may hold secrets, so repr leaves them out."""
@@ -60,6 +71,13 @@ class Io:
             if not getattr(self, name).strip():
                 raise ConfigurationError(f"The pipeline's {name} is empty.")
         duration_ms(self.checkpoint_interval)
+        duration_ms(self.watermark_delay, zero=True)
+        window, slide = (None if text is None else duration_ms(text) for text in (self.window, self.slide))
+        if window and slide and slide > window:
+            raise ConfigurationError(
+                f"The slide, {self.slide}, is longer than the window, {self.window}: events between two windows would"
+                " be lost."
+            )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Io:
@@ -74,6 +92,9 @@ class Io:
             "checkpoint_interval": "RTMBENCH_CHECKPOINT_INTERVAL",
             "checkpoint_dir": "RTMBENCH_CHECKPOINT_DIR",
             "mode": "RTMBENCH_MODE",
+            "window": "RTMBENCH_WINDOW",
+            "slide": "RTMBENCH_SLIDE",
+            "watermark_delay": "RTMBENCH_WATERMARK_DELAY",
         }
         texts = {name: env[variable] for name, variable in names.items() if env.get(variable)}
         kafka = env.get("RTMBENCH_KAFKA_PROPERTIES")
@@ -86,6 +107,20 @@ class Io:
             facts=Path(facts) if facts else None,
             progress=Path(progress) if progress else None,
         )
+
+    @property
+    def real_time(self) -> bool:
+        """Whether this mode asks for the real-time trigger."""
+        return self.mode in REAL_TIME_MODES
+
+    def variant(self, variants: Mapping[str, _Variant]) -> _Variant:
+        """Return what a pipeline has for this mode.
+
+        Raises `ConfigurationError`, which lists the pipeline's modes, where it has nothing.
+        """
+        if self.mode not in variants:
+            raise ConfigurationError(f"This pipeline has no mode {self.mode!r}. Its modes are: {', '.join(variants)}.")
+        return variants[self.mode]
 
     def source_options(self) -> dict[str, str]:
         """Return the options of the Kafka source: the input topic from its beginning."""
@@ -108,18 +143,21 @@ class Io:
         return spark.readStream.format("kafka").options(**self.source_options()).load()
 
     def write(self, results: DataFrame) -> DataStreamWriter:
-        """Prepare a writer of `key` and `value` to the output topic, in update mode; its trigger is not set yet."""
+        """Prepare a writer of `key` and `value` to the output topic; its trigger is not set yet.
+
+        It writes in update mode, and in append mode where only closed windows are told.
+        """
         checkpoint = self.checkpoint_dir or tempfile.mkdtemp(prefix="rtmbench-checkpoint-")
         return (
             results.writeStream.format("kafka")
             .options(**self.sink_options())
             .option("checkpointLocation", checkpoint)
-            .outputMode("update")
+            .outputMode("append" if self.mode == "close" else "update")
         )
 
     def trigger(self, writer: DataStreamWriter) -> DataStreamWriter:
         """Give a writer the trigger of this mode: Real-Time Mode, or micro-batches that follow each other at once."""
-        if self.mode == "rtm":
+        if self.real_time:
             return real_time_trigger(writer, self.checkpoint_interval)
         return writer.trigger(processingTime="0 seconds")
 

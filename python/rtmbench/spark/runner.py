@@ -67,10 +67,11 @@ def _run(build: Build, io: Io, stop: _Stop) -> int:
     stop.install()  # PySpark has put its own SIGINT handler in place, which cancels jobs and raises
     query = None
     try:
-        if io.mode == "rtm":
-            slots.check(spark, io)
         try:
-            query = build(spark, io).start()
+            writer = build(spark, io)
+            if io.real_time:
+                slots.check(spark, io, writer)
+            query = writer.start()
             stop.only_set()
             _follow(spark, query, io, facts, stop)
         except RtmbenchError:

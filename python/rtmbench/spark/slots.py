@@ -9,28 +9,65 @@ from rtmbench.spark.io import SOURCE_DEFAULTS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from pyspark.sql.streaming import DataStreamWriter
 
     from rtmbench.spark.io import Io
 
 ANSWER_S = 20
 
 
-def check(spark: SparkSession, io: Io) -> None:
-    """Refuse a start that would starve: a real-time task holds its slot for the whole batch, one per input partition.
+FIRST_STREAMING_SHUFFLE = (4, 3)
+"""The first Spark whose shuffle streams in Real-Time Mode; before, a stage waits until the one ahead has ended."""
 
-    Spark itself starts such a query without a word, and the partitions without a slot never come out.
+SHUFFLING = frozenset({"Aggregate", "Deduplicate", "Distinct", "TransformWithState", "TransformWithStateInPySpark"})
+"""The operators of a logical plan that bring equal keys together: each takes one shuffle."""
 
-    Raises `PreflightError` where slots are fewer than the input topic's partitions, or the topic cannot be found.
+
+def check(spark: SparkSession, io: Io, writer: DataStreamWriter) -> None:
+    """Refuse a start that would starve: a real-time task holds its slot for the whole batch.
+
+    There is one task for each input partition and, where a shuffle streams, one for each of its partitions at the same
+    time. Without a word, some would never run, and the records for them never come out.
+
+    Raises `PreflightError` where slots are fewer than that, or the topic cannot be found.
     """
     partitions = _partitions(spark, io)
+    shuffles = _shuffles(writer) if _version(spark) >= FIRST_STREAMING_SHUFFLE else 0
     slots = spark.sparkContext.defaultParallelism
-    if slots < partitions:
+    if not shuffles:
+        if slots < partitions:
+            raise PreflightError(
+                f"Topic {io.input_topic} has {partitions} partitions, but Spark has {slots} slots, and in Real-Time"
+                " Mode each partition needs one of its own; the others would never be read. Start with"
+                f" --master 'local[{partitions}]' or more cores on the cluster, or use a topic of at most {slots}"
+                " partitions."
+            )
+        return
+    shuffled = int(str(spark.conf.get("spark.sql.shuffle.partitions")))
+    needed = partitions + shuffles * shuffled
+    if slots < needed:
+        times = f"{shuffles} × " if shuffles > 1 else ""
         raise PreflightError(
-            f"Topic {io.input_topic} has {partitions} partitions, but Spark has {slots} slots, and in Real-Time Mode"
-            " each partition needs one of its own; the others would never be read. Start with"
-            f" --master 'local[{partitions}]' or more cores on the cluster, or use a topic of at most {slots}"
-            " partitions."
+            f"In Real-Time Mode this query needs {needed} slots at once, and Spark has {slots}: {partitions} partitions"
+            f" of topic {io.input_topic} + {times}{shuffled} shuffle partitions = {needed}. Start with --master"
+            f" 'local[{needed}]' or more cores on the cluster, or lower spark.sql.shuffle.partitions."
         )
+
+
+def _version(spark: SparkSession) -> tuple[int, ...]:
+    return tuple(int(part) for part in spark.version.split(".")[:2])
+
+
+def _shuffles(writer: DataStreamWriter) -> int:
+    """Count the operators of a query that need a shuffle."""
+    found = 0
+    plans = [writer._df._jdf.queryExecution().analyzed()]  # noqa: SLF001 - PySpark shows a plan as text only
+    while plans:
+        plan = plans.pop()
+        found += plan.nodeName() in SHUFFLING
+        children = plan.children()
+        plans += [children.apply(index) for index in range(children.size())]
+    return found
 
 
 def _partitions(spark: SparkSession, io: Io) -> int:

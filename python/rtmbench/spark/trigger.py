@@ -55,17 +55,17 @@ def real_time_trigger(writer: DataStreamWriter, interval: str = "5 minutes") -> 
     return writer
 
 
-def duration_ms(interval: str) -> int:
+def duration_ms(interval: str, *, zero: bool = False) -> int:
     """Read a duration such as `"5 seconds"` or `"1 minute 30 seconds"`, in milliseconds.
 
-    Raises `ConfigurationError` where it is not one, or not positive.
+    Raises `ConfigurationError` where it is not one, or negative, or, unless `zero` is allowed, none at all.
     """
     position, total = 0, 0
     text = interval if isinstance(interval, str) else ""
     while match := _DURATION.match(text, position):
         total += int(match[1]) * _MILLISECONDS[match[2].lower().removesuffix("s")]
         position = match.end()
-    if not text or position != len(text) or total == 0:
+    if not text or position != len(text) or (total == 0 and not zero):
         raise ConfigurationError(
             f"{interval!r} is not a duration. Write a number and a unit, such as '5 seconds' or '1 minute'."
         )

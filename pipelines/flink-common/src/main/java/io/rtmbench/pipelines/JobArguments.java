@@ -3,15 +3,17 @@ package io.rtmbench.pipelines;
 import java.io.FileInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Properties;
+import java.util.TreeSet;
 
 /**
- * The program arguments that every job takes, as {@code --name value}.
+ * The program arguments of a job, as {@code --name value}. Every job takes these:
  *
  * <table>
- * <caption>Arguments</caption>
+ * <caption>Arguments of every job</caption>
  * <tr><th>argument</th><th>default</th></tr>
  * <tr><td>{@code --bootstrap-servers}</td><td>{@code KAFKA_BOOTSTRAP_SERVERS}, else {@code localhost:9092}</td></tr>
  * <tr><td>{@code --input-topic}</td><td>{@code benchmark-input}</td></tr>
@@ -20,6 +22,19 @@ import java.util.Properties;
  * <tr><td>{@code --buffer-timeout-ms}</td><td>1</td></tr>
  * <tr><td>{@code --kafka-properties}</td><td>none; a file of Kafka client settings, each named
  * {@code source.NAME} or {@code sink.NAME}</td></tr>
+ * </table>
+ *
+ * <p>A job with windows takes these beside them:
+ *
+ * <table>
+ * <caption>Arguments of a job with windows</caption>
+ * <tr><th>argument</th><th>default</th></tr>
+ * <tr><td>{@code --window-ms}</td><td>the pattern's</td></tr>
+ * <tr><td>{@code --slide-ms}</td><td>the pattern's; only where windows slide</td></tr>
+ * <tr><td>{@code --emit}</td><td>{@code update}, a result for each event; or {@code close}, one for
+ * each window</td></tr>
+ * <tr><td>{@code --watermark-delay-ms}</td><td>10000</td></tr>
+ * <tr><td>{@code --idleness-ms}</td><td>0: a partition without data holds the watermark</td></tr>
  * </table>
  */
 public final class JobArguments {
@@ -39,6 +54,9 @@ public final class JobArguments {
           "kafka-properties",
           "");
 
+  private static final Map<String, String> OF_WINDOWS =
+      Map.of("emit", "update", "watermark-delay-ms", "10000", "idleness-ms", "0");
+
   private final Map<String, String> values;
   private final Properties kafkaProperties;
 
@@ -48,18 +66,72 @@ public final class JobArguments {
   }
 
   /**
-   * Reads a job's command line.
+   * Reads the command line of a job without windows.
    *
-   * @throws IllegalArgumentException on an unknown argument, a missing value or a bad number
+   * @throws IllegalArgumentException on an unknown argument, a missing value or a bad one
    * @throws IOException if the file of Kafka settings cannot be read
    */
   public static JobArguments parse(String... arguments) throws IOException {
+    return parse(new HashMap<>(DEFAULTS), arguments);
+  }
+
+  /**
+   * Reads the command line of a job with tumbling windows.
+   *
+   * @param window how long a window is unless the command line says it
+   * @throws IllegalArgumentException as in {@link #parse}
+   * @throws IOException as in {@link #parse}
+   */
+  public static JobArguments parseTumbling(Duration window, String... arguments)
+      throws IOException {
     Map<String, String> values = new HashMap<>(DEFAULTS);
+    values.putAll(OF_WINDOWS);
+    values.put("window-ms", Long.toString(window.toMillis()));
+    JobArguments parsed = parse(values, arguments);
+    parsed.window();
+    parsed.watermarkDelay();
+    parsed.idleness();
+    parsed.emitsUpdates();
+    return parsed;
+  }
+
+  /**
+   * Reads the command line of a job with sliding windows.
+   *
+   * @param window how long a window is unless the command line says it
+   * @param slide how far apart windows start unless the command line says it
+   * @throws IllegalArgumentException as in {@link #parse}, and where windows would leave gaps
+   * @throws IOException as in {@link #parse}
+   */
+  public static JobArguments parseSliding(Duration window, Duration slide, String... arguments)
+      throws IOException {
+    Map<String, String> values = new HashMap<>(DEFAULTS);
+    values.putAll(OF_WINDOWS);
+    values.put("window-ms", Long.toString(window.toMillis()));
+    values.put("slide-ms", Long.toString(slide.toMillis()));
+    JobArguments parsed = parse(values, arguments);
+    parsed.watermarkDelay();
+    parsed.idleness();
+    parsed.emitsUpdates();
+    if (parsed.slide().compareTo(parsed.window()) > 0) {
+      throw new IllegalArgumentException(
+          "--slide-ms "
+              + parsed.slide().toMillis()
+              + " is longer than --window-ms "
+              + parsed.window().toMillis()
+              + ", so that events between two windows would be lost");
+    }
+    return parsed;
+  }
+
+  private static JobArguments parse(Map<String, String> values, String... arguments)
+      throws IOException {
     for (int i = 0; i < arguments.length; i += 2) {
       String name = arguments[i].startsWith("--") ? arguments[i].substring(2) : "";
-      if (!DEFAULTS.containsKey(name)) {
+      if (!values.containsKey(name)) {
+        String known = String.join(", --", new TreeSet<>(values.keySet()));
         throw new IllegalArgumentException(
-            "Unknown argument " + arguments[i] + "; known: --" + String.join(", --", names()));
+            "Unknown argument " + arguments[i] + "; known: --" + known);
       }
       if (i + 1 == arguments.length) {
         throw new IllegalArgumentException("--" + name + " needs a value");
@@ -91,6 +163,35 @@ public final class JobArguments {
 
   public long bufferTimeoutMs() {
     return milliseconds("buffer-timeout-ms", 0);
+  }
+
+  /** How long a window is. */
+  public Duration window() {
+    return Duration.ofMillis(milliseconds("window-ms", 1));
+  }
+
+  /** How far apart two windows start. */
+  public Duration slide() {
+    return Duration.ofMillis(milliseconds("slide-ms", 1));
+  }
+
+  /** How far the watermark stays behind the newest event time of a partition. */
+  public Duration watermarkDelay() {
+    return Duration.ofMillis(milliseconds("watermark-delay-ms", 0));
+  }
+
+  /** After how long a partition without data no longer holds the watermark; zero is never. */
+  public Duration idleness() {
+    return Duration.ofMillis(milliseconds("idleness-ms", 0));
+  }
+
+  /** Whether each event gives a result at once, as opposed to one result as its window closes. */
+  public boolean emitsUpdates() {
+    String emit = values.get("emit");
+    if (!emit.equals("update") && !emit.equals("close")) {
+      throw new IllegalArgumentException("--emit is update or close, not " + emit);
+    }
+    return emit.equals("update");
   }
 
   /** The client settings given for one side, {@code source} or {@code sink}, without the prefix. */
@@ -136,9 +237,5 @@ public final class JobArguments {
       }
     }
     return properties;
-  }
-
-  private static String[] names() {
-    return DEFAULTS.keySet().stream().sorted().toArray(String[]::new);
   }
 }

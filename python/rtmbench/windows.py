@@ -1,0 +1,103 @@
+"""How long the windows of a run are, and what their watermarks need."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rtmbench.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from rtmbench.patterns import Pattern
+
+QUICK_MS = {"02": (10_000, None), "03": (25_000, 5_000)}
+"""Window and slide of a `--quick` run, so that several windows pass in its short measurement."""
+OVERLAP = 5
+"""How many sliding windows an event falls into where only one of window and slide was asked for, as in the spec."""
+RARE = 10
+"""Below this many events in the watermark's delay, a partition may well be silent for as long."""
+MOST_KEYS = 100_000
+
+
+def sized(pattern: Pattern, *, window_s: float | None, slide_s: float | None, quick: bool) -> tuple[Pattern, list[str]]:
+    """Give a pattern the window and slide of a run, and the sentences that say what was changed.
+
+    Raises ConfigurationError where the slide is longer than the window.
+    """
+    if pattern.window_ms is None:
+        return pattern, []
+    window_ms = None if window_s is None else round(window_s * 1000)
+    slide_ms = None if slide_s is None or pattern.slide_ms is None else round(slide_s * 1000)
+    if window_ms is None and slide_ms is None:
+        if not quick:
+            return pattern, []
+        window_ms, slide_ms = QUICK_MS[pattern.id]
+        why = "quick"
+    else:
+        why = "as asked for"
+        if window_ms is None:
+            window_ms = OVERLAP * slide_ms if slide_ms is not None else pattern.window_ms
+        elif slide_ms is None and pattern.slide_ms is not None:
+            slide_ms = max(1, window_ms // OVERLAP)
+    assert window_ms is not None  # noqa: S101 - decided above
+    if slide_ms is not None and slide_ms > window_ms:
+        raise ConfigurationError(
+            f"--slide is {slide_ms / 1000:g} s and --window {window_ms / 1000:g} s: windows that start further apart "
+            "than they are long would leave events out. Give a slide of at most the window."
+        )
+    if (window_ms, slide_ms) == (pattern.window_ms, pattern.slide_ms):
+        return pattern, []
+    note = f"{why}: the windows of pattern {pattern.id} are {_length(window_ms, slide_ms)}"
+    note += f" instead of {_length(pattern.window_ms, pattern.slide_ms)}"
+    return replace(pattern, window_ms=window_ms, slide_ms=slide_ms), [note]
+
+
+def idleness(*, rate: float, keys: int, partitions: int, watermark_delay_ms: int) -> tuple[int, list[str]]:
+    """Return after how long a silent partition is passed over (ms; 0: never), and the sentence that says why.
+
+    A partition without events holds the watermark back, and no window ever closes: so it is with few keys, which leave
+    partitions empty, or with few events for the delay.
+    """
+    fewest = min(_keys_by_partition(keys, partitions))
+    expected = rate * fewest / keys * watermark_delay_ms / 1000
+    if expected >= RARE:
+        return 0, []
+    reason = (
+        f"{keys:,} keys leave some of {partitions} partitions without data"
+        if fewest == 0
+        else f"a partition gets only {expected:.1f} events within the watermark's delay"
+    )
+    idle_ms = max(1_000, watermark_delay_ms)
+    return idle_ms, [f"{reason}: after {idle_ms / 1000:g} s without any, Flink's watermark passes it over"]
+
+
+def _keys_by_partition(keys: int, partitions: int) -> list[int]:
+    """Count the keys that fall on each partition; of many keys only the first ones, scaled up."""
+    looked = min(keys, MOST_KEYS)
+    counts = [0] * partitions
+    for number in range(1, looked + 1):
+        counts[(murmur2(f"user_{number}".encode()) & 0x7FFFFFFF) % partitions] += 1
+    return [count * keys // looked for count in counts]
+
+
+def murmur2(data: bytes) -> int:
+    """Hash a key as Kafka's Java client does; librdkafka's `murmur2_random` does the same. 32 bits, unsigned."""
+    mask, factor = 0xFFFFFFFF, 0x5BD1E995
+    value = 0x9747B28C ^ len(data)
+    whole = len(data) & ~3
+    for start in range(0, whole, 4):
+        word = int.from_bytes(data[start : start + 4], "little") * factor & mask
+        word = (word ^ (word >> 24)) * factor & mask
+        value = (value * factor & mask) ^ word
+    if whole < len(data):
+        value = (value ^ int.from_bytes(data[whole:], "little")) * factor & mask
+    value = (value ^ (value >> 13)) * factor & mask
+    return value ^ (value >> 15)
+
+
+def _length(window_ms: int, slide_ms: int | None) -> str:
+    slide = "" if slide_ms is None else f", every {slide_ms / 1000:g} s"
+    return f"{window_ms / 1000:g} s{slide}"
+
+
+__all__ = ["QUICK_MS", "idleness", "murmur2", "sized"]
