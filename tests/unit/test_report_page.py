@@ -20,6 +20,7 @@ from rtmbench.report import export, write
 from rtmbench.report.sections import command as command_line
 from rtmbench.results import Refusal, RunDirectory, Status, load
 from rtmbench.results.interval_log import merged, read_interval_log
+from rtmbench.results.model import Grid, RatePoint, Sustained, TargetOutcome
 
 RECORDED = Path(__file__).parent / "data" / "recorded-run"
 HOSTILE = {
@@ -307,3 +308,49 @@ def test_a_report_that_cannot_be_written_is_a_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PreflightError, match="Name another file"):
         write.write_text(tmp_path / "file" / "report.html", "x")
+
+
+def points(values):
+    """Documents of a sweep over the rate."""
+    base = result(cell("flink@1.20"), cell("spark@4.1", [trial(latency_us=latency(9_000))]))
+    for number, rate in enumerate(values):
+        grid = Grid(axes={"rate": list(values), "payload": [150]}, point={"rate": rate, "payload": 150})
+        trials = [trial(latency_us=latency(2_000 * (number + 1)))]
+        yield dataclasses.replace(base, grid=grid, cells=[cell("flink@1.20", trials), base.cells[1]])
+
+
+def test_a_sweep_is_one_table_and_one_plot(snapshot):
+    runs = [(one, None) for one in points([1_000, 5_000, 10_000])]
+    assert write.to_markdown(runs).split("## Pattern 01, rate=1000")[0] == snapshot
+    pytest.importorskip("matplotlib")
+    html = write.to_html(runs)
+    assert faults(html) == []
+    (section, *_) = Page(html).all("section")
+    assert len(section.all("figure")) == 1
+    assert len(section.all("tr")) == 1 + 3 * 2
+
+
+def test_a_search_for_the_highest_rate_names_both_bounds(snapshot):
+    tried = [(1_000, True, 900, 7_000), (2_000, True, 1_000, 20_000), (4_000, False, None, None)]
+    found = Sustained(
+        cell="flink@1.20",
+        passed=2_000,
+        failed=4_000,
+        quick=True,
+        limit="resolution",
+        points=[
+            RatePoint(rate=rate, run_id="r", passed=passed, reason="the backlog grew", p50_us=p50, p99_us=p99)
+            for rate, passed, p50, p99 in tried
+        ],
+    )
+    documents = [(dataclasses.replace(one, sustained=[found]), None) for one in points([1_000, 2_000])]
+    assert write.to_markdown(documents).split("## Pattern 01, rate=1000")[0] == snapshot
+    pytest.importorskip("matplotlib")
+    assert faults(write.to_html(documents)) == []
+
+
+def test_targets_are_marked():
+    outcomes = [("met", "✓"), ("missed", "✗"), ("inconclusive", "?")]
+    targets = [TargetOutcome(target="p99<100ms", cell="a", outcome=word, detail="d") for word, _ in outcomes]
+    text = write.to_markdown([(dataclasses.replace(result(cell("a"), cell("b")), slo=targets), None)])
+    assert all(f"| {sign} {word} |" in text for word, sign in outcomes)

@@ -15,7 +15,7 @@ CELL = 300
 SENTENCE = 1_500
 COMMAND = 2_000
 _SYNTAX = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
-_NUMBERED = re.compile(r"^(\d+)([.)])")
+_NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
 
 
 def render(document: Document) -> str:

@@ -71,13 +71,14 @@ def document(
             ("Environment, and how to repeat the run", list(_environment(result))),
         ):
             if blocks:
-                name = f"{title}: {heading[0].lower()}{heading[1:]}" if several else heading
+                name = f"{title}: {_lower(heading)}" if several else heading
                 sections.append(Section(title=name, blocks=tuple(blocks), level=3 if several else 2))
     names = list(dict.fromkeys(result.pattern for result, _ in runs))
     newest = runs[0][0]
-    sentences = [
-        f"Pattern {result.pattern}: {summary(result)}" if several else _upper(summary(result)) for result, _ in runs
-    ]
+    sentences = sweep.sentences([result for result, _ in runs])
+    for result, _ in runs:
+        where = f"Pattern {result.pattern}{sweep.point_name(result)}: " if several else ""
+        sentences.append(where + summary(result) if where else _upper(summary(result)))
     version = newest.versions.get("rtmbench", "?")
     return Document(
         title=f"rtmbench report: {'pattern' if len(names) == 1 else 'patterns'} {', '.join(names)}",
@@ -363,6 +364,10 @@ def _ratio(value: float | None, interval: Sequence[float] | None) -> str:
     if value is None:
         return NO_FIGURE
     return f"{value:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+
+
+def _lower(heading: str) -> str:
+    return heading if heading[1:2].isupper() else heading[:1].lower() + heading[1:]
 
 
 def _upper(sentence: str) -> str:

@@ -29,6 +29,12 @@ def sections(results: Sequence[Result], *, plots: bool) -> list[Section]:
     return found
 
 
+def sentences(results: Sequence[Result]) -> list[str]:
+    """Return what a search for the highest sustained rate came to, one sentence for each cell and pattern."""
+    searches = {result.pattern: result.sustained for result in results if result.sustained}
+    return [f"Pattern {pattern}: {_outcome(one)}" for pattern, found in searches.items() for one in found]
+
+
 def point_name(result: Result) -> str:
     """Name a run's point in its sweep, such as `, rate=1000`; empty for a run of its own."""
     if result.grid is None:
@@ -70,11 +76,7 @@ def _grid(results: Sequence[Result], *, plots: bool) -> Iterator[Block]:
 
 def _sustained(found: Sequence[Sustained], *, plots: bool) -> Iterator[Block]:
     for one in found:
-        low = "none of those tried" if one.passed is None else f"{one.passed:,.0f} events/s"
-        high = "none that failed because of the engine" if one.failed is None else f"{one.failed:,.0f} events/s"
-        first = " A first look, with one short trial a rate." if one.quick else ""
-        text = f"{one.cell}: highest rate that passed: {low}; lowest that failed: {high}. Ended by: {one.limit}.{first}"
-        yield Paragraph(text, strong=True)
+        yield Paragraph(f"{_outcome(one)} What ended the search: {one.limit}.", strong=True)
     rows = tuple(
         (
             one.cell,
@@ -112,6 +114,15 @@ def _sustained(found: Sequence[Sustained], *, plots: bool) -> Iterator[Block]:
         svg=draw.against(lines, label="events per second"),
         table=table,
     )
+
+
+def _outcome(one: Sustained) -> str:
+    low = "none of the rates tried" if one.passed is None else f"{one.passed:,.0f} events/s"
+    high = (
+        "no rate failed because of the engine" if one.failed is None else f"the lowest that failed is {one.failed:,.0f}"
+    )
+    first = " A first look, with one short trial a rate." if one.quick else ""
+    return f"{one.cell} sustained {low}; {high}.{first}"
 
 
 def _figures(cell: Cell) -> tuple[str, str, str, str]:
