@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtmbench.results.model import Attribution, Coincidence, Happening
+from rtmbench.results.model import Attribution, Coincidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
+
+    from rtmbench.results.model import Happening
 
 AFTERMATH_MS = 50.0
 STALL = "stall"
@@ -44,14 +46,6 @@ def kept(happenings: Sequence[Happening]) -> list[Happening]:
         return list(happenings)
     longest = sorted(happenings, key=lambda one: -one.duration_ms)[:KEPT]
     return sorted(longest, key=lambda one: (one.at_ms, one.kind, one.source))
-
-
-def stalls(from_us: Sequence[int], length_us: Sequence[int]) -> list[Happening]:
-    """Return the oracle's stalls (µs since the measuring phase began) as happenings."""
-    return [
-        Happening(kind=STALL, source="output", at_ms=round(at / 1e3, 1), duration_ms=round(length / 1e3, 1))
-        for at, length in zip(from_us, length_us, strict=True)
-    ]
 
 
 def attribute(
@@ -140,4 +134,4 @@ def _covered(spans: NDArray[np.float64], within_spans: NDArray[np.float64]) -> f
     return total
 
 
-__all__ = ["AFTERMATH_MS", "attribute", "kept", "stalls", "within"]
+__all__ = ["AFTERMATH_MS", "attribute", "kept", "within"]

@@ -10,12 +10,11 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rtmbench import _core, attribution
+from rtmbench import _core, attribution, origins
 from rtmbench.engines import FLOORS
 from rtmbench.engines.base import EngineRefusedError, TrialIo
 from rtmbench.engines.clients import harness_consumer, harness_producer
 from rtmbench.errors import RunFailedError
-from rtmbench.platform import gc_log
 from rtmbench.report.live import LiveState
 from rtmbench.resources import ResourceMeter
 from rtmbench.results import backlog
@@ -23,13 +22,11 @@ from rtmbench.results.model import (
     Backlog,
     CloseLatency,
     Counts,
-    Happening,
     Latency,
     Rate,
     Refusal,
     Spread,
     Status,
-    Timeline,
     Topics,
     Trial,
 )
@@ -42,6 +39,7 @@ if TYPE_CHECKING:
     from rtmbench.engines.base import Engine
     from rtmbench.patterns import Pattern
     from rtmbench.platform.process import Process
+    from rtmbench.results.model import Happening
     from rtmbench.results.store import RunDirectory
     from rtmbench.settings import Settings
 
@@ -372,14 +370,9 @@ class TrialRunner:
         )
         status, reasons = classify(seen)
         figures = status.has_figures
-        happenings = attribution.within(
-            [
-                *happenings,
-                *self._pauses(measure[0]),
-                *([] if self._closes else _stalls(verdict)),
-            ],
-            plan.measure_s,
-        )
+        if not self._closes:
+            happenings += origins.stalls(verdict)
+        happenings = attribution.within([*happenings, *self._pauses(measure[0])], plan.measure_s)
         trend = backlog.trend(in_seconds, rate=settings.rate, cycle_s=seen.cycle_s)
         cpu, rss = self._meter.resources()
         return self._trial(
@@ -403,7 +396,7 @@ class TrialRunner:
             )
             if in_seconds
             else None,
-            timeline=None if self._closes else _timeline(verdict, measure[0]),
+            timeline=None if self._closes else origins.timeline(verdict, measure[0]),
             happenings=attribution.kept(happenings) if figures else None,
             attribution=attribution.attribute(
                 happenings,
@@ -418,21 +411,9 @@ class TrialRunner:
         )
 
     def _pauses(self, from_us: int) -> list[Happening]:
-        """Return the pauses of the engine's JVMs and of our broker's."""
-        files = sorted((self.plan.directory.path / "logs" / self.plan.slug).glob(f"*{gc_log.SUFFIX}"))
-        if self.plan.kafka is not None:
-            files.append(self.plan.kafka.log.with_name(f"kafka{gc_log.SUFFIX}"))
-        return [
-            Happening(
-                kind=pause.kind,
-                source=file.name.removesuffix(gc_log.SUFFIX),
-                at_ms=round((pause.start_us - from_us) / 1e3, 1),
-                duration_ms=round(pause.duration_ms, 1),
-                detail=pause.detail,
-            )
-            for file in files
-            for pause in gc_log.read_pauses(file)
-        ]
+        broker = self.plan.kafka
+        logs = self.plan.directory.path / "logs" / self.plan.slug
+        return origins.pauses(logs, None if broker is None else broker.log.parent, from_us)
 
     @property
     def _oracle(self) -> str:
@@ -599,24 +580,6 @@ def _latency(verdict: _core.Verdict) -> Latency:
         reaches_censored=lambda q: verdict.ge(100 * q),
         negative=verdict.negative,
     )
-
-
-def _timeline(verdict: _core.Verdict, from_us: int) -> Timeline | None:
-    seconds = verdict.seconds
-    if not len(seconds["count"]):
-        return None
-    return Timeline(
-        from_us=from_us,
-        count=seconds["count"].tolist(),
-        p50_us=seconds["p50_us"].tolist(),
-        p99_us=seconds["p99_us"].tolist(),
-        max_us=seconds["max_us"].tolist(),
-        backlog=seconds["backlog"].tolist(),
-    )
-
-
-def _stalls(verdict: _core.Verdict) -> list[Happening]:
-    return attribution.stalls(verdict.stalls["from_us"].tolist(), verdict.stalls["length_us"].tolist())
 
 
 def _close_latency(closed: _core.Histogram) -> CloseLatency:

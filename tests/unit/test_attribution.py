@@ -46,7 +46,7 @@ def test_kinds_overlap_and_each_is_told():
 
 
 def test_a_stall_is_explained_by_what_overlaps_it_and_explains_nothing_itself():
-    stall = attribution.stalls([1_000_000], [400_000])
+    stall = [happening(1_000, 400, attribution.STALL, "output")]
     found = attribute([happening(900, 150), *stall], [(1_000, 400)])
     (boundary,) = found.coincidences
     # 1000 to 1100 of 1000 to 1400 ms: the 50 ms after the boundary count.

@@ -45,7 +45,8 @@ def point_name(result: Result) -> str:
 def _grid(results: Sequence[Result], *, plots: bool) -> Iterator[Block]:
     grid = results[0].grid
     axes = list(grid.axes) if grid is not None else []
-    rows, lines = [], {}
+    rows: list[tuple[str, ...]] = []
+    lines: dict[str, list[tuple[float, float, float]]] = {}
     for result in (result for result in results if result.grid is not None):
         point = result.grid.point if result.grid else {}
         others = "".join(f" {name}={_short(point.get(name))}" for name in axes[1:])
