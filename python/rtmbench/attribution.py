@@ -1,9 +1,10 @@
 """What the tail of a trial coincides with: batch boundaries, checkpoints, pauses of the JVMs.
 
-A sample is a stretch of time, from the moment an event was due to the receipt of its result. It coincides with a
-happening if the two overlap, or if the event was due within `AFTERMATH_MS` after it, while what had piled up was
-being worked off. That is not yet a cause: beside each share stands the share of the time that the happenings of
-its kind take, which is what chance alone would give.
+A sample is a stretch of time, from the moment an event was due to the receipt of its result. It coincides with a kind
+of happening if half of that time or more lies within happenings of the kind, or within the `AFTERMATH_MS` after one,
+while what had piled up was being worked off. (To overlap would not do: a wait of two seconds overlaps whatever
+happens every second.) That is not yet a cause: beside each share stands the share of the time that the happenings of
+the kind take, and chance alone would give no more than that.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from rtmbench.results.model import Happening
 
 AFTERMATH_MS = 50.0
+HALF = 0.5
+ROUNDING_MS = 1e-6
 STALL = "stall"
 MINIMUM_MS = 1.0
 """Shorter pauses are left out: they are below the resolution of the logs, and explain no tail."""
@@ -65,7 +68,8 @@ def attribute(
 
     """
     due_ms = scheduled_us / 1e3
-    out_ms = due_ms + np.maximum(latency_us, 0) / 1e3
+    # A wait of no time at all has no half.
+    out_ms = due_ms + np.maximum(latency_us, 1) / 1e3
     stalled = _spans([one for one in happenings if one.kind == STALL], 0.0)
     causes = [one for one in happenings if one.kind != STALL]
     groups: dict[tuple[str, str], list[Happening]] = {}
@@ -109,15 +113,15 @@ def _spans(happenings: Sequence[Happening], aftermath_ms: float) -> NDArray[np.f
 
 
 def _share(spans: NDArray[np.float64], due_ms: NDArray[np.float64], out_ms: NDArray[np.float64]) -> float | None:
-    """Return the share of the samples that overlap a span; `None` without samples."""
+    """Return the share of the samples of which half the time or more lies within the spans; `None` without samples."""
     if len(due_ms) == 0:
         return None
     if len(spans) == 0:
         return 0.0
-    # The spans are disjoint: the first that has not ended when a sample began is the only one to look at.
-    first = np.searchsorted(spans[:, 1], due_ms, side="left")
-    starts = np.append(spans[:, 0], np.inf)[first]
-    return round(float(np.mean(starts <= out_ms)), 4)
+    # How much of the spans lies before each of their ends; between two ends it grows with the time, or not at all.
+    covered = np.concatenate([[0.0, 0.0], np.repeat(np.cumsum(spans[:, 1] - spans[:, 0]), 2)])[1:-1]
+    inside = np.interp(out_ms, spans.ravel(), covered) - np.interp(due_ms, spans.ravel(), covered)
+    return round(float(np.mean(inside >= HALF * (out_ms - due_ms) - ROUNDING_MS)), 4)
 
 
 def _stall_share(spans: NDArray[np.float64], stalled: NDArray[np.float64]) -> float | None:

@@ -45,7 +45,7 @@ def browser():
         found.close()
 
 
-@pytest.fixture(scope="module", params=["recorded", *HOSTILE])
+@pytest.fixture(scope="module", params=["recorded", "closing", "long", "right to left"])
 def page_file(request, tmp_path_factory):
     run = (load(RECORDED), RECORDED) if request.param == "recorded" else (hostile(HOSTILE[request.param]), None)
     return write.write_text(tmp_path_factory.mktemp("page") / "report.html", write.to_html([run]))

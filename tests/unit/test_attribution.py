@@ -18,13 +18,27 @@ def attribute(happenings, samples, seconds=10.0):
 
 
 def test_a_sample_that_waits_through_a_boundary_coincides_with_it():
-    found = attribute([happening(1_000, 200)], [(950, 300), (1_100, 150), (1_240, 30), (1_251, 30), (700, 299)])
+    found = attribute([happening(1_000, 200)], [(950, 300), (1_100, 150), (1_240, 20), (1_251, 30), (700, 301)])
     (boundary,) = found.coincidences
-    # Before, within and just after it, but neither 51 ms after its end nor 1 ms before its start.
+    # Before, within and just after it, but neither 51 ms after its end nor all but 1 ms before its start.
     assert boundary.tail_share == pytest.approx(3 / 5)
     assert found.unexplained == pytest.approx(2 / 5)
     assert (boundary.count, boundary.total_ms, boundary.time_share) == (1, 200, 0.025)
     assert found.tail_samples == 5
+
+
+def test_a_long_wait_does_not_coincide_with_all_that_happens_meanwhile():
+    pauses = [happening(at, 20, "gc_pause", "kafka") for at in range(0, 10_000, 500)]
+    found = attribute([happening(2_000, 1_500), *pauses], [(2_000 + at, 1_600) for at in range(100)])
+    shares = {one.kind: one.tail_share for one in found.coincidences}
+    assert shares == {"batch_boundary": 1.0, "gc_pause": 0.0}
+    # 70 ms of every 500: what little each pause covers does not add up to half of a wait.
+    assert attribute(pauses, [(at, 1_600) for at in range(8_000)]).unexplained == 1.0
+
+
+def test_several_short_happenings_together_may_fill_a_wait():
+    found = attribute([happening(0, 10), happening(70, 10), happening(140, 10, "gc_pause", "kafka")], [(0, 200)])
+    assert {one.kind: one.tail_share for one in found.coincidences} == {"batch_boundary": 1.0, "gc_pause": 0.0}
 
 
 def test_what_is_random_coincides_as_often_as_chance_gives():

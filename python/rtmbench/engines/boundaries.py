@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LAUNCH_S = 2.0
 """How long after the end of a batch the tasks of the next one may start."""
+CLOCKS_US = 20_000
+"""How far Spark's own account of a batch may be behind its log."""
 _BEFORE_THE_TASKS = ("latestOffset", "getBatch", "queryPlanning")
 _TASK = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+) .*- (?P<what>Running|Finished) task \d")
 
@@ -23,8 +25,8 @@ def batch_boundaries(progress: Sequence[str], log: Iterable[str], from_us: int) 
 
     Args:
         progress: Spark's progress events, a JSON document each, one for each batch that has ended.
-        log: lines of Spark's log, by which the start of the next tasks is known to 1 ms; without them a boundary
-            ends where Spark says that the batch did, some 0.1 s too early.
+        log: lines of Spark's log, by which the end of a batch's tasks and the start of the next ones are known to
+            1 ms; without them a boundary lasts from the end of the batch's work to its own, some 0.1 s less.
         from_us: start of the measuring phase, µs since the Unix epoch.
 
     """
@@ -39,7 +41,7 @@ def batch_boundaries(progress: Sequence[str], log: Iterable[str], from_us: int) 
         started_us = _iso_us(event["timestamp"])
         worked_ms = durations["addBatch"] + sum(durations.get(name, 0) for name in _BEFORE_THE_TASKS)
         ended_us = started_us + 1_000 * durations["triggerExecution"]
-        stopped_us = min(started_us + 1_000 * worked_ms, ended_us)
+        stopped_us = _stopped(moments, min(started_us + 1_000 * worked_ms, ended_us))
         resumed_us = _resumed(moments, ended_us)
         boundaries.append(
             Happening(
@@ -68,6 +70,18 @@ def checkpoints(statistics: Mapping[str, Any], from_us: int) -> list[Happening]:
             )
         )
     return sorted(found, key=lambda one: one.at_ms)
+
+
+def _stopped(moments: list[tuple[int, bool]], worked_us: int) -> int:
+    """Return when the first of a batch's last tasks had ended; `worked_us`, which is somewhat later, without a log."""
+    stopped_us = worked_us
+    for at_us, running in reversed(moments):
+        if at_us > worked_us + CLOCKS_US:
+            continue
+        if running or at_us < worked_us - LAUNCH_S * 1e6:
+            break
+        stopped_us = min(stopped_us, at_us)
+    return stopped_us
 
 
 def _resumed(moments: list[tuple[int, bool]], ended_us: int) -> int:

@@ -85,13 +85,13 @@ def _coincidences(result: Result) -> Iterator[Block]:
         return
     yield Paragraph(
         "What the slowest events (above the 99th percentile) coincide with. To coincide is not to be caused: compare "
-        "each share with the share of the time that the happenings take, which is what chance alone would give. One "
-        "event may coincide with several kinds, so the shares do not add up to 100 %."
+        "each share with the share of the time that the happenings take; chance alone would give no more than that. "
+        "One event may coincide with several kinds, so the shares do not add up to 100 %."
     )
     yield Table(
         caption=(
-            "Share of the samples above p99, and of the stalled time, that coincide with each kind of happening, or "
-            f"with the {AFTERMATH_MS:.0f} ms after it"
+            "Share of the samples above p99 of which half the waiting or more, and share of the stalled time that, lay "
+            f"within each kind of happening or the {AFTERMATH_MS:.0f} ms after it"
         ),
         header=("trial", "coincides with", "number", "ms in all", "of the time", "of the tail", "of the stalls"),
         rows=tuple(rows),

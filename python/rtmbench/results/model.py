@@ -236,9 +236,8 @@ class Happening:
 class Coincidence:
     """How much of a trial's tail fell together with one kind of happening; shares are 0 … 1.
 
-    A sample of the tail coincides if it was waiting at some moment of the happening, or within 50 ms
-    after it. To coincide is not to be caused: a kind that fills `time_share` of the time would coincide
-    with about that share of the samples by chance.
+    A sample of the tail coincides if half of its waiting or more lay within such happenings, or within the
+    50 ms after one. To coincide is not to be caused: by chance alone, up to `time_share` of the samples would.
     """
 
     kind: str
