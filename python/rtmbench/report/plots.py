@@ -29,6 +29,7 @@ SIZE_IN = (4.7, 3.0)
 """Small on purpose: at the width of a phone the letters keep their size."""
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 LATENCIES_MS = (0.1, 1, 10, 100, 1_000, 10_000, 100_000)
+SHORT_LABEL = 14
 SHOWN_HAPPENINGS = 150
 LEAST_SHOWN_MS = 5.0
 LANES = {"batch_boundary": 0, "checkpoint": 0, "savepoint": 0, "gc_pause": 1, "stall": 2}
@@ -94,7 +95,7 @@ def distribution(histograms: Mapping[str, _core.Histogram]) -> str:
         axes.set_ylim(0, 101)
         axes.set_xlabel("latency, ms")
         axes.set_ylabel("events at or below, %")
-        _legend(axes, loc="lower right")
+        _legend(axes)
         return _svg(figure)
 
 
@@ -216,7 +217,16 @@ def hops(parts: Mapping[str, Mapping[str, float]]) -> str:
         axes.set_yticks(range(len(parts)), [_label(name) for name in parts])
         axes.invert_yaxis()
         axes.set_xlabel("median of each hop, ms (resolution 1 ms)")
-        figure.legend(loc="outside upper left", ncols=1, frameon=False, labelcolor=_INK)
+        figure.legend(
+            loc="outside upper left",
+            ncols=3,
+            frameon=False,
+            labelcolor=_INK,
+            fontsize=8,
+            handlelength=1.4,
+            columnspacing=1.0,
+            borderpad=0.1,
+        )
         return _svg(figure)
 
 
@@ -309,8 +319,20 @@ def _label(name: str) -> str:
     return f" {text}" if text.startswith("_") else text
 
 
-def _legend(axes: Any, *, loc: str = "upper left") -> None:
-    axes.legend(loc=loc, frameon=False, labelcolor=_INK, handlelength=3)
+def _legend(axes: Any) -> None:
+    # Above the axes, where no line can run through it.
+    entries = axes.get_legend_handles_labels()[1]
+    columns = 3 if max(map(len, entries), default=0) <= SHORT_LABEL else 2
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        ncols=columns,
+        frameon=False,
+        labelcolor=_INK,
+        handlelength=2.6,
+        borderpad=0.2,
+        columnspacing=1.2,
+    )
 
 
 def _latency_axis(axis: Any) -> None:

@@ -278,7 +278,7 @@ def _resources(result: Result, vcpu_hour: float | None) -> Iterator[Block]:
     text = "At a low rate most of an engine's CPU time is its idle running, so the figure falls as the rate rises."
     if vcpu_hour is not None:
         text += (
-            f" The cost counts the engine's CPU time at {vcpu_hour:g} per vCPU hour (`--vcpu-hour`), in the currency "
+            f" The cost counts the engine's CPU time at {vcpu_hour:g} per vCPU hour (--vcpu-hour), in the currency "
             "of that price: the time used, not a machine that is kept for it."
         )
     yield Paragraph(text)

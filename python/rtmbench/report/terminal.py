@@ -368,8 +368,11 @@ def _comparison(found: Comparison) -> str:
 
 
 def _labelled(cell: Cell) -> str:
-    status = "" if cell.status is Status.VALID else f" ({cell.status.value})"
-    return clean(cell.name, _NAME) + status
+    return clean(cell.name, _NAME) + _remark(cell)
+
+
+def _remark(cell: Cell) -> str:
+    return "" if cell.status is Status.VALID else f" ({cell.status.value})"
 
 
 def _verdict(comparison: Comparison) -> str:
@@ -397,7 +400,7 @@ def _basis(headlines: Sequence[Headline]) -> str:
 
 def _floor_figure(floor: Cell) -> str:
     p99 = milliseconds(floor.headline.p99_us) if floor.headline else NO_FIGURE
-    return f"the {clean(floor.name, _NAME)} floor is {p99} ms"
+    return f"the {clean(floor.name, _NAME)} floor is {p99} ms{_remark(floor)}"
 
 
 def _without_figure(cell: Cell) -> str:
