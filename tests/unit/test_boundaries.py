@@ -53,7 +53,7 @@ def _around(log, boundary, from_us):
     started = max(at for at, text in times if text.startswith("Running task") and at < boundary.at_ms - 1)
     finished = [at for at, text in times if text.startswith("Finished task") and at > started]
     running = [at for at, text in times if text.startswith("Running task") and boundary.at_ms < at <= end + 1]
-    return finished[0], running[-1] if running else None
+    return min(finished), max(running, default=None)
 
 
 @pytest.mark.usefixtures("utc")
