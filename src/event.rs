@@ -198,6 +198,12 @@ pub struct Record<'a> {
 #[error("{0}")]
 pub struct DecodeError(String);
 
+impl DecodeError {
+    pub(crate) fn new(reason: impl fmt::Display) -> Self {
+        Self(reason.to_string())
+    }
+}
+
 impl<'a> Record<'a> {
     /// Reads a record: fields in any order, whitespace and escapes allowed, other fields ignored.
     ///
@@ -266,7 +272,7 @@ impl<'a> Record<'a> {
     }
 }
 
-fn utf8(payload: &[u8]) -> Result<&str, DecodeError> {
+pub(crate) fn utf8(payload: &[u8]) -> Result<&str, DecodeError> {
     if payload.is_empty() {
         return Err(DecodeError("the record is empty".to_owned()));
     }
@@ -372,14 +378,14 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
 
 /// A scanner of flat JSON objects without whitespace, escapes and non-ASCII text. Whatever it does not
 /// know it gives up on; the strict parser then decides.
-struct Scan<'a> {
+pub(crate) struct Scan<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Scan<'a> {
     #[inline]
-    fn object(bytes: &'a [u8]) -> Option<Self> {
+    pub(crate) fn object(bytes: &'a [u8]) -> Option<Self> {
         (bytes.first() == Some(&b'{')).then_some(Self { bytes, at: 1 })
     }
 
@@ -400,13 +406,13 @@ impl<'a> Scan<'a> {
     }
 
     #[inline]
-    fn text(&mut self) -> Option<&'a str> {
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
         // The bytes are ASCII; the check is cheap against an unsafe block that would need proving.
         std::str::from_utf8(self.string()?).ok()
     }
 
     #[inline]
-    fn name(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn name(&mut self) -> Option<&'a [u8]> {
         let name = self.string()?;
         if self.bytes.get(self.at) != Some(&b':') {
             return None;
@@ -416,7 +422,7 @@ impl<'a> Scan<'a> {
     }
 
     #[inline]
-    fn integer(&mut self) -> Option<i64> {
+    pub(crate) fn integer(&mut self) -> Option<i64> {
         let negative = self.bytes.get(self.at) == Some(&b'-');
         let from = self.at + usize::from(negative);
         let mut value = 0_i64;
@@ -436,6 +442,22 @@ impl<'a> Scan<'a> {
         Some(if negative { -value } else { value })
     }
 
+    /// A number without an exponent.
+    #[inline]
+    pub(crate) fn float(&mut self) -> Option<f64> {
+        let from = self.at;
+        self.integer()?;
+        if self.bytes.get(self.at) == Some(&b'.') {
+            let fraction = self.at + 1;
+            let digits = self.bytes[fraction..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            if digits == 0 {
+                return None;
+            }
+            self.at = fraction + digits;
+        }
+        std::str::from_utf8(&self.bytes[from..self.at]).ok()?.parse().ok()
+    }
+
     #[inline]
     fn scalar(&mut self) -> Option<()> {
         if self.bytes.get(self.at) == Some(&b'"') {
@@ -447,7 +469,7 @@ impl<'a> Scan<'a> {
 
     /// Whether the object ends here (and the record with it); `None` where neither `,` nor `}` stands.
     #[inline]
-    fn last(&mut self) -> Option<bool> {
+    pub(crate) fn last(&mut self) -> Option<bool> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;
         match byte {

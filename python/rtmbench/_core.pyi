@@ -70,20 +70,48 @@ def verify(
     workload: Workload,
     measure: tuple[int, int],
     deadline_us: int,
+    emit: Literal["row", "update", "batch", "close"] = "row",
+    window_ms: int | None = None,
+    slide_ms: int | None = None,
+    watermark_delay_ms: int = 10_000,
+    restarts: Sequence[tuple[int, int]] = (),
     hlog: str | PathLike[str] | None = None,
+    close_hlog: str | PathLike[str] | None = None,
     offending_limit: int = 20,
 ) -> Verdict:
     """Read both topics whole after the drain, judge the output, and join it with the spooled receipts.
 
-    `pattern` is "01", or "transport", where the output topic is the input topic. `measure` is the window
-    [from, to) of intended times whose latency is reported; what nothing covered by `deadline_us` is a censored
-    sample there. Call it after the consumer was stopped and joined. KafkaError when a topic cannot be read;
-    HarnessError when the input is not what the workload generates or outputs were never received by the
-    consumer; OSError when the spool cannot be read or the interval log not be written.
+    `pattern` is "01", "02", "03", "04", "transport" (the output topic is the input topic), or "relay". `emit` is
+    "row" for "01" and the floors, "update" (one result per event and window) or "batch" (counts climb to the final
+    one) for the others, and "close" (the final result of each window that closed) for "02" and "03". Windows are
+    aligned to the epoch: 60,000 ms for "02", 300,000 ms each 60,000 ms for "03", unless given; event time is
+    `produced_at`.
+
+    `measure` is the window [from, to) of intended times whose latency is reported; what nothing covered by
+    `deadline_us` is a censored sample there. `restarts` are windows [from, to) of intended times: an unaltered
+    output whose newest event lies in one may be repeated. `hlog` and `close_hlog` are where the interval logs of
+    update and of close latency go.
+
+    Call it after the consumer was stopped and joined. ValueError for settings that do not fit the pattern; KafkaError
+    when a topic cannot be read; HarnessError when the input is not what the workload generates or outputs were
+    never received by the consumer; OSError when the spool cannot be read or an interval log not be written.
     """
 
-def expected_outputs(pattern: str, workload: Workload, *, first: int, count: int) -> int:
-    """Count the outputs that the events `first` to `first + count` ask for under a pattern."""
+def expected_outputs(
+    pattern: str,
+    workload: Workload,
+    *,
+    first: int,
+    count: int,
+    emit: Literal["row", "update", "batch", "close"] = "row",
+    window_ms: int | None = None,
+    slide_ms: int | None = None,
+) -> int | None:
+    """Count the outputs that the events `first` to `first + count` ask for under a pattern.
+
+    None where that cannot be known beforehand: for "batch", for "close", and for windows that are no multiple of
+    their slide. ValueError for settings that do not fit the pattern.
+    """
 
 @final
 class Workload:
@@ -427,7 +455,20 @@ class _Tail(TypedDict):
     scheduled_us: NDArray[np.int64]  # since the measuring phase began
     latency_us: NDArray[np.int64]
 
-_Kind: TypeAlias = Literal["missing", "malformed", "foreign", "filtered", "altered", "key", "order", "duplicate"]
+_Kind: TypeAlias = Literal[
+    "missing",
+    "malformed",
+    "foreign",
+    "filtered",
+    "window",
+    "open",
+    "altered",
+    "key",
+    "order",
+    "gap",
+    "early",
+    "duplicate",
+]
 
 class _Offence(TypedDict):
     kind: _Kind
@@ -446,11 +487,27 @@ class Verdict:
 
     @property
     def correct(self) -> bool:
-        """Whether the output was exactly what the input asks for."""
+        """Whether the output was exactly what the input asks for, but for repetitions that a restart excuses."""
+
+    @property
+    def legal_duplicates(self) -> int:
+        """Of the duplicates, those that a restart excuses."""
 
     @property
     def latency(self) -> Histogram:
-        """Update latency: one sample per expected event; censored ones at the deadline."""
+        """Update latency: one sample per expected event (and window); censored ones at the deadline."""
+
+    @property
+    def close_latency(self) -> Histogram | None:
+        """One sample per window: receipt of its last key's final result minus (window end + watermark delay).
+
+        Of the windows that must have closed, hold an event of the measuring phase, and came out for every key. None
+        unless `emit` was "close".
+        """
+
+    @property
+    def close_windows(self) -> int:
+        """How many windows the close latency is of."""
 
     @property
     def censored(self) -> int:
@@ -500,7 +557,11 @@ class Verdict:
 
     @property
     def seconds(self) -> _Seconds:
-        """Each second of the measuring phase, by intended time; `backlog` is what waited at its end."""
+        """Each second of the measuring phase, by intended time; `backlog` is what waited at its end.
+
+        Both `count` and `backlog` are samples: events, for patterns with windows (event, window) pairs. Where final
+        results are asked for, a sample waits from window end + watermark delay on.
+        """
 
     @property
     def offending(self) -> list[_Offence]:

@@ -16,12 +16,16 @@ use crate::stop::Stop;
 
 /// Read both topics whole after the drain, judge the output, and join it with the spooled receipts.
 #[pyfunction]
-#[pyo3(signature = (pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us, hlog=None,
-                    offending_limit=20))]
+#[pyo3(signature = (pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us, emit="row",
+                    window_ms=None, slide_ms=None, watermark_delay_ms=10_000, restarts=Vec::new(), hlog=None,
+                    close_hlog=None, offending_limit=20),
+       text_signature = "(pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us, \
+                         emit='row', window_ms=None, slide_ms=None, watermark_delay_ms=10000, restarts=(), \
+                         hlog=None, close_hlog=None, offending_limit=20)")]
 #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
 pub(super) fn verify(
     py: Python<'_>,
-    pattern: String,
+    pattern: &str,
     config: &Bound<'_, PyAny>,
     input_topic: String,
     output_topic: String,
@@ -29,19 +33,25 @@ pub(super) fn verify(
     workload: &Workload,
     measure: (i64, i64),
     deadline_us: i64,
+    emit: &str,
+    window_ms: Option<i64>,
+    slide_ms: Option<i64>,
+    watermark_delay_ms: i64,
+    restarts: Vec<(i64, i64)>,
     hlog: Option<PathBuf>,
+    close_hlog: Option<PathBuf>,
     offending_limit: usize,
 ) -> PyResult<Verdict> {
     let settings = oracle::VerifySettings {
-        pattern,
+        rules: oracle::Rules::of(pattern, emit, window_ms, slide_ms, watermark_delay_ms)?,
         config: convert::config(config)?,
         input_topic,
         output_topic,
         spool,
-        measure,
+        scope: oracle::Scope { measure, restarts, offending_limit },
         deadline_us,
         interval_log: hlog,
-        offending_limit,
+        close_log: close_hlog,
     };
     let (workload, stop) = (Arc::clone(&workload.0), Stop::new());
     let seen = stop.clone();
@@ -51,16 +61,20 @@ pub(super) fn verify(
 
 /// How many outputs the events first .. first + count of a workload ask for under a pattern.
 #[pyfunction]
-#[pyo3(signature = (pattern, workload, *, first, count))]
+#[pyo3(signature = (pattern, workload, *, first, count, emit="row", window_ms=None, slide_ms=None))]
+#[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
 pub(super) fn expected_outputs(
     py: Python<'_>,
     pattern: &str,
     workload: &Workload,
     first: u64,
     count: u64,
-) -> PyResult<u64> {
-    let identity = oracle::Identity::of_pattern(pattern)?;
-    Ok(py.detach(|| identity.expected_outputs(&workload.0, first, count)))
+    emit: &str,
+    window_ms: Option<i64>,
+    slide_ms: Option<i64>,
+) -> PyResult<Option<u64>> {
+    let rules = oracle::Rules::of(pattern, emit, window_ms, slide_ms, 0)?;
+    Ok(py.detach(|| rules.expected_outputs(&workload.0, first, count)))
 }
 
 /// What the oracle found in one trial. Counts cover the whole trial, figures the measuring phase.
@@ -68,6 +82,7 @@ pub(super) fn expected_outputs(
 pub(super) struct Verdict {
     inner: oracle::Verdict,
     latency: Py<Histogram>,
+    close_latency: Option<Py<Histogram>>,
     halves: (Py<Histogram>, Py<Histogram>),
 }
 
@@ -76,6 +91,7 @@ impl Verdict {
         let python = |histogram: &crate::histogram::Histogram| Py::new(py, Histogram::of(histogram.clone()));
         Ok(Self {
             latency: python(&verdict.latency)?,
+            close_latency: verdict.close_latency.as_ref().map(python).transpose()?,
             halves: (python(&verdict.halves.0)?, python(&verdict.halves.1)?),
             inner: verdict,
         })
@@ -104,16 +120,34 @@ impl Verdict {
         Ok(dict)
     }
 
-    /// Whether the output was exactly what the input asks for.
+    /// Of the duplicates, those that a restart excuses.
+    #[getter]
+    fn legal_duplicates(&self) -> u64 {
+        self.inner.legal_duplicates
+    }
+
+    /// Whether the output was exactly what the input asks for, but for excused repetitions.
     #[getter]
     fn correct(&self) -> bool {
         self.inner.is_correct()
     }
 
-    /// Update latency, µs: one sample per expected event; censored ones at the deadline.
+    /// Update latency, µs: one sample per expected event (and window); censored ones at the deadline.
     #[getter]
     fn latency(&self, py: Python<'_>) -> Py<Histogram> {
         self.latency.clone_ref(py)
+    }
+
+    /// Close latency, µs: one sample per window, receipt of its last key minus (window end + watermark delay).
+    #[getter]
+    fn close_latency(&self, py: Python<'_>) -> Option<Py<Histogram>> {
+        self.close_latency.as_ref().map(|histogram| histogram.clone_ref(py))
+    }
+
+    /// How many windows the close latency is of.
+    #[getter]
+    fn close_windows(&self) -> u64 {
+        self.inner.close_latency.as_ref().map_or(0, crate::histogram::Histogram::count)
     }
 
     /// Samples that are only known to be at least what is recorded.

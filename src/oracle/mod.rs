@@ -1,9 +1,24 @@
 //! The oracle: replays the input of a trial in offset order, judges the output, and works latencies out.
 //!
 //! One reference per pattern; [`verify`] reads both topics whole after the drain and joins the output with
-//! the receipt times of the latency consumer.
+//! the receipt times of the latency consumer. The references share the check of the input (`intake`), the books
+//! of counts and offences (`ledger`), and the figures of the measuring phase (`timeline`), which they feed with
+//! samples.
+//!
+//! Only `intake` knows what a workload generates: an input that is not ours would need another one, which numbers
+//! keys as they come (its bound: the bytes of all distinct keys) and cannot tell a record that comes twice.
+//! The references of patterns 02 to 04 take it as it is: they know events by their key's number and their
+//! offset order, and go by event time even where that is out of order.
 
+mod aggregate;
+mod close;
+mod intake;
+mod keyed;
+mod ledger;
+mod packed;
 mod passthrough;
+mod result;
+mod rules;
 mod table;
 mod timeline;
 mod verdict;
@@ -11,13 +26,16 @@ mod verdict;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use aggregate::Aggregates;
+pub use ledger::Scope;
 pub use passthrough::{Identity, Passthrough};
-pub use timeline::{STALL_US, Second, Stall, TailSample};
+pub use rules::{Aggregate, AggregateRules, Emission, Rules, Windows};
+pub use timeline::{Phase, STALL_US, Second, Stall, TailSample};
 pub use verdict::{Counts, Hops, Offence, Verdict};
 
 use crate::error::{Error, Result};
 use crate::kafka::KafkaConfig;
-use crate::kafka::consumer::read_whole;
+use crate::kafka::consumer::{Message, read_whole};
 use crate::kafka::topics::{Bounds, bounds};
 use crate::spool::SpoolReader;
 use crate::stop::Stop;
@@ -29,81 +47,108 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// What is to be verified.
 #[derive(Clone, Debug)]
 pub struct VerifySettings {
-    /// The pattern: `01`, or `transport` for the floor.
-    pub pattern: String,
+    /// What the output has to be.
+    pub rules: Rules,
     /// How to reach Kafka.
     pub config: KafkaConfig,
     /// The topic that the generator wrote.
     pub input_topic: String,
-    /// The topic that the engine wrote; the input topic itself for `transport`.
+    /// The topic that the engine wrote; the input topic itself for the transport floor.
     pub output_topic: String,
     /// The directory of the latency consumer's receipts of the output topic.
     pub spool: PathBuf,
-    /// The window `[from, to)` of intended times, µs since the Unix epoch, whose latency is reported.
-    pub measure: (i64, i64),
+    /// What is measured, which repetitions are excused, how many offending records are kept.
+    pub scope: Scope,
     /// When waiting for outputs ended, µs since the Unix epoch.
     pub deadline_us: i64,
     /// Where to write the interval log of the measuring phase, if anywhere.
     pub interval_log: Option<PathBuf>,
-    /// How many offending records to keep.
-    pub offending_limit: usize,
+    /// Where to write the interval log of close latency, if anywhere.
+    pub close_log: Option<PathBuf>,
 }
 
-/// Finishes an oracle that has read everything.
+/// The reference of one pattern.
 ///
-/// # Errors
-/// [`Error::Harness`] when outputs were never received by our consumer; [`Error::Io`] when the interval log
-/// cannot be written.
-pub fn conclude(
-    mut oracle: Passthrough<'_>,
-    measure: (i64, i64),
-    deadline_us: i64,
-    interval_log: Option<&std::path::Path>,
-) -> Result<Verdict> {
-    oracle.close()?;
-    let timeline = timeline::timeline(&oracle.table, measure, deadline_us, interval_log)?;
-    Ok(Verdict {
-        counts: oracle.counts,
-        latency: timeline.latency,
-        censored: timeline.censored,
-        least_censored_us: timeline.least_censored_us,
-        min_us: timeline.min_us,
-        max_us: timeline.max_us,
-        negative: timeline.negative,
-        halves: timeline.halves,
-        stall_share: timeline.stall_share,
-        stall_max_us: timeline.stall_max_us,
-        stalls: timeline.stalls,
-        tail: timeline.tail,
-        hops: oracle.hops,
-        seconds: timeline.seconds,
-        offending: oracle.offending,
-    })
+/// Give it every input record, say that the input has ended, then give it every output, each partition in
+/// offset order.
+pub enum Oracle<'a> {
+    /// Of pattern 01 and the floors.
+    Passthrough(Passthrough<'a>),
+    /// Of patterns 02 to 04.
+    Aggregates(Aggregates<'a>),
+}
+
+impl<'a> Oracle<'a> {
+    /// The reference that goes by `rules`; it has read nothing yet.
+    pub fn new(workload: &'a Workload, rules: Rules, scope: Scope) -> Self {
+        match rules {
+            Rules::Identity(identity) => Self::Passthrough(Passthrough::new(workload, identity, scope)),
+            Rules::Aggregate(rules) => Self::Aggregates(Aggregates::new(workload, rules, scope)),
+        }
+    }
+
+    /// Takes one record of the input topic.
+    ///
+    /// # Errors
+    /// [`Error::Harness`] when it is not what the workload generates.
+    #[inline]
+    pub fn input(&mut self, message: Message<'_>) -> Result<()> {
+        match self {
+            Self::Passthrough(oracle) => oracle.input(message),
+            Self::Aggregates(oracle) => oracle.input(message),
+        }
+    }
+
+    /// Says that the input is whole.
+    pub fn input_ended(&mut self) {
+        if let Self::Aggregates(oracle) = self {
+            oracle.input_ended();
+        }
+    }
+
+    /// Takes one record of the output topic, with its first receipt, µs since the Unix epoch, or `None`
+    /// when the consumer never got it.
+    #[inline]
+    pub fn output(&mut self, message: Message<'_>, received_us: Option<i64>) {
+        match self {
+            Self::Passthrough(oracle) => oracle.output(message, received_us),
+            Self::Aggregates(oracle) => oracle.output(message, received_us),
+        }
+    }
+
+    /// Counts what never came out and works the figures out.
+    ///
+    /// # Errors
+    /// [`Error::Harness`] when outputs were never received by our consumer; [`Error::Io`] when an interval log
+    /// cannot be written.
+    pub fn conclude(self, phase: &Phase<'_>) -> Result<Verdict> {
+        match self {
+            Self::Passthrough(oracle) => oracle.conclude(phase),
+            Self::Aggregates(oracle) => oracle.conclude(phase),
+        }
+    }
 }
 
 /// Reads both topics whole, each up to the end that it has now, and judges the output.
 ///
 /// # Errors
-/// [`Error::Invalid`] for an unknown pattern or an empty window; [`Error::Kafka`] when a topic cannot be read;
-/// [`Error::Harness`] when the input is not what the workload generates, retention removed records, or
-/// outputs were never received by our consumer; [`Error::Io`] for the spool and the interval log;
+/// [`Error::Invalid`] for topics that do not fit the pattern or an empty window; [`Error::Kafka`] when a topic
+/// cannot be read; [`Error::Harness`] when the input is not what the workload generates, retention removed
+/// records, or outputs were never received by our consumer; [`Error::Io`] for the spool and the interval logs;
 /// [`Error::Stopped`] when `stop` was set.
 pub fn verify(settings: &VerifySettings, workload: &Workload, stop: &Stop) -> Result<Verdict> {
-    let identity = Identity::of_pattern(&settings.pattern)?;
     let same_topic = settings.input_topic == settings.output_topic;
-    if same_topic != (identity == Identity::Everything) {
+    if same_topic != (settings.rules == Rules::Identity(Identity::Transport)) {
         return Err(Error::Invalid(
             "the output topic is the input topic for pattern \"transport\", and for no other".to_owned(),
         ));
     }
-    if settings.measure.0 >= settings.measure.1 {
-        return Err(Error::Invalid("the measuring window is empty: `from` must be before `to`".to_owned()));
-    }
+    settings.scope.check()?;
     if !settings.spool.is_dir() {
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(Error::io("cannot read the spool", &settings.spool, missing));
     }
-    let mut oracle = Passthrough::new(workload, identity, settings.measure, settings.offending_limit);
+    let mut oracle = Oracle::new(workload, settings.rules, settings.scope.clone());
     let input_ends = ends(settings, &settings.input_topic, stop)?;
     if same_topic {
         let mut spools = open_spools(settings, input_ends.len())?;
@@ -118,6 +163,7 @@ pub fn verify(settings: &VerifySettings, workload: &Workload, stop: &Stop) -> Re
         read_whole(&settings.config, &settings.input_topic, &input_ends, READ_TIMEOUT, stop, |message| {
             oracle.input(message)
         })?;
+        oracle.input_ended();
         let mut spools = open_spools(settings, output_ends.len())?;
         read_whole(&settings.config, &settings.output_topic, &output_ends, READ_TIMEOUT, stop, |message| {
             let received_us = spools[message.partition as usize].receipt(message.offset)?;
@@ -125,7 +171,11 @@ pub fn verify(settings: &VerifySettings, workload: &Workload, stop: &Stop) -> Re
             Ok(())
         })?;
     }
-    conclude(oracle, settings.measure, settings.deadline_us, settings.interval_log.as_deref())
+    oracle.conclude(&Phase {
+        deadline_us: settings.deadline_us,
+        interval_log: settings.interval_log.as_deref(),
+        close_log: settings.close_log.as_deref(),
+    })
 }
 
 fn open_spools(settings: &VerifySettings, partitions: usize) -> Result<Vec<SpoolReader>> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::packed::{UNCOVERED, pack_lag, pack_latency, unpack_lag, unpack_latency};
+use super::timeline::{Sample, Samples};
 use crate::error::{Error, Result};
 
 /// Events in a page.
@@ -9,13 +11,7 @@ const PAGE: usize = 4096;
 
 const PRESENT: u8 = 1;
 const EXPECTED: u8 = 2;
-const COVERED: u8 = 4;
 
-/// A latency is kept in 32 bits: from 10 minutes before the intended time to a little over an hour after it.
-const LATENCY_BIAS_US: i64 = 600_000_000;
-/// The append lag is kept in 16 bits: from 1 s before the intended time to 64 s after it.
-const LAG_BIAS_MS: i64 = 1_000;
-const LAG_NONE: u16 = u16::MAX;
 /// Intended times are kept in 40 bits relative to the first one seen: about six days to either side.
 const TIME_BIAS_US: i64 = 1 << 39;
 
@@ -71,7 +67,7 @@ impl Table {
                 scheduled_high: [0; PAGE],
                 scheduled_low: [0; PAGE],
                 position: [0; PAGE],
-                latency: [0; PAGE],
+                latency: [UNCOVERED; PAGE],
                 append_lag: [0; PAGE],
             })
         });
@@ -83,11 +79,7 @@ impl Table {
         page.scheduled_low[slot] = relative as u32;
         page.scheduled_high[slot] = (relative >> 32) as u8;
         page.position[slot] = entry.position;
-        page.append_lag[slot] = entry
-            .append_ms
-            .map(|ms| ms - entry.scheduled_us.div_euclid(1000) + LAG_BIAS_MS)
-            .and_then(|lag| u16::try_from(lag).ok())
-            .unwrap_or(LAG_NONE);
+        page.append_lag[slot] = pack_lag(entry.scheduled_us, entry.append_ms);
         Ok(true)
     }
 
@@ -102,9 +94,7 @@ impl Table {
     #[inline]
     pub fn cover(&mut self, index: u64, latency_us: i64) {
         if let Some(page) = self.pages.get_mut(&(index / PAGE as u64)) {
-            let slot = (index % PAGE as u64) as usize;
-            page.flags[slot] |= COVERED;
-            page.latency[slot] = (latency_us + LATENCY_BIAS_US).clamp(0, i64::from(u32::MAX)) as u32;
+            page.latency[(index % PAGE as u64) as usize] = pack_latency(latency_us);
         }
     }
 
@@ -125,15 +115,21 @@ impl Table {
         }
         let relative = (i64::from(page.scheduled_high[slot]) << 32) | i64::from(page.scheduled_low[slot]);
         let scheduled_us = self.base_us? + relative - TIME_BIAS_US;
-        let lag = page.append_lag[slot];
         Some(Entry {
             scheduled_us,
             position: page.position[slot],
-            append_ms: (lag != LAG_NONE)
-                .then(|| i64::from(lag) - LAG_BIAS_MS + scheduled_us.div_euclid(1000)),
+            append_ms: unpack_lag(scheduled_us, page.append_lag[slot]),
             expected: flags & EXPECTED != 0,
-            latency_us: (flags & COVERED != 0).then(|| i64::from(page.latency[slot]) - LATENCY_BIAS_US),
+            latency_us: unpack_latency(page.latency[slot]),
         })
+    }
+}
+
+impl Samples for Table {
+    fn each(&self, mut visit: impl FnMut(Sample)) {
+        for (_, Entry { scheduled_us, latency_us, .. }) in self.iter().filter(|(_, entry)| entry.expected) {
+            visit(Sample { scheduled_us, due_us: scheduled_us, latency_us });
+        }
     }
 }
 

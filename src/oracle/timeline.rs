@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use super::table::{Entry, Table};
 use crate::error::Result;
 use crate::histogram::{Histogram, IntervalLog};
 
@@ -13,12 +12,49 @@ const SECOND_US: i64 = 1_000_000;
 /// Seconds whose histograms are held at once: about 12 MB.
 const BLOCK: usize = 64;
 
+/// One sample of update latency: an event that an output has to cover, in one window where there are windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "every time says its unit")]
+pub(super) struct Sample {
+    /// The event's intended time, µs since the Unix epoch: where latency counts from.
+    pub scheduled_us: i64,
+    /// From when on an output that covers it is waited for: its intended time, or for final results the
+    /// moment at which the watermark passes the window.
+    pub due_us: i64,
+    /// First receipt of a covering output minus the intended time, µs.
+    pub latency_us: Option<i64>,
+}
+
+/// Whoever holds the samples of a trial.
+pub(super) trait Samples {
+    /// Goes through all of them, in any order, the same each time.
+    fn each(&self, visit: impl FnMut(Sample));
+}
+
+/// How the measuring phase ended, and where its logs go.
+#[derive(Clone, Copy, Debug)]
+pub struct Phase<'a> {
+    /// When waiting for outputs ended, µs since the Unix epoch.
+    pub deadline_us: i64,
+    /// Where to write the interval log of update latency, if anywhere.
+    pub interval_log: Option<&'a Path>,
+    /// Where to write the interval log of close latency, if anywhere.
+    pub close_log: Option<&'a Path>,
+}
+
+impl Phase<'_> {
+    /// A phase without logs.
+    pub fn until(deadline_us: i64) -> Self {
+        Self { deadline_us, interval_log: None, close_log: None }
+    }
+}
+
 /// One second of the measuring phase. Percentiles are of the events intended for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Second {
     /// Its start, s from the start of the measuring phase.
     pub second: i64,
-    /// Samples: expected events that are intended for it.
+    /// Samples: expected events that are intended for it, in each of their windows.
     pub count: u64,
     /// Median update latency, µs.
     pub p50_us: u64,
@@ -26,7 +62,7 @@ pub struct Second {
     pub p99_us: u64,
     /// Maximum, µs.
     pub max_us: u64,
-    /// Expected events, intended up to its end, that had not come out by then.
+    /// Samples that were due by its end and had not come out by then.
     pub backlog: i64,
 }
 
@@ -39,16 +75,16 @@ pub struct Stall {
     pub length_us: i64,
 }
 
-/// An event that took longer than the 99th percentile.
+/// A sample that took longer than the 99th percentile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TailSample {
-    /// Its intended time, µs from the start of the measuring phase.
+    /// The event's intended time, µs from the start of the measuring phase.
     pub scheduled_us: i64,
     /// Its latency, µs; one at the deadline where nothing covered it by then.
     pub latency_us: i64,
 }
 
-/// What the walk through the table adds up.
+/// What the walk through the samples adds up.
 pub(super) struct Timeline {
     pub latency: Histogram,
     pub halves: (Histogram, Histogram),
@@ -64,15 +100,14 @@ pub(super) struct Timeline {
     pub tail: Vec<TailSample>,
 }
 
-/// Goes through the table and works the measuring phase out; writes the interval log where asked to.
+/// Goes through the samples and works the measuring phase out; writes the interval log where asked to.
 pub(super) fn timeline(
-    table: &Table,
+    samples: &impl Samples,
     measure: (i64, i64),
-    deadline_us: i64,
-    interval_log: Option<&Path>,
+    &Phase { deadline_us, interval_log, .. }: &Phase<'_>,
 ) -> Result<Timeline> {
     let (from_us, to_us) = measure;
-    let activity = Activity::of(table, measure);
+    let activity = Activity::of(samples, measure);
     let mut timeline = Timeline {
         latency: Histogram::new(),
         halves: (Histogram::new(), Histogram::new()),
@@ -97,20 +132,20 @@ pub(super) fn timeline(
     for block in (0..seconds).step_by(BLOCK) {
         let length = (seconds - block).min(BLOCK as i64) as usize;
         let mut histograms = vec![Histogram::new(); length];
-        for (_, entry) in table.iter() {
-            let second = (entry.scheduled_us - from_us).div_euclid(SECOND_US) - block;
-            if !entry.expected || !(0..length as i64).contains(&second) || entry.scheduled_us >= to_us {
-                continue;
+        samples.each(|sample| {
+            let second = (sample.scheduled_us - from_us).div_euclid(SECOND_US) - block;
+            if !(0..length as i64).contains(&second) || sample.scheduled_us >= to_us {
+                return;
             }
-            let sample_us = timeline.sample(&entry, deadline_us);
+            let sample_us = timeline.sample(&sample, deadline_us);
             histograms[second as usize].record(sample_us);
             timeline.latency.record(sample_us);
-            if entry.scheduled_us < middle_us {
+            if sample.scheduled_us < middle_us {
                 timeline.halves.0.record(sample_us);
             } else {
                 timeline.halves.1.record(sample_us);
             }
-        }
+        });
         for (position, histogram) in histograms.into_iter().enumerate() {
             let second = block + position as i64;
             let end_us = (from_us + (second + 1) * SECOND_US).min(to_us);
@@ -133,31 +168,34 @@ pub(super) fn timeline(
     if timeline.latency.count() == 0 {
         (timeline.min_us, timeline.max_us) = (0, 0);
     }
-    timeline.tail = tail(table, measure, deadline_us, timeline.latency.percentile(99.0) as i64);
+    timeline.tail = tail(samples, measure, deadline_us, timeline.latency.percentile(99.0) as i64);
     Ok(timeline)
 }
 
 /// The samples above a threshold, by intended time.
-fn tail(table: &Table, (from_us, to_us): (i64, i64), deadline_us: i64, above_us: i64) -> Vec<TailSample> {
-    let mut tail: Vec<TailSample> = table
-        .iter()
-        .filter(|(_, entry)| entry.expected && (from_us..to_us).contains(&entry.scheduled_us))
-        .filter_map(|(_, entry)| {
-            let limit_us = deadline_us - entry.scheduled_us;
-            let latency_us = entry.latency_us.map_or(limit_us, |latency_us| latency_us.min(limit_us));
-            let scheduled_us = entry.scheduled_us - from_us;
-            (latency_us > above_us).then_some(TailSample { scheduled_us, latency_us })
-        })
-        .collect();
+fn tail(
+    samples: &impl Samples,
+    (from_us, to_us): (i64, i64),
+    deadline_us: i64,
+    above_us: i64,
+) -> Vec<TailSample> {
+    let mut tail = Vec::new();
+    samples.each(|sample| {
+        let limit_us = deadline_us - sample.scheduled_us;
+        let latency_us = sample.latency_us.map_or(limit_us, |latency_us| latency_us.min(limit_us));
+        if latency_us > above_us && (from_us..to_us).contains(&sample.scheduled_us) {
+            tail.push(TailSample { scheduled_us: sample.scheduled_us - from_us, latency_us });
+        }
+    });
     tail.sort_unstable_by_key(|sample| sample.scheduled_us);
     tail
 }
 
 impl Timeline {
-    /// The sample of an expected event, µs; one at the deadline, censored, where nothing covered it by then.
-    fn sample(&mut self, entry: &Entry, deadline_us: i64) -> i64 {
-        let limit_us = deadline_us - entry.scheduled_us;
-        let sample_us = match entry.latency_us {
+    /// The latency to record, µs; one at the deadline, censored, where nothing covered it by then.
+    fn sample(&mut self, sample: &Sample, deadline_us: i64) -> i64 {
+        let limit_us = deadline_us - sample.scheduled_us;
+        let sample_us = match sample.latency_us {
             Some(latency_us) if latency_us <= limit_us => latency_us,
             _ => {
                 self.censored += 1;
@@ -173,7 +211,7 @@ impl Timeline {
     }
 }
 
-/// How many events became due and how many came out in each slice of the measuring phase.
+/// How many samples became due and how many came out in each slice of the measuring phase.
 struct Activity {
     from_us: i64,
     slice_us: i64,
@@ -184,7 +222,7 @@ struct Activity {
 }
 
 impl Activity {
-    fn of(table: &Table, (from_us, to_us): (i64, i64)) -> Self {
+    fn of(samples: &impl Samples, (from_us, to_us): (i64, i64)) -> Self {
         let length_us = to_us - from_us;
         // 1 ms, and 10 ms for phases of more than an hour, to bound the memory.
         let slice_us = if length_us <= 3600 * SECOND_US { 1_000 } else { 10_000 };
@@ -197,12 +235,12 @@ impl Activity {
             due: vec![0; slices],
             out: vec![0; slices],
         };
-        for (_, entry) in table.iter().filter(|(_, entry)| entry.expected) {
-            activity.count(entry.scheduled_us, to_us, true);
-            if let Some(latency_us) = entry.latency_us {
-                activity.count(entry.scheduled_us + latency_us, to_us, false);
+        samples.each(|sample| {
+            activity.count(sample.due_us, to_us, true);
+            if let Some(latency_us) = sample.latency_us {
+                activity.count(sample.scheduled_us + latency_us, to_us, false);
             }
-        }
+        });
         activity
     }
 
@@ -252,22 +290,40 @@ mod tests {
 
     const START: i64 = 1_700_000_000_000_000;
 
-    fn table(events: &[(i64, Option<i64>)]) -> Table {
-        let mut table = Table::default();
-        for (index, &(at_us, latency_us)) in events.iter().enumerate() {
-            let entry = Entry {
-                scheduled_us: START + at_us,
-                position: index as u32,
-                append_ms: None,
-                expected: true,
-                latency_us: None,
-            };
-            table.insert(index as u64, entry).unwrap();
-            if let Some(latency_us) = latency_us {
-                table.cover(index as u64, latency_us);
-            }
+    struct Listed(Vec<Sample>);
+
+    impl Samples for Listed {
+        fn each(&self, visit: impl FnMut(Sample)) {
+            self.0.iter().copied().for_each(visit);
         }
-        table
+    }
+
+    fn listed(events: &[(i64, Option<i64>)]) -> Listed {
+        let sample = |&(at_us, latency_us): &(i64, Option<i64>)| Sample {
+            scheduled_us: START + at_us,
+            due_us: START + at_us,
+            latency_us,
+        };
+        Listed(events.iter().map(sample).collect())
+    }
+
+    fn worked_out(events: &[(i64, Option<i64>)], measure: (i64, i64), deadline_us: i64) -> Timeline {
+        timeline(&listed(events), measure, &Phase::until(deadline_us)).unwrap()
+    }
+
+    #[test]
+    fn final_results_are_waited_for_from_when_they_are_due() {
+        // An event each 100 ms; all results are due at 5 s and come 50 ms later.
+        let mut events =
+            listed(&(0..40).map(|n| (n * 100_000, Some(5_050_000 - n * 100_000))).collect::<Vec<_>>());
+        for sample in &mut events.0 {
+            sample.due_us = START + 5_000_000;
+        }
+        let window = (START, START + 6_000_000);
+        let timeline = timeline(&events, window, &Phase::until(START + 9_000_000)).unwrap();
+        assert!(timeline.stall_share < f64::EPSILON);
+        assert!(timeline.seconds.iter().all(|second| second.backlog == 0));
+        assert_eq!((timeline.min_us, timeline.max_us), (1_150_000, 5_050_000));
     }
 
     #[test]
@@ -280,8 +336,7 @@ mod tests {
                 (ms * 1_000, Some((out_ms - ms) * 1_000))
             })
             .collect();
-        let table = table(&events);
-        let timeline = timeline(&table, (START, START + 4_000_000), START + 10_000_000, None).unwrap();
+        let timeline = worked_out(&events, (START, START + 4_000_000), START + 10_000_000);
         assert!((timeline.stall_share - 0.125).abs() < 0.001, "{}", timeline.stall_share);
         assert!((timeline.stall_max_us - 500_000).abs() <= 2_000, "{}", timeline.stall_max_us);
         let &[Stall { from_us, length_us }] = timeline.stalls.as_slice() else {
@@ -300,15 +355,21 @@ mod tests {
 
     #[test]
     fn waiting_for_input_is_no_stall() {
-        let table = table(&[(0, Some(1_000)), (1_900_000, Some(1_000))]);
-        let timeline = timeline(&table, (START, START + 2_000_000), START + 3_000_000, None).unwrap();
+        let timeline = worked_out(
+            &[(0, Some(1_000)), (1_900_000, Some(1_000))],
+            (START, START + 2_000_000),
+            START + 3_000_000,
+        );
         assert!(timeline.stall_share < f64::EPSILON);
     }
 
     #[test]
     fn what_is_not_covered_by_the_deadline_is_censored() {
-        let table = table(&[(0, Some(1_000)), (10_000, None), (20_000, Some(5_000_000)), (30_000, Some(-7))]);
-        let timeline = timeline(&table, (START, START + 1_000_000), START + 2_000_000, None).unwrap();
+        let timeline = worked_out(
+            &[(0, Some(1_000)), (10_000, None), (20_000, Some(5_000_000)), (30_000, Some(-7))],
+            (START, START + 1_000_000),
+            START + 2_000_000,
+        );
         assert_eq!((timeline.censored, timeline.least_censored_us), (2, Some(1_980_000)));
         assert_eq!((timeline.negative, timeline.min_us, timeline.max_us), (1, -7, 1_990_000));
         assert_eq!(timeline.latency.count(), 4);
@@ -317,9 +378,8 @@ mod tests {
     #[test]
     fn only_the_measuring_phase_gives_samples() {
         let events: Vec<_> = (0..300).map(|second| (second * 1_000_000, Some(1_000 + second))).collect();
-        let table = table(&events);
         let window = (START + 100_000_000, START + 199_500_000);
-        let timeline = timeline(&table, window, START + 400_000_000, None).unwrap();
+        let timeline = worked_out(&events, window, START + 400_000_000);
         assert_eq!(timeline.latency.count(), 100);
         assert_eq!(timeline.seconds.len(), 100);
         assert!(timeline.seconds.iter().all(|second| second.count == 1 && second.backlog == 0));

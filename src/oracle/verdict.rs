@@ -1,32 +1,38 @@
 //! What the oracle found.
 
-use super::table::Entry;
 use super::timeline::{Second, Stall, TailSample};
 use crate::histogram::Histogram;
 
-/// Counts over the whole trial.
+/// Counts over the whole trial. A sample is an input event, for patterns with windows an event in one window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Records in the input topic.
     pub produced: u64,
-    /// Input events that an output has to cover.
+    /// Samples that an output has to cover; of final results, those of windows that must have closed.
     pub expected: u64,
     /// Records in the output topic.
     pub received: u64,
-    /// Expected events that no output covers.
+    /// Expected samples that no output covers.
     pub missing: u64,
     /// Outputs that nothing in the input explains.
     pub unexpected: u64,
-    /// Outputs with a wrong content, key or order.
+    /// Outputs with a wrong content or key, out of order, or before or after another than they should be.
     pub wrong: u64,
-    /// Outputs of an event that came out before.
+    /// Outputs that repeat one that came before, those included that a restart excuses.
     pub duplicate: u64,
 }
 
 /// A record that is not as it should be, or is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offence {
-    /// `missing`, `malformed`, `foreign`, `filtered`, `altered`, `key`, `order` or `duplicate`.
+    /// One of
+    ///
+    /// - missing: `missing`;
+    /// - unexpected: `malformed` (no result), `foreign` (no event or key of this run), `filtered` (pattern 01),
+    ///   `window` (no event of that key lies in such a window), `open` (a final result that is not due yet);
+    /// - wrong: `altered` (a field differs), `key` (the Kafka key does), `order` (a key out of order or in two
+    ///   partitions), `gap` (an update that skips one), `early` (a final result that is not final);
+    /// - duplicate: `duplicate`.
     pub kind: &'static str,
     /// Partition of the output record; `None` for a missing one.
     pub partition: Option<i32>,
@@ -53,13 +59,13 @@ pub struct Hops {
 impl Hops {
     pub(super) fn record(
         &mut self,
-        input: &Entry,
+        (scheduled_us, input_append_ms): (i64, Option<i64>),
         output_append_ms: Option<i64>,
         received_us: i64,
         same: bool,
     ) {
-        let (Some(input_ms), Some(output_ms)) = (input.append_ms, output_append_ms) else { return };
-        self.scheduled_to_input.record(input_ms * 1000 - input.scheduled_us);
+        let (Some(input_ms), Some(output_ms)) = (input_append_ms, output_append_ms) else { return };
+        self.scheduled_to_input.record(input_ms * 1000 - scheduled_us);
         if !same {
             self.input_to_output.record((output_ms - input_ms) * 1000);
         }
@@ -84,8 +90,14 @@ impl Hops {
 pub struct Verdict {
     /// Counts over the whole trial.
     pub counts: Counts,
-    /// Update latency, µs: one sample per expected event of the measuring phase; censored ones at the deadline.
+    /// Of the duplicates, those that a restart excuses.
+    pub legal_duplicates: u64,
+    /// Update latency, µs: one value for each sample of the measuring phase; censored ones at the deadline.
     pub latency: Histogram,
+    /// Close latency, µs: one value for each window that holds an event of the measuring phase and whose
+    /// results all came out, from window end + watermark delay to the first receipt of its last key's result.
+    /// `None` unless final results were asked for.
+    pub close_latency: Option<Histogram>,
     /// Samples that are only known to be at least what is recorded.
     pub censored: u64,
     /// The least censored sample, µs.
@@ -120,9 +132,9 @@ impl Verdict {
         self.least_censored_us.is_some_and(|us| self.latency.reaches(percentile, us.max(1) as u64))
     }
 
-    /// Whether the output was exactly what the input asks for.
+    /// Whether the output was exactly what the input asks for, but for repetitions that a restart excuses.
     pub fn is_correct(&self) -> bool {
         let Counts { missing, unexpected, wrong, duplicate, .. } = self.counts;
-        missing + unexpected + wrong + duplicate == 0
+        missing + unexpected + wrong + (duplicate - self.legal_duplicates) == 0
     }
 }

@@ -14,7 +14,7 @@ use rtmbench::kafka::consumer::read_whole;
 use rtmbench::kafka::producer::Producer;
 use rtmbench::kafka::{KafkaConfig, topics};
 use rtmbench::measure::{ConsumerReport, ConsumerSettings, LatencyConsumer};
-use rtmbench::oracle::{VerifySettings, verify};
+use rtmbench::oracle::{Rules, Scope, VerifySettings, verify};
 use rtmbench::schedule::Schedule;
 use rtmbench::workload::Workload;
 use rtmbench::{Error, Stop};
@@ -87,15 +87,15 @@ impl Bench {
         report: &GeneratorReport,
     ) -> VerifySettings {
         VerifySettings {
-            pattern: pattern.to_owned(),
+            rules: Rules::of(pattern, "row", None, None, 10_000).unwrap(),
             config: self.config.clone(),
             input_topic: input.to_owned(),
             output_topic: output.to_owned(),
             spool: self.directory.join(format!("spool-{output}")),
-            measure: (report.start_us, report.start_us + 10_000_000),
+            scope: Scope::of((report.start_us, report.start_us + 10_000_000)),
             deadline_us: clock::now_us(),
             interval_log: None,
-            offending_limit: 20,
+            close_log: None,
         }
     }
 

@@ -1,0 +1,277 @@
+//! Pattern 01 and the floors: each mutant of a correct output is caught, and by its name.
+
+use rtmbench::Error;
+use rtmbench::event::EventType;
+use rtmbench::oracle::{Identity, Passthrough, Rules, Scope, Verdict};
+use rtmbench::workload::Workload;
+
+use super::stored::{
+    EVENTS, INTERVAL_US, LATENCY_US, Numbers, START, Stored, each, edited, field, input, judge as judged,
+    kinds, scope, stored, workload,
+};
+
+fn correct_output(workload: &Workload) -> Vec<Stored> {
+    (0..EVENTS)
+        .filter(|&index| workload.event(index, 0).event_type != EventType::View)
+        .map(|index| stored(workload, index))
+        .collect()
+}
+
+fn judge(output: &[Stored]) -> Result<Verdict, Error> {
+    judged(&workload(), Rules::Identity(Identity::ClicksAndPurchases), &scope(), output)
+}
+
+#[test]
+fn a_correct_output_is_correct() {
+    let output = correct_output(&workload());
+    let verdict = judge(&output).unwrap();
+    assert!(verdict.is_correct(), "{:?}", verdict.offending);
+    assert_eq!(verdict.counts.produced, EVENTS);
+    assert_eq!(verdict.counts.expected, output.len() as u64);
+    assert_eq!(verdict.counts.received, output.len() as u64);
+    assert_eq!(verdict.latency.count(), output.len() as u64);
+    assert_eq!((verdict.min_us, verdict.max_us, verdict.censored), (LATENCY_US, LATENCY_US, 0));
+    assert_eq!(verdict.hops.named().len(), 3);
+    assert_eq!(
+        Identity::ClicksAndPurchases.expected_outputs(&workload(), 0, EVENTS),
+        verdict.counts.expected
+    );
+}
+
+#[test]
+fn other_partitions_and_other_key_orders_are_correct() {
+    let workload = workload();
+    let mut output = correct_output(&workload);
+    // One partition instead of four; whole keys one after the other.
+    for record in &mut output {
+        record.partition = 0;
+    }
+    output.sort_by_key(|record| record.key.clone());
+    assert!(judge(&output).unwrap().is_correct());
+    // More partitions than the input has.
+    for record in &mut output {
+        let key = String::from_utf8(record.key.clone().unwrap()).unwrap();
+        record.partition = key.trim_start_matches("user_").parse::<i32>().unwrap() + 20;
+    }
+    assert!(judge(&output).unwrap().is_correct());
+}
+
+#[test]
+fn an_empty_output_misses_everything_and_every_sample_is_censored() {
+    let verdict = judge(&[]).unwrap();
+    assert_eq!(verdict.counts.missing, verdict.counts.expected);
+    assert_eq!(verdict.censored, verdict.counts.expected);
+    assert!(verdict.ge(0.1) && verdict.ge(99.9));
+    assert!(verdict.stall_share > 0.99);
+    assert_eq!(kinds(&verdict).len() as u64, verdict.counts.missing);
+}
+
+#[test]
+fn a_thousand_mutants_are_caught() {
+    let workload = workload();
+    let correct = correct_output(&workload);
+    let foreign_workload = Workload::new(8, 10, None).unwrap();
+    for seed in 0..1_400_u64 {
+        let mut numbers = Numbers(seed);
+        let mut output = correct.clone();
+        let at = numbers.below(output.len());
+        let victim = output[at].clone();
+        let (expected_kind, what): (&str, &str) = match seed % 14 {
+            0 => {
+                output.remove(at);
+                ("missing", "drop")
+            }
+            1 => {
+                let to = at + numbers.below(output.len() - at);
+                output.insert(to + 1, victim);
+                ("duplicate", "duplicate")
+            }
+            2 => {
+                let value = field(&victim, "value");
+                output[at] = edited(&victim, &value, &format!("{value}1"));
+                ("altered", "value")
+            }
+            3 => {
+                let time = field(&victim, "scheduled_at_us");
+                output[at] = edited(&victim, &time, "\"scheduled_at_us\":1700000000000001");
+                ("altered", "scheduled_at_us")
+            }
+            4 => {
+                let time = field(&victim, "produced_at");
+                output[at] = edited(&victim, &time, "\"produced_at\":1699999999999");
+                ("altered", "produced_at")
+            }
+            5 => {
+                output[at] = edited(&victim, "\"event_type\":\"", "\"event_type\":\"x");
+                ("altered", "event_type")
+            }
+            6 => {
+                output[at] = edited(&victim, "\"key\":\"user_", "\"key\":\"user_9");
+                ("altered", "key field")
+            }
+            7 => {
+                output[at].key = match numbers.below(2) {
+                    0 => None,
+                    _ => Some(b"user_999".to_vec()),
+                };
+                ("key", "Kafka key")
+            }
+            8 => {
+                // The next record of the same key comes first.
+                let Some(later) = (at + 1..output.len()).find(|&later| output[later].key == victim.key)
+                else {
+                    continue;
+                };
+                output.swap(at, later);
+                ("order", "reorder within a key")
+            }
+            9 => {
+                output.insert(at, stored(&foreign_workload, at as u64));
+                ("foreign", "another run's record")
+            }
+            10 => {
+                let index = EVENTS + numbers.below(1_000) as u64;
+                output.insert(at, stored(&workload, index));
+                ("foreign", "an event that was never sent")
+            }
+            11 => {
+                let view = (0..EVENTS)
+                    .map(|index| (index + at as u64) % EVENTS)
+                    .find(|&index| workload.event(index, 0).event_type == EventType::View)
+                    .unwrap();
+                output.insert(at, stored(&workload, view));
+                ("filtered", "a filtered event")
+            }
+            12 => {
+                let payload = victim.payload.clone().unwrap();
+                let cut = numbers.below(payload.len());
+                output.insert(at, Stored { payload: Some(payload[..cut].to_vec()), ..victim });
+                ("malformed", "truncated")
+            }
+            _ => {
+                output.insert(at, Stored { payload: None, ..victim });
+                ("malformed", "tombstone")
+            }
+        };
+        let verdict = judge(&output).unwrap();
+        assert!(!verdict.is_correct(), "seed {seed}: {what} was not caught");
+        assert!(
+            kinds(&verdict).contains(&expected_kind),
+            "seed {seed}: {what} was called {:?}",
+            kinds(&verdict)
+        );
+    }
+}
+
+#[test]
+fn an_altered_event_still_counts_as_covered() {
+    let mut output = correct_output(&workload());
+    let value = field(&output[5], "value");
+    output[5] = edited(&output[5], &value, "\"value\":1001");
+    let counts = judge(&output).unwrap().counts;
+    assert_eq!((counts.wrong, counts.missing, counts.unexpected), (1, 0, 0));
+}
+
+#[test]
+fn a_duplicate_adds_no_sample_and_the_first_receipt_counts() {
+    let mut output = correct_output(&workload());
+    let mut copy = output[3].clone();
+    copy.received_us = copy.received_us.map(|us| us + 5_000_000);
+    output.push(copy);
+    let verdict = judge(&output).unwrap();
+    assert_eq!((verdict.counts.duplicate, verdict.counts.wrong), (1, 0));
+    assert_eq!(verdict.latency.count(), verdict.counts.expected);
+    assert_eq!(verdict.max_us, LATENCY_US);
+}
+
+#[test]
+fn reformatted_json_is_the_same_record() {
+    let mut output = correct_output(&workload());
+    for record in &mut output {
+        let value: serde_json::Value = serde_json::from_slice(record.payload.as_ref().unwrap()).unwrap();
+        record.payload = Some(serde_json::to_vec_pretty(&value).unwrap());
+    }
+    assert!(judge(&output).unwrap().is_correct());
+}
+
+#[test]
+fn outputs_without_a_receipt_are_our_fault_not_the_engines() {
+    let mut output = correct_output(&workload());
+    output[9].received_us = None;
+    let error = judge(&output).unwrap_err();
+    assert!(matches!(&error, Error::Harness(message) if message.contains("1 of ")), "{error}");
+}
+
+#[test]
+fn an_input_that_is_not_this_runs_is_a_harness_fault() {
+    let workload = workload();
+    let other_run = Workload::new(8, 10, None).unwrap();
+    let good = stored(&workload, 1);
+    let value = field(&good, "value");
+    for (bad, why) in [
+        (stored(&other_run, 1), "another seed"),
+        (edited(&good, &value, "\"value\":1001"), "differs"),
+        (Stored { payload: None, ..good.clone() }, "tombstone"),
+        (Stored { payload: Some(b"{}".to_vec()), ..good.clone() }, "no event"),
+        (Stored { key: None, ..good.clone() }, "differs"),
+        (stored(&workload, 0), "second time"),
+    ] {
+        let mut oracle =
+            Passthrough::new(&workload, Identity::ClicksAndPurchases, Scope::of((START, START + 1)));
+        let mut outcomes = Vec::new();
+        each(&[stored(&workload, 0), bad], |message, _| outcomes.push(oracle.input(message)));
+        assert!(outcomes[0].is_ok());
+        let message = outcomes[1].as_ref().unwrap_err().to_string();
+        assert!(message.contains(why), "{message}");
+    }
+}
+
+#[test]
+fn a_relay_hands_everything_on() {
+    let workload = workload();
+    let rules = Rules::Identity(Identity::Relay);
+    let output = input(&workload);
+    let verdict = judged(&workload, rules, &scope(), &output).unwrap();
+    assert!(verdict.is_correct(), "{:?}", verdict.offending);
+    assert_eq!((verdict.counts.expected, verdict.hops.named().len()), (EVENTS, 3));
+    for seed in 0..300 {
+        let mut numbers = Numbers(seed);
+        let mut output = output.clone();
+        let at = numbers.below(output.len());
+        let victim = output[at].clone();
+        match seed % 3 {
+            0 => drop(output.remove(at)),
+            1 => output.push(victim),
+            _ => {
+                let value = field(&victim, "value");
+                output[at] = edited(&victim, &value, &format!("{value}0"));
+            }
+        }
+        assert!(!judged(&workload, rules, &scope(), &output).unwrap().is_correct(), "seed {seed}");
+    }
+}
+
+#[test]
+fn repetitions_inside_a_restart_window_are_legal_and_no_others() {
+    let workload = workload();
+    let output = correct_output(&workload);
+    for seed in 0..200 {
+        let mut numbers = Numbers(seed);
+        // The engine dies after `crash` and starts again at `committed`.
+        let crash = 20 + numbers.below(output.len() - 20);
+        let committed = crash - numbers.below(20);
+        let mut repeated = output[..=crash].to_vec();
+        repeated.extend(output[committed..].iter().cloned());
+        let time = |at: usize| output[at].received_us.unwrap() - LATENCY_US;
+        let mut scope = scope();
+        scope.restarts = vec![(time(committed), time(crash) + INTERVAL_US)];
+        let rules = Rules::Identity(Identity::ClicksAndPurchases);
+        let verdict = judged(&workload, rules, &scope, &repeated).unwrap();
+        assert!(verdict.is_correct(), "seed {seed}: {:?}", verdict.offending);
+        let duplicates = (crash - committed + 1) as u64;
+        assert_eq!((verdict.counts.duplicate, verdict.legal_duplicates), (duplicates, duplicates));
+        assert_eq!(verdict.latency.count(), output.len() as u64);
+        scope.restarts[0].0 += 1;
+        assert!(!judged(&workload, rules, &scope, &repeated).unwrap().is_correct(), "seed {seed}");
+    }
+}
