@@ -6,7 +6,7 @@ import shlex
 import statistics
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.report import evidence, latency_source, sweep
+from rtmbench.report import evidence, latency_source, points
 from rtmbench.report.document import Block, Code, Document, Items, Paragraph, Section, Table
 from rtmbench.report.terminal import summary
 from rtmbench.report.text import NO_FIGURE, milliseconds, plural
@@ -55,9 +55,9 @@ def document(
 
     """
     several = len(runs) > 1
-    sections = sweep.sections([result for result, _ in runs], plots=plots)
+    sections = points.sections([result for result, _ in runs], plots=plots)
     for result, directory in runs:
-        title = f"Pattern {result.pattern}{sweep.point_name(result)}"
+        title = f"Pattern {result.pattern}{points.point_name(result)}"
         sections.append(Section(title=f"{title}: result" if several else "Result", blocks=tuple(_result(result))))
         figures = evidence.figures(result, directory, plots=plots, heat_maps=heat_maps)
         for heading, blocks in (
@@ -75,9 +75,9 @@ def document(
                 sections.append(Section(title=name, blocks=tuple(blocks), level=3 if several else 2))
     names = list(dict.fromkeys(result.pattern for result, _ in runs))
     newest = runs[0][0]
-    sentences = sweep.sentences([result for result, _ in runs])
+    sentences = points.sentences([result for result, _ in runs])
     for result, _ in runs:
-        where = f"Pattern {result.pattern}{sweep.point_name(result)}: " if several else ""
+        where = f"Pattern {result.pattern}{points.point_name(result)}: " if several else ""
         sentences.append(where + summary(result) if where else _upper(summary(result)))
     version = newest.versions.get("rtmbench", "?")
     return Document(
