@@ -18,6 +18,7 @@ from rich.text import Text
 
 from rtmbench.report.text import NO_FIGURE, clean, milliseconds, plural
 from rtmbench.results import Status
+from rtmbench.results.slo import SIGNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType, RenderResult
 
     from rtmbench.results import Cell, Comparison, Headline, Result, Trial
+    from rtmbench.results.model import TargetOutcome
 
 WIDTH = 100
 COLUMNS = ("p50", "p95", "p99", "p99_9", "max")
@@ -47,7 +49,8 @@ def render(result: Result) -> RenderableType:
     parts.append(_Fitting(_table(result)))
     if any(len(cell.trials) > 1 for cell in (*result.cells, *result.floors)):
         parts += [Text(), Text("Every trial", style="italic"), _Fitting(_trials(result))]
-    for lines in (_variants(result), _close(result), _reasons(result), _oracle(result), _comparisons(result)):
+    blocks = (_variants, _close, _reasons, _oracle, _comparisons, _targets)
+    for lines in (block(result) for block in blocks):
         block = [Padding(line, (0, 0, 0, 2), expand=False) for line in lines]
         if block:
             parts += [Text(), *block]
@@ -92,6 +95,7 @@ def summary(result: Result) -> str:
         parts.append("no trial was finished")
     verdicts = {_verdict(comparison) for comparison in result.comparisons}
     parts += sorted(verdicts)
+    parts += [_target(outcome) for outcome in result.slo or ()]
     if not result.complete:
         parts.append("the run was not finished")
     return "; ".join(parts) + "."
@@ -323,14 +327,24 @@ def _comparisons(result: Result) -> Iterator[Text]:
         yield Text(_comparison(found))
 
 
+def _targets(result: Result) -> Iterator[Text]:
+    for found in result.slo or ():
+        yield Text(f"{_target(found)} ({clean(found.detail)})")
+
+
 def _comparison(found: Comparison) -> str:
     baseline, other = clean(found.baseline, _NAME), clean(found.other, _NAME)
     verdict = f"{clean(found.verdict, 40)} ({clean(found.note)})"
     if found.ratio_p50 is None or found.ratio_p99 is None:
         return f"{other} against {baseline}: no ratio; {verdict}"
+    p50, p99 = (
+        f"{ratio:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+        for ratio, interval in ((found.ratio_p50, found.interval_p50), (found.ratio_p99, found.interval))
+    )
+    basis = "mean and 95 % interval" if found.interval else "median"
     return (
-        f"{other} divided by {baseline}: p50 {found.ratio_p50:.2f}, p99 {found.ratio_p99:.2f} "
-        f"(median of {plural(found.pairs, 'pair')}; above 1: {other} took longer); {verdict}"
+        f"{other} divided by {baseline}: p50 {p50}, p99 {p99} "
+        f"({basis} of {plural(found.pairs, 'pair')}; above 1: {other} took longer); {verdict}"
     )
 
 
@@ -340,8 +354,17 @@ def _labelled(cell: Cell) -> str:
 
 
 def _verdict(comparison: Comparison) -> str:
+    if comparison.noise_band is not None:
+        baseline, other = clean(comparison.baseline, _NAME), clean(comparison.other, _NAME)
+        p99, p50 = clean(comparison.verdict, 40), clean(comparison.verdict_p50, 40)
+        return f"{other} against {baseline}: {p99} at p99, {p50} at p50"
     reason = clean(comparison.note.partition(";")[0], 60)
     return f"{clean(comparison.verdict, 40)} ({reason})"
+
+
+def _target(found: TargetOutcome) -> str:
+    sign = SIGNS.get(found.outcome, "?")
+    return f"{clean(found.cell, _NAME)} {sign} {clean(found.target, 40)} {clean(found.outcome, 40)}"
 
 
 def _basis(headlines: Sequence[Headline]) -> str:
