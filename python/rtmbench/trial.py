@@ -30,7 +30,7 @@ from rtmbench.results.model import (
     Topics,
     Trial,
 )
-from rtmbench.results.status import Observation, classify
+from rtmbench.results.status import INTERRUPTED, Observation, classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,7 +171,7 @@ class TrialRunner:
 
     def interrupted(self) -> Trial:
         """Return what was seen of a trial that was interrupted: counts and no figure."""
-        trial = self._without_figures(Observation(harness_error=f"interrupted in the phase `{self.phase}`"))
+        trial = self._without_figures(Observation(harness_error=f"{INTERRUPTED} `{self.phase}`"))
         generated = self._generator.snapshot().generated if self._generator else 0
         received = self._consumer.snapshot().received if self._consumer else 0
         seen = f"{self._probes + generated:,} events produced and {received:,} outputs received, unchecked"
@@ -385,6 +385,7 @@ class TrialRunner:
                 start=int(in_seconds[0]),
                 end=int(in_seconds[-1]),
                 slope=round(trend.slope, 3) if trend else 0.0,
+                slope_upper=round(trend.upper, 3) if trend else None,
             )
             if in_seconds
             else None,

@@ -150,7 +150,11 @@ def test_close_cells_are_compared_by_their_close_latency():
 
 def test_six_closes_of_few_windows_make_a_verdict_on_p50_alone():
     a, b = (
-        cell(name, [trial(n, close_latency_us=CloseLatency(count=5, p50=p50 * f)) for n, p50 in enumerate(SIX, 1)], emit="close")
+        cell(
+            name,
+            [trial(n, close_latency_us=CloseLatency(count=5, p50=p50 * f)) for n, p50 in enumerate(SIX, 1)],
+            emit="close",
+        )
         for name, f in (("a", 1), ("b", 2))
     )
     found = compare(a, b)

@@ -192,7 +192,12 @@ def _unpaired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
         ratios={name: [_median_ratio(*sides)] for name, sides in logs.items() if all(sides)},
         estimates={name: unpaired(*sides) for name, sides in logs.items()} if enough else {},
         obstacles=obstacles,
-        remarks=["not paired: runs of different times (Welch)", *remarks(a, b), *_builds(a, b), *unknown_remarks(known)],
+        remarks=[
+            "not paired: runs of different times (Welch)",
+            *remarks(a, b),
+            *_builds(a, b),
+            *unknown_remarks(known),
+        ],
         band=bands.between(baseline, other, least=ASSUMED_BAND),
     )
 

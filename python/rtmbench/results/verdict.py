@@ -67,7 +67,9 @@ def decide(cases: Sequence[Case]) -> list[Comparison]:
 def sentence(found: Comparison) -> str:
     """Say a comparison in one sentence, ratio and interval included, without an end stop."""
     figures = {"p99": (found.ratio_p99, found.interval), "p50": (found.ratio_p50, found.interval_p50)}
-    shown = {n: f"{n} × {ratio:.2f}{_bounds(interval)}" for n, (ratio, interval) in figures.items() if ratio is not None}
+    shown = {
+        n: f"{n} × {ratio:.2f}{_bounds(interval)}" for n, (ratio, interval) in figures.items() if ratio is not None
+    }
     if found.noise_band is None:
         return f"{found.other} against {found.baseline}: {', '.join([NO_VERDICT, *shown.values()])} ({found.note})"
     words = {"p99": found.verdict, "p50": found.verdict_p50 or NO_VERDICT}
