@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.engines import choose
 from rtmbench.errors import ConfigurationError
 from rtmbench.results import fingerprint
 from rtmbench.results.model import Status
@@ -113,8 +112,6 @@ def _settings(result: Result, request: RunRequest, machine: Machine) -> Settings
         )
     engines = tuple(stored.get("engines", ()))
     settings = resolve(replace(request, patterns=(result.pattern,), engines=engines, **wishes), machine)
-    for spec in settings.engines:
-        choose(spec, settings.patterns[0])
     again = replace(result, settings=settings.document())
     changes = fingerprint.settings_changes(result, again)
     if changes:
@@ -122,4 +119,5 @@ def _settings(result: Result, request: RunRequest, machine: Machine) -> Settings
             f"The run {result.run_id} cannot be continued with the settings it was begun with: {', '.join(changes)}. "
             "Use the version of rtmbench that began it, or start a new run."
         )
-    return settings
+    # What was scaled for this run was said when it began; now every value looks asked for.
+    return replace(settings, notes=tuple(stored.get("notes", ())))

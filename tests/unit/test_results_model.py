@@ -25,6 +25,7 @@ from rtmbench.results import (
     Trial,
     json_schema,
 )
+from rtmbench.results.model import CloseLatency, Grid, NoiseBand, RatePoint, Sustained, TargetOutcome
 
 RECORDED = Path(__file__).parent / "data" / "result-1.json"
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
@@ -35,13 +36,30 @@ def full_result():
     whole = trial(
         close_latency_us=CloseLatency.measured(count=40, minimum=1, maximum=9, quantile=lambda q: int(9 * q)),
         stall_max_us=230_000,
-        backlog=Backlog(start=2, end=4, slope=0.1),
+        backlog=Backlog(start=2, end=4, slope=0.1, slope_upper=0.4),
         offending=[{"kind": "wrong", "partition": 0, "offset": 7}],
         files={"hlog": "flink-1.hlog"},
     )
     found = result(cell("flink@1.20", [whole], facts={"buffer-timeout": 1}), cell("spark@4.1"))
-    decided = dataclasses.replace(found.comparisons[0], pairs=6, interval=[0.9, 1.2], verdict="no difference shown")
-    return dataclasses.replace(found, comparisons=[decided])
+    decided = dataclasses.replace(
+        found.comparisons[0],
+        pairs=6,
+        interval=[0.9, 1.2],
+        interval_p50=[1.1, 1.3],
+        verdict="no difference shown",
+        verdict_p50="slower",
+        noise_band=NoiseBand(p50=1.02, p99=1.1, measured=True),
+    )
+    point = RatePoint(rate=1_000.0, run_id=found.run_id, passed=True, reason="", p50_us=2_100, p99_us=7_770)
+    return dataclasses.replace(
+        found,
+        comparisons=[decided],
+        slo=[TargetOutcome(target="p99<1s", cell="spark@4.1", outcome="met", detail="trial 1 7.77 ms")],
+        grid=Grid(axes={"rate": [1_000.0, 2_000.0]}, point={"rate": 1_000.0}),
+        sustained=[
+            Sustained(cell="spark@4.1", passed=1_000.0, failed=None, quick=True, limit="the harness", points=[point])
+        ],
+    )
 
 
 @pytest.fixture
@@ -86,6 +104,11 @@ def test_a_recorded_document_is_still_read():
         (Headline, ["$defs", "headline"]),
         (Counts, ["$defs", "trial", "properties", "counts"]),
         (Comparison, ["$defs", "comparison"]),
+        (NoiseBand, ["$defs", "comparison", "properties", "noise_band"]),
+        (TargetOutcome, ["$defs", "target_outcome"]),
+        (Grid, ["$defs", "grid"]),
+        (Sustained, ["$defs", "sustained"]),
+        (RatePoint, ["$defs", "sustained", "properties", "points", "items"]),
         (Backlog, ["$defs", "trial", "properties", "backlog"]),
     ],
 )
@@ -130,6 +153,10 @@ TRIAL = ("cells", 1, "trials", 0)
         (("cells", 1, "refusal"), {"code": "A", "message": "b"}),
         (("cells", 1, "status"), "refused"),
         (("comparisons", 0, "verdict"), "faster"),
+        (("comparisons", 0, "interval"), [0.9, 1.1]),
+        (("comparisons", 0, "verdict_p50"), "faster"),
+        (("slo",), [{"target": "p99<1s", "cell": "a", "outcome": "perhaps", "detail": ""}]),
+        (("grid",), {"axes": {"rate": []}, "point": {}}),
         (("created_at",), "yesterday"),
     ],
 )
