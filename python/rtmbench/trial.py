@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from rtmbench import _core, attribution, origins
 from rtmbench.engines import FLOORS
@@ -30,7 +30,7 @@ from rtmbench.results.model import (
     Topics,
     Trial,
 )
-from rtmbench.results.status import Observation, classify
+from rtmbench.results.status import INTERRUPTED, Observation, classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +60,11 @@ CHECK_EVERY_S = 1.0
 CATCH_UP_S = 10.0
 NICE = 5
 """What is added to an engine's niceness where it shares the cores with the broker and the harness."""
+
+
+class _Windows(TypedDict):
+    window_ms: int | None
+    slide_ms: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +176,7 @@ class TrialRunner:
 
     def interrupted(self) -> Trial:
         """Return what was seen of a trial that was interrupted: counts and no figure."""
-        trial = self._without_figures(Observation(harness_error=f"interrupted in the phase `{self.phase}`"))
+        trial = self._without_figures(Observation(harness_error=f"{INTERRUPTED} `{self.phase}`"))
         generated = self._generator.snapshot().generated if self._generator else 0
         received = self._consumer.snapshot().received if self._consumer else 0
         seen = f"{self._probes + generated:,} events produced and {received:,} outputs received, unchecked"
@@ -287,15 +292,13 @@ class TrialRunner:
 
     def _drain(self, consumer: _core.LatencyConsumer, events: int, deadline_us: int) -> bool:
         """Wait for what is still to come; return whether all came, or nothing more is on its way."""
-        pattern = self.plan.pattern
         expected = _core.expected_outputs(
             self._oracle,
             self._workload,
             first=0,
             count=events,
             emit=self.engine.emit,
-            window_ms=pattern.window_ms,
-            slide_ms=pattern.slide_ms,
+            **self._windows,
         )
         interval_us = round(self.plan.settings.checkpoint_interval_s * 1e6)
         enough_us = QUIET_US if expected is not None else QUIET_CYCLES * interval_us
@@ -339,15 +342,14 @@ class TrialRunner:
             measure=measure,
             deadline_us=deadline_us,
             emit=self.engine.emit,
-            window_ms=plan.pattern.window_ms,
-            slide_ms=plan.pattern.slide_ms,
             watermark_delay_ms=self._watermark_delay_ms,
+            **self._windows,
             hlog=None if self._closes else hlog,
             close_hlog=close_hlog,
         )
         counts = replace(Counts(**verdict.counts), late_dropped=late_dropped)
-        # An event waits for its window's end by design: that is no backlog, and its wait no update latency.
-        in_seconds = [] if self._closes else verdict.seconds["backlog"].tolist()
+        in_seconds = verdict.seconds["backlog"].tolist()
+        # An event waits for its window's end by design: its wait is no update latency.
         latency = _latency(verdict) if verdict.latency.count and not self._closes else None
         closed = verdict.close_latency if self._closes else None
         lag = verdict.hops.get("output_to_received")
@@ -393,6 +395,7 @@ class TrialRunner:
                 start=int(in_seconds[0]),
                 end=int(in_seconds[-1]),
                 slope=round(trend.slope, 3) if trend else 0.0,
+                slope_upper=round(trend.upper, 3) if trend else None,
             )
             if in_seconds
             else None,
@@ -418,6 +421,14 @@ class TrialRunner:
     @property
     def _oracle(self) -> str:
         return "transport" if self._transport else self.plan.pattern.id
+
+    @property
+    def _windows(self) -> _Windows:
+        """The windows that the outputs stand for; a floor has the pattern's load, and none of its work."""
+        pattern = self.plan.pattern
+        if self._floor:
+            return {"window_ms": None, "slide_ms": None}
+        return {"window_ms": pattern.window_ms, "slide_ms": pattern.slide_ms}
 
     @property
     def _watermark_delay_ms(self) -> int:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pipeline_runs import EVENTS, KEPT, PARTITIONS, Pipelines, await_true
 
 from rtmbench import _core
 from rtmbench.artifacts import Cache
@@ -19,9 +20,6 @@ from rtmbench.platform.local import LocalPlatform
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
-PARTITIONS = 4
-EVENTS = 400
-KEPT = {"click", "purchase"}
 
 STATEFUL = """
 from rtmbench.spark import main, parse_events
@@ -52,103 +50,6 @@ def build(spark, io):
 
 main(build)
 """
-
-
-class Pipelines:
-    """Starts pipelines as processes of a platform, each on topics and in a directory of its own."""
-
-    def __init__(self, platform, kafka, root):
-        self.platform = platform
-        self.servers = kafka.bootstrap_servers
-        self.root = root
-        self._count = 0
-
-    def topics(self, partitions=PARTITIONS):
-        self._count += 1
-        names = [f"pipeline-{self._count}-{side}" for side in ("in", "out")]
-        _core.create_topics({"bootstrap.servers": self.servers}, names, partitions=partitions)
-        return names
-
-    def start(self, topics, *, version="4.1", file=None, **environment):
-        directory = self.root / topics[0]
-        (directory / "conf").mkdir(parents=True)
-        spark = self.platform.cache.ensure(f"spark@{version}").root
-        connector = self.platform.cache.ensure(f"spark-connector-kafka@{version}")
-        settings = {
-            "spark.master": f"local[{PARTITIONS}]",
-            "spark.driver.memory": "700m",
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.ui.enabled": "false",
-            "spark.ui.showConsoleProgress": "false",
-            "spark.jars": ",".join(str(jar) for jar in connector.jars),
-        }
-        lines = [f"{name} {value}\n" for name, value in settings.items()]
-        (directory / "conf" / "spark-defaults.conf").write_text("".join(lines))
-        env = {
-            **self.platform.environment(),
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(spark), os.environ.get("PYTHONPATH")])),
-            "SPARK_HOME": str(spark / "pyspark"),
-            "SPARK_CONF_DIR": str(directory / "conf"),
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "KAFKA_BOOTSTRAP_SERVERS": self.servers,
-            "RTMBENCH_INPUT_TOPIC": topics[0],
-            "RTMBENCH_OUTPUT_TOPIC": topics[1],
-            "RTMBENCH_FACTS": str(directory / "facts.json"),
-            "RTMBENCH_PROGRESS": str(directory / "progress.jsonl"),
-            **environment,
-        }
-        argv = [sys.executable, str(file or locate("01", "spark"))]
-        return Pipeline(self, self.platform.spawn(topics[0], argv, env=env, cwd=directory), directory, topics)
-
-
-class Pipeline:
-    """One started pipeline."""
-
-    def __init__(self, owner, process, directory, topics):
-        self.owner = owner
-        self.process = process
-        self.progress = directory / "progress.jsonl"
-        self.input_topic, self.output_topic = topics
-        self._facts = directory / "facts.json"
-
-    @property
-    def facts(self):
-        return json.loads(self._facts.read_text()) if self._facts.exists() else {}
-
-    @property
-    def log(self):
-        return Path(self.process.log).read_text(errors="replace")
-
-    def running(self, timeout_s=90):
-        await_true(lambda: self.facts.get("state") == "running" or self.process.poll() is not None, timeout_s)
-        assert self.process.poll() is None, self.log[-3000:]
-        return self.facts
-
-    def exit_code(self, timeout_s=90):
-        await_true(lambda: self.process.poll() is not None, timeout_s)
-        return self.process.poll()
-
-    def send(self, count=EVENTS):
-        """Send `count` events and return how many of them the pipeline has to let through."""
-        workload = _core.Workload(seed=7, keys=10)
-        config = {"bootstrap.servers": self.owner.servers}
-        schedule = _core.Schedule.constant(2_000)
-        _core.Generator(config, self.input_topic, workload, schedule, count=count).run()
-        return sum(json.loads(workload.event(index, 0))["event_type"] in KEPT for index in range(count))
-
-    def produced(self):
-        return sum(_core.end_offsets({"bootstrap.servers": self.owner.servers}, self.output_topic))
-
-    def stop(self):
-        self.owner.platform.stop(self.process, grace_s=10)
-
-
-def await_true(condition, timeout_s):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s} s"
-        time.sleep(0.1)
 
 
 def assert_real_time(facts):

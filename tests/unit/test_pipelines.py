@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from rtmbench.errors import ConfigurationError, PreflightError
-from rtmbench.pipelines import locate
+from rtmbench.pipelines import locate, spark_jars
 from rtmbench.spark import real_time_trigger
 
 SOURCE = Path(__file__).parents[2] / "pipelines"
 PATTERN = "01-stateless-passthrough"
+STATE = "04-keyed-state"
 JAR = "stateless-passthrough.jar"
 
 
@@ -27,8 +28,12 @@ def checkout(tmp_path):
     root = tmp_path / "checkout" / "pipelines"
     for name in (
         "pom.xml",
+        "flink-parent/pom.xml",
         "flink-common/pom.xml",
         "flink-common/src/main/java/Job.java",
+        f"{STATE}/spark/pom.xml",
+        f"{STATE}/spark/src/main/java/KeyedCounter.java",
+        f"{STATE}/spark/stateful_counter.py",
         f"{PATTERN}/flink/pom.xml",
         f"{PATTERN}/flink/src/main/java/StatelessPassthrough.java",
         f"{PATTERN}/flink/src/test/java/StatelessPassthroughTest.java",
@@ -44,6 +49,11 @@ def checkout(tmp_path):
 @pytest.fixture
 def find(checkout, tmp_path):
     return partial(locate, packaged=tmp_path / "wheel" / "_pipelines", checkout=checkout)
+
+
+@pytest.fixture
+def find_jars(checkout, tmp_path):
+    return partial(spark_jars, packaged=tmp_path / "wheel" / "_pipelines", checkout=checkout)
 
 
 @pytest.fixture
@@ -98,7 +108,7 @@ def test_a_checkout_wins_over_the_copies_of_an_editable_install(tmp_path, find, 
 def test_a_wheel_without_its_jobs_says_so(tmp_path):
     packaged = tmp_path / "wheel" / "_pipelines"
     (packaged / PATTERN / "flink").mkdir(parents=True)
-    with pytest.raises(PreflightError, match="built without its Flink jobs"):
+    with pytest.raises(PreflightError, match="built without its jars"):
         locate("01", "flink", packaged=packaged, checkout=tmp_path / "none")
 
 
@@ -121,6 +131,7 @@ def test_a_checkout_builds_the_missing_jar_once(find, checkout, maven):
     "source",
     [
         "pom.xml",
+        "flink-parent/pom.xml",
         "flink-common/pom.xml",
         "flink-common/src/main/java/Job.java",
         f"{PATTERN}/flink/pom.xml",
@@ -143,6 +154,35 @@ def test_a_newer_test_does_not(find, checkout, maven):
     os.utime(checkout / PATTERN / "flink/src/test/java/StatelessPassthroughTest.java", (later, later))
     find("01", "flink")
     assert len(calls()) == 1
+
+
+def test_only_pattern_04_has_a_jar_for_spark(find_jars):
+    assert [find_jars(pattern) for pattern in ("01", "02", "03")] == [[], [], []]
+
+
+def test_a_checkout_builds_the_jar_for_spark_from_its_own_sources(find_jars, checkout, maven):
+    jar = checkout / STATE / "spark" / "target" / "keyed-counter.jar"
+    calls = maven(f"mkdir -p {jar.parent} && touch -d @1000000001 {jar}")
+    assert find_jars("04") == [jar]
+    later = jar.stat().st_mtime + 10
+    os.utime(checkout / "flink-common/src/main/java/Job.java", (later, later))
+    assert find_jars("04") == [jar]
+    assert len(calls()) == 1
+    assert f"-pl {STATE}/spark" in calls()[0]
+    os.utime(checkout / STATE / "spark/src/main/java/KeyedCounter.java", (later, later))
+    find_jars("04")
+    assert len(calls()) == 2
+
+
+def test_a_wheel_carries_the_jar_for_spark_beside_its_pipeline(tmp_path):
+    packaged = tmp_path / "wheel" / "_pipelines"
+    (packaged / STATE / "spark").mkdir(parents=True)
+    find = partial(spark_jars, packaged=packaged, checkout=tmp_path / "none")
+    with pytest.raises(PreflightError, match=r"no keyed-counter\.jar in .*built without its jars"):
+        find("04")
+    jar = packaged / STATE / "spark" / "keyed-counter.jar"
+    jar.touch()
+    assert find("04") == [jar]
 
 
 def test_two_runs_at_once_build_once(find, checkout, maven):

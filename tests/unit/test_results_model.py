@@ -14,6 +14,7 @@ from rtmbench.errors import ConfigurationError
 from rtmbench.results import (
     Backlog,
     Cell,
+    CloseLatency,
     Comparison,
     Counts,
     Headline,
@@ -24,7 +25,18 @@ from rtmbench.results import (
     Trial,
     json_schema,
 )
-from rtmbench.results.model import Attribution, Coincidence, Happening, Timeline
+from rtmbench.results.model import (
+    Attribution,
+    CloseLatency,
+    Coincidence,
+    Grid,
+    Happening,
+    NoiseBand,
+    RatePoint,
+    Sustained,
+    TargetOutcome,
+    Timeline,
+)
 
 RECORDED = Path(__file__).parent / "data" / "result-1.json"
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
@@ -33,9 +45,9 @@ VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 def full_result():
     """A document in which every optional field is present."""
     whole = trial(
-        close_latency_us=latency(40_000),
+        close_latency_us=CloseLatency.measured(count=40, minimum=1, maximum=9, quantile=lambda q: int(9 * q)),
         stall_max_us=230_000,
-        backlog=Backlog(start=2, end=4, slope=0.1),
+        backlog=Backlog(start=2, end=4, slope=0.1, slope_upper=0.4),
         offending=[{"kind": "wrong", "partition": 0, "offset": 7}],
         files={"hlog": "flink-1.hlog"},
         timeline=Timeline(from_us=1, count=[3], p50_us=[900], p99_us=[1_000], max_us=[1_200], backlog=[-1]),
@@ -49,8 +61,25 @@ def full_result():
         ),
     )
     found = result(cell("flink@1.20", [whole], facts={"buffer-timeout": 1}), cell("spark@4.1"))
-    decided = dataclasses.replace(found.comparisons[0], pairs=6, interval=[0.9, 1.2], verdict="no difference shown")
-    return dataclasses.replace(found, comparisons=[decided])
+    decided = dataclasses.replace(
+        found.comparisons[0],
+        pairs=6,
+        interval=[0.9, 1.2],
+        interval_p50=[1.1, 1.3],
+        verdict="no difference shown",
+        verdict_p50="slower",
+        noise_band=NoiseBand(p50=1.02, p99=1.1, measured=True),
+    )
+    point = RatePoint(rate=1_000.0, run_id=found.run_id, passed=True, reason="", p50_us=2_100, p99_us=7_770)
+    return dataclasses.replace(
+        found,
+        comparisons=[decided],
+        slo=[TargetOutcome(target="p99<1s", cell="spark@4.1", outcome="met", detail="trial 1 7.77 ms")],
+        grid=Grid(axes={"rate": [1_000.0, 2_000.0]}, point={"rate": 1_000.0}),
+        sustained=[
+            Sustained(cell="spark@4.1", passed=1_000.0, failed=None, quick=True, limit="the harness", points=[point])
+        ],
+    )
 
 
 @pytest.fixture
@@ -95,6 +124,11 @@ def test_a_recorded_document_is_still_read():
         (Headline, ["$defs", "headline"]),
         (Counts, ["$defs", "trial", "properties", "counts"]),
         (Comparison, ["$defs", "comparison"]),
+        (NoiseBand, ["$defs", "comparison", "properties", "noise_band"]),
+        (TargetOutcome, ["$defs", "target_outcome"]),
+        (Grid, ["$defs", "grid"]),
+        (Sustained, ["$defs", "sustained"]),
+        (RatePoint, ["$defs", "sustained", "properties", "points", "items"]),
         (Backlog, ["$defs", "trial", "properties", "backlog"]),
         (Timeline, ["$defs", "trial", "properties", "timeline"]),
         (Attribution, ["$defs", "trial", "properties", "attribution"]),
@@ -143,6 +177,10 @@ TRIAL = ("cells", 1, "trials", 0)
         (("cells", 1, "refusal"), {"code": "A", "message": "b"}),
         (("cells", 1, "status"), "refused"),
         (("comparisons", 0, "verdict"), "faster"),
+        (("comparisons", 0, "interval"), [0.9, 1.1]),
+        (("comparisons", 0, "verdict_p50"), "faster"),
+        (("slo",), [{"target": "p99<1s", "cell": "a", "outcome": "perhaps", "detail": ""}]),
+        (("grid",), {"axes": {"rate": []}, "point": {}}),
         (("created_at",), "yesterday"),
     ],
 )
@@ -246,3 +284,14 @@ def test_latency_is_read_from_a_histogram_with_its_lower_bounds():
 def test_without_censored_samples_nothing_is_a_lower_bound():
     found = Latency.measured(count=1, minimum=5, maximum=5, quantile=lambda _: 5, reaches_censored=lambda _: True)
     assert found.censored_percentiles == []
+
+
+def test_few_windows_have_a_median_and_nothing_else():
+    few = CloseLatency.measured(count=29, minimum=1, maximum=9, quantile=lambda q: int(10 * q))
+    assert few == CloseLatency(count=29, p50=5)
+    enough = CloseLatency.measured(count=30, minimum=1, maximum=9, quantile=lambda q: int(1000 * q))
+    assert (enough.min, enough.p50, enough.p99, enough.max) == (1, 500, 990, 9)
+    document = full_result().to_dict()
+    found = document["cells"][0]["trials"][0]["close_latency_us"]
+    found["count"] = 3
+    assert problems(document) != []

@@ -27,7 +27,10 @@ def test_everything_can_be_set(tmp_path):
             "RTMBENCH_OUTPUT_TOPIC": "out",
             "RTMBENCH_CHECKPOINT_INTERVAL": "30 seconds",
             "RTMBENCH_CHECKPOINT_DIR": "s3://bucket/checkpoint",
-            "RTMBENCH_MODE": "microbatch",
+            "RTMBENCH_MODE": "close",
+            "RTMBENCH_WINDOW": "60000 milliseconds",
+            "RTMBENCH_SLIDE": "10 seconds",
+            "RTMBENCH_WATERMARK_DELAY": "0 seconds",
             "RTMBENCH_FACTS": str(tmp_path / "facts.json"),
             "RTMBENCH_PROGRESS": str(tmp_path / "progress.jsonl"),
             "RTMBENCH_KAFKA_PROPERTIES": str(kafka),
@@ -39,7 +42,10 @@ def test_everything_can_be_set(tmp_path):
         output_topic="out",
         checkpoint_interval="30 seconds",
         checkpoint_dir="s3://bucket/checkpoint",
-        mode="microbatch",
+        mode="close",
+        window="60000 milliseconds",
+        slide="10 seconds",
+        watermark_delay="0 seconds",
         source_properties={"fetch.max.wait.ms": "1"},
         sink_properties={"linger.ms": "5", "sasl.jaas.config": "a=b"},
         facts=tmp_path / "facts.json",
@@ -55,7 +61,10 @@ def test_an_empty_variable_is_as_good_as_none():
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("RTMBENCH_MODE", "realtime", "'realtime' is not a mode. The modes are: rtm, microbatch"),
+        ("RTMBENCH_MODE", "realtime", "'realtime' is not a mode. The modes are: rtm, rtm-unchecked"),
+        ("RTMBENCH_WINDOW", "0 seconds", "'0 seconds' is not a duration"),
+        ("RTMBENCH_SLIDE", "often", "'often' is not a duration"),
+        ("RTMBENCH_WATERMARK_DELAY", "-1 seconds", "'-1 seconds' is not a duration"),
         ("RTMBENCH_CHECKPOINT_INTERVAL", "soon", "'soon' is not a duration"),
         ("RTMBENCH_INPUT_TOPIC", " ", "input_topic is empty"),
         ("RTMBENCH_KAFKA_PROPERTIES", "/nowhere/kafka.properties", "/nowhere/kafka.properties cannot be read"),
@@ -65,6 +74,66 @@ def test_a_value_that_makes_no_sense_is_named(variable, value, message):
     with pytest.raises(ConfigurationError) as error:
         Io.from_env({variable: value})
     assert message in str(error.value)
+
+
+def test_a_slide_longer_than_the_window_would_lose_events():
+    with pytest.raises(ConfigurationError, match=r"The slide, 2 seconds, is longer than the window, 1 second"):
+        Io(window="1 second", slide="2 seconds")
+
+
+@pytest.mark.parametrize(
+    ("mode", "real_time", "output"),
+    [
+        ("rtm", True, "update"),
+        ("rtm-unchecked", True, "update"),
+        ("rtm-aggregate", True, "update"),
+        ("microbatch", False, "update"),
+        ("close", False, "append"),
+    ],
+)
+def test_a_mode_is_a_trigger_and_an_output_mode(mode, real_time, output):
+    io = Io(mode=mode, checkpoint_dir="/checkpoint", checkpoint_interval="7 seconds")
+    writer = Writer()
+    assert io.write(Results(writer)) is writer
+    io.trigger(writer)
+    assert io.real_time is real_time
+    assert writer.mode == output
+    assert writer.triggered == ({"realTime": "7 seconds"} if real_time else {"processingTime": "0 seconds"})
+
+
+def test_a_mode_that_a_pipeline_has_not_is_named_with_those_it_has():
+    assert Io(mode="rtm").variant({"rtm": 1, "microbatch": 2}) == 1
+    with pytest.raises(ConfigurationError, match=r"no mode 'close'\. Its modes are: rtm, microbatch"):
+        Io(mode="close").variant({"rtm": 1, "microbatch": 2})
+
+
+class Results:
+    """A streaming DataFrame with its writer."""
+
+    def __init__(self, writer):
+        self.writeStream = writer
+
+
+class Writer:
+    """A stream writer that notes what it is told."""
+
+    def format(self, _name):
+        return self
+
+    def options(self, **_options):
+        return self
+
+    def option(self, _name, _value):
+        return self
+
+    def outputMode(self, mode):  # noqa: N802
+        self.mode = mode
+        return self
+
+    def trigger(self, *, processingTime=None, realTime=None):  # noqa: N803
+        told = {"processingTime": processingTime, "realTime": realTime}
+        self.triggered = {name: value for name, value in told.items() if value}
+        return self
 
 
 def test_the_source_reads_from_the_beginning_and_never_skips():

@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from rtmbench.errors import ConfigurationError, PreflightError
-from rtmbench.spark.trigger import duration_ms, real_time_trigger
+from rtmbench.patterns import PATTERNS
+from rtmbench.spark.trigger import duration_ms, real_time_trigger, streams
 
 
 class NativeWriter:
@@ -129,10 +130,39 @@ def test_durations(interval, expected):
     assert duration_ms(interval) == expected
 
 
-def test_pipelines_can_be_imported_without_pyspark():
+SCAN = "      +- RealTimeStreamScan[key#1, value#2] KafkaV2[Subscribe[in]]"
+WAITS = "   +- Exchange hashpartitioning(key#1, 4), ENSURE_REQUIREMENTS, [plan_id=7]"
+STREAMS = "   +- Exchange hashpartitioning(key#1, 4), ENSURE_REQUIREMENTS, [plan_id=7], isPipelined=true"
+BROADCAST = "   +- BroadcastExchange HashedRelationBroadcastMode(List(input[0, string, true]),false), [plan_id=9]"
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        ([SCAN], True),
+        ([STREAMS, SCAN], True),
+        ([BROADCAST, STREAMS, SCAN], True),
+        ([WAITS, SCAN], False),
+        ([STREAMS, WAITS, SCAN], False),
+        ([STREAMS, SCAN.replace("RealTimeStreamScan", "MicroBatchScan")], False),
+        ([], False),
+    ],
+)
+def test_a_plan_streams_when_its_scan_and_every_shuffle_do(plan, expected):
+    assert streams("\n".join(plan)) is expected
+
+
+def test_no_time_at_all_is_a_duration_where_that_is_allowed():
+    assert duration_ms("0 seconds", zero=True) == 0
+    with pytest.raises(ConfigurationError, match="'' is not a duration"):
+        duration_ms("", zero=True)
+
+
+@pytest.mark.parametrize("pattern", sorted(PATTERNS))
+def test_pipelines_can_be_imported_without_pyspark(pattern):
     code = (
         "import sys; sys.modules['pyspark'] = None; sys.modules['py4j'] = None\n"
         "from rtmbench.spark import pipeline\n"
-        "assert callable(pipeline('01').build)"
+        f"assert callable(pipeline({pattern!r}).build)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

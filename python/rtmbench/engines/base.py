@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from rtmbench.engines.variants import Emission
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
 
@@ -78,7 +79,7 @@ class Engine(Protocol):
     """What runs, such as `1.20.5`; empty until `prepare`."""
     mode: str
     """The variant that runs, such as `rtm`."""
-    emit: str
+    emit: Emission
     """`row`, `update`, `batch` or `close`: what one output record stands for."""
 
     def prepare(self) -> None:

@@ -43,7 +43,7 @@ class FlinkEngine:
         self.spec = spec
         self.build = ""
         self.mode = variant.mode
-        self.emit: str = variant.emit
+        self.emit = variant.emit
         self._platform = platform
         self._pattern = pattern
         self._rest_port = rest_port

@@ -9,6 +9,7 @@ from rtmbench.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import EngineSpec, TrialIo
+    from rtmbench.engines.variants import Emission
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
 
@@ -20,7 +21,7 @@ class TransportEngine:
         self.spec = spec
         self.build = _core.librdkafka_version()
         self.mode = spec.mode
-        self.emit = "row"
+        self.emit: Emission = "row"
 
     def prepare(self) -> None:
         """Do nothing."""

@@ -64,7 +64,7 @@ class SparkEngine:
         self.spec = spec
         self.build = ""
         self.mode = variant.mode
-        self.emit: str = variant.emit
+        self.emit = variant.emit
         self._variant = variant
         self._keyed = find_pattern(pattern).keyed
         self._real_time = variant.mode.startswith("rtm")
@@ -109,15 +109,15 @@ class SparkEngine:
         self._await_running(self._process)
 
     def check(self) -> None:
-        """Raise RunFailedError where the process or the query has ended."""
+        """Raise RunFailedError where the process or the query has ended, EngineRefusedError where it cannot run."""
         process = self._running()
-        process.check()
-        facts = self._read_facts()
-        error = facts.get("error")
+        # A query that fails ends its process; what it said counts for more than that it ended.
+        error = self._read_facts().get("error")
         if error is not None and error["code"].partition(".")[0] in NEVER_STARTS:
             raise EngineRefusedError(str(error["code"]), str(error["message"]))
         if error is not None:
             raise RunFailedError(f"Spark's query failed ({error['code']}): {error['message']} (log: {process.log}).")
+        process.check()
 
     def facts(self) -> dict[str, Any]:
         """Return what the pipeline read back from the running query, and the Kafka clients of themselves."""

@@ -34,7 +34,7 @@ def print_comparison(report: Report, file: TextIO | None = None) -> None:
     parts += [_table(report.entries), Text()]
     parts += [Text(clean(entry.sentence, 1_000)) for entry in report.entries]
     parts += [Text(f"Note: {clean(warning, 1_000)}.", style="yellow") for warning in report.warnings]
-    _print(Group(*parts), file)
+    print_parts(Group(*parts), file)
 
 
 def print_history(series: Sequence[Series], file: TextIO | None = None) -> None:
@@ -52,10 +52,11 @@ def print_history(series: Sequence[Series], file: TextIO | None = None) -> None:
                 lines.append(Text(f"{name}: {clean(sentence(comparison), 1_000)}"))
         parts += [Padding(line, (0, 0, 0, 2), expand=False) for line in lines]
         parts.append(Text())
-    _print(Group(*parts), file)
+    print_parts(Group(*parts), file)
 
 
-def _print(content: RenderableType, file: TextIO | None) -> None:
+def print_parts(content: RenderableType, file: TextIO | None) -> None:
+    """Print to `file` (standard output), 100 columns wide at most."""
     stream = file or sys.stdout
     console = Console(file=stream, highlight=False, emoji=False)
     if not console.is_terminal:
@@ -65,7 +66,7 @@ def _print(content: RenderableType, file: TextIO | None) -> None:
 
 
 def _table(entries: Sequence[Entry]) -> Table:
-    table = _columns("pattern", "first", "second", "p50", "p99", "pairs", "verdict on p99")
+    table = columns("pattern", "first", "second", "p50", "p99", "pairs", "verdict on p99")
     for entry in entries:
         found = entry.comparison
         where = "".join(f" {name}={value}" for name, value in (entry.point or {}).items())
@@ -82,7 +83,7 @@ def _table(entries: Sequence[Entry]) -> Table:
 
 
 def _trend(series: Series) -> Table:
-    table = _columns("run", "machine", "build", "p50", "p99", "valid", "status")
+    table = columns("run", "machine", "build", "p50", "p99", "valid", "status")
     before = None
     for point in series.points:
         if before is not None and before != point.machine:
@@ -100,10 +101,11 @@ def _trend(series: Series) -> Table:
     return table
 
 
-def _columns(*names: str) -> Table:
+def columns(*names: str) -> Table:
+    """Give a table with these columns, figures to the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in names:
-        right = name in {"p50", "p99", "pairs", "valid"}
+        right = name in {"p50", "p95", "p99", "p99.9", "max", "pairs", "valid"}
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     return table
 

@@ -111,6 +111,11 @@ class _Figures:
     bounds: frozenset[str]
 
 
+def cell_figures(cell: Cell) -> list[Text]:
+    """Give a cell's latencies in ms, one text for each of `COLUMNS`; in brackets where they make no headline."""
+    return _shown(_figures(cell), usable=cell.status.usable and cell.headline is not None)
+
+
 def _figures(cell: Cell) -> _Figures | None:
     if cell.headline is not None:
         head = cell.headline

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rtmbench.errors import ConfigurationError
 from rtmbench.results.comparison import figure
-from rtmbench.results.model import Status, TargetOutcome
+from rtmbench.results.model import Latency, Status, TargetOutcome
 from rtmbench.results.statistics import last_attempts
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def judge(target: Target, cell: Cell) -> TargetOutcome:
     other_rate = next((rate for trial in trials for rate in _rates(trial) if not target.holds_at(rate)), None)
     if other_rate is not None:
         return _outcome(target, cell, INCONCLUSIVE, f"measured at {other_rate:,.0f} events/s")
-    found = [_trial(target, cell, trial) for trial in trials]
+    found = [judge_trial(target, cell, trial) for trial in trials]
     outcomes = {outcome for outcome, _ in found}
     details = "; ".join(dict.fromkeys(detail for _, detail in found))
     if len(outcomes) > 1:
@@ -94,20 +94,20 @@ def judge(target: Target, cell: Cell) -> TargetOutcome:
     return _outcome(target, cell, found[0][0], details)
 
 
-def _trial(target: Target, cell: Cell, trial: Trial) -> tuple[str, str]:
+def judge_trial(target: Target, cell: Cell, trial: Trial) -> tuple[str, str]:
+    """Say what one trial came to, and its figure in words."""
     latency = figure(cell, trial)
     if trial.status is Status.FAILED:
         return MISSED, f"trial {trial.trial} failed"
-    if latency is None:
-        return INCONCLUSIVE, f"trial {trial.trial} has no figure"
-    value = getattr(latency, target.field)
-    bound = "≥" if latency.is_lower_bound(target.field) else ""
+    # The close of few windows has a median and no more.
+    value = getattr(latency, target.field, None)
+    if value is None:
+        return INCONCLUSIVE, f"trial {trial.trial} has no such figure"
+    bound = "≥" if isinstance(latency, Latency) and latency.is_lower_bound(target.field) else ""
     shown = f"trial {trial.trial} {bound}{value / 1000:,.2f} ms"
     under = value < target.limit_us
-    if trial.status is Status.CONTENDED:
-        return INCONCLUSIVE, f"{shown}, contended"
-    if under and bound:
-        return INCONCLUSIVE, f"{shown}, a lower bound"
+    if trial.status is Status.CONTENDED or (under and bound):
+        return INCONCLUSIVE, f"{shown}, {'a lower bound' if bound else 'contended'}"
     if trial.status is Status.UNSUSTAINED:
         return MISSED, f"{shown}, and the rate was not sustained"
     return (MET if under else MISSED), shown

@@ -27,7 +27,9 @@ def check(spark: SparkSession, io: Io, writer: DataStreamWriter) -> None:
     """Refuse a start that would starve: a real-time task holds its slot for the whole batch.
 
     There is one task for each input partition and, where a shuffle streams, one for each of its partitions at the same
-    time. Without a word, some would never run, and the records for them never come out.
+    time. Without a shuffle Spark starts with fewer slots and says nothing, and some partitions never come out; with one
+    that streams it counts as is done here and ends the query with CONCURRENT_SCHEDULER_INSUFFICIENT_SLOT, unless
+    `spark.scheduler.pipelinedGroup.slotCheck.enabled` is off.
 
     Raises `PreflightError` where slots are fewer than that, or the topic cannot be found.
     """

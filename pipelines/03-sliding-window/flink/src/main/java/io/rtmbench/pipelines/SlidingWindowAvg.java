@@ -17,7 +17,8 @@ public final class SlidingWindowAvg {
   private SlidingWindowAvg() {}
 
   public static void main(String[] args) throws Exception {
-    JobArguments arguments = JobArguments.parseSliding(Duration.ofMinutes(5), Duration.ofMinutes(1), args);
+    JobArguments arguments =
+        JobArguments.parseSliding(Duration.ofMinutes(5), Duration.ofMinutes(1), args);
     StreamExecutionEnvironment environment = Job.environment(arguments);
 
     DataStream<Event> events =

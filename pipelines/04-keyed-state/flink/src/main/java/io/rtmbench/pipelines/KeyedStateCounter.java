@@ -25,20 +25,13 @@ public final class KeyedStateCounter {
         environment
             .fromSource(Job.source(arguments), WatermarkStrategy.noWatermarks(), "events")
             .uid("events");
-    count(events)
-        .sinkTo(Job.sink(arguments, result -> result.key))
-        .name("results")
-        .uid("results");
+    count(events).sinkTo(Job.sink(arguments, result -> result.key)).name("results").uid("results");
 
     environment.execute("04 keyed state");
   }
 
   static SingleOutputStreamOperator<Result> count(DataStream<Event> events) {
-    return events
-        .keyBy(event -> event.key)
-        .process(new Counter())
-        .name("counter")
-        .uid("counter");
+    return events.keyBy(event -> event.key).process(new Counter()).name("counter").uid("counter");
   }
 
   static final class Counter extends KeyedProcessFunction<String, Event, Result> {

@@ -1,0 +1,83 @@
+package io.rtmbench.pipelines;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.List;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.transformations.OneInputTransformation;
+import org.apache.flink.streaming.util.KeyedOneInputStreamOperatorTestHarness;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class KeyedStateCounterTest {
+
+  private KeyedOneInputStreamOperatorTestHarness<String, Event, KeyedStateCounter.Result> job;
+
+  @AfterEach
+  void close() throws Exception {
+    job.close();
+  }
+
+  @Test
+  void eachEventGivesItsKeysCountSoFar() throws Exception {
+    start(null);
+    send("a", 1, 2);
+    send("b", 3);
+    send("a", 4);
+
+    assertEquals(List.of("a 1 1", "a 2 2", "b 1 3", "a 3 4"), results());
+    assertEquals(2, job.numKeyedStateEntries());
+  }
+
+  @Test
+  void aResultCarriesTheStampsOfItsNewestEvent() throws Exception {
+    start(null);
+    send("a", 20, 10);
+
+    assertEquals(List.of("a 1 20", "a 2 20"), results());
+  }
+
+  @Test
+  void theCountGoesOnAfterARestore() throws Exception {
+    start(null);
+    send("a", 1, 2);
+    OperatorSubtaskState checkpoint = job.snapshot(1, 1);
+    job.close();
+    start(checkpoint);
+    send("a", 3);
+
+    assertEquals(List.of("a 3 3"), results());
+  }
+
+  private List<String> results() {
+    return job.extractOutputValues().stream()
+        .map(r -> r.key + " " + r.count + " " + r.producedAt)
+        .toList();
+  }
+
+  private void send(String key,
+      long... times)
+      throws Exception {
+    for (long time : times) {
+      job.processElement(new Event("id", "click", key, 1, time, time * 1000), time);
+    }
+  }
+
+  /** Starts the job's counter, as its graph has it, from a checkpoint or from nothing. */
+  private void start(OperatorSubtaskState checkpoint) throws Exception {
+    StreamExecutionEnvironment environment = Job.environment(JobArguments.parse());
+    @SuppressWarnings("unchecked") // The transformation of a keyed operator has one input.
+    var counts =
+        (OneInputTransformation<Event, KeyedStateCounter.Result>)
+            KeyedStateCounter.count(environment.fromData(new Event())).getTransformation();
+    job =
+        new KeyedOneInputStreamOperatorTestHarness<>(
+            counts.getOperator(), event -> event.key, Types.STRING);
+    job.setup(
+        counts.getOutputType().createSerializer(environment.getConfig().getSerializerConfig()));
+    job.initializeState(checkpoint);
+    job.open();
+  }
+}

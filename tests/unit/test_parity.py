@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner
+from results_builder import cell, result, trial
+
+from rtmbench import experiment
+from rtmbench.cli import rtmbench
+from rtmbench.parity import Parity, parity
+from rtmbench.report.parity import print_parity
+from rtmbench.results import CloseLatency, Status
+from rtmbench.results.store import RunDirectory, new_run_id
+from rtmbench.settings import RunRequest
+
+FACTS = {
+    "flink@1.20": {"settings": {"slots": 4, "buffer_wait_ms": 1, "emission": "update"}},
+    "spark@4.3": {"settings": {"slots": 8, "buffer_wait_ms": 1, "emission": "update", "new_one": "x"}},
+}
+
+
+def stored(root, *, engines=("flink@1.20", "spark@4.3"), complete=True):
+    directory = RunDirectory.create(root, new_run_id("02"))
+    facts = {name: FACTS[name] for name in engines}
+    found = replace(
+        result(*(cell(name) for name in engines)),
+        pattern="02",
+        run_id=directory.run_id,
+        complete=complete,
+        parity=parity(facts),
+    )
+    directory.write(found)
+    return directory.run_id
+
+
+def request(root, *engines):
+    return RunRequest(patterns=("02",), engines=engines, results=root)
+
+
+def test_the_newest_complete_run_of_just_these_engines_answers(tmp_path, monkeypatch):
+    run_id = stored(tmp_path)
+    stored(tmp_path, engines=("flink@1.20",))
+    stored(tmp_path, complete=False)
+    found = experiment.effective_settings(request(tmp_path, "flink@1.20", "spark@4.3"))
+    assert found.source == f"run {run_id}"
+    rows = {row["setting"]: row for row in found.rows}
+    assert rows["slots"]["same"] is False
+    assert rows["emission"]["same"] is True
+
+    def started(*_):
+        raise LookupError
+
+    monkeypatch.setattr(experiment.doctor, "checks", started)
+    for wanted, fresh in ((("flink@1.20", "spark@4.3"), True), (("spark@4.1",), False)):
+        with pytest.raises(LookupError):
+            experiment.effective_settings(request(tmp_path, *wanted), fresh=fresh)
+
+
+def test_what_differs_comes_first_with_what_it_means(tmp_path):
+    shown = io.StringIO()
+    found = Parity(pattern="02", source="run x", rows=parity(FACTS), refused={"spark@4.1:rtm": "CODE.OF_SPARK"})
+    print_parity(found, shown)
+    text = shown.getvalue()
+    assert text.index("2 differences") < text.index("2 the same")
+    assert "task slots in Flink, threads in Spark" in " ".join(text.split())
+    assert "spark@4.1:rtm refused the query (CODE.OF_SPARK)" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_command_prints_the_stored_settings(tmp_path):
+    run_id = stored(tmp_path)
+    arguments = ["parity", "02", "--engines", "flink@1.20,spark@4.3", "--results", str(tmp_path)]
+    printed = CliRunner().invoke(rtmbench, [*arguments, "--json"], standalone_mode=False)
+    assert printed.exception is None
+    assert f'"source": "run {run_id}"' in printed.stdout
+    assert CliRunner().invoke(rtmbench, arguments, standalone_mode=False).stdout.startswith("Pattern 02 · settings of")
+
+
+def test_a_cell_of_final_results_has_something_to_show_without_a_headline():
+    closed = trial(latency_us=None, close_latency_us=CloseLatency(count=3, p50=900))
+    close = replace(cell("flink@1.20:close", [closed]), emit="close", headline=None)
+    assert experiment.exit_code([result(close)]) == 0
+    nothing = replace(close, trials=[replace(closed, close_latency_us=None)])
+    assert experiment.exit_code([result(nothing)]) == 4
+    failed = replace(close, status=Status.FAILED)
+    assert experiment.exit_code([result(failed)]) == 1
