@@ -14,7 +14,6 @@ from rtmbench.errors import ConfigurationError
 from rtmbench.results import (
     Backlog,
     Cell,
-    CloseLatency,
     Comparison,
     Counts,
     Headline,
