@@ -55,6 +55,8 @@ pub struct ConsumerSnapshot {
     pub p50_us: u64,
     /// Their 99th percentile, µs; 0 when there are none.
     pub p99_us: u64,
+    /// Their 99.9th percentile, µs; 0 when there are none.
+    pub p99_9_us: u64,
     /// When the last record was received, µs since the Unix epoch; 0 before the first.
     pub newest_received_us: i64,
 }
@@ -363,6 +365,7 @@ impl LatencyConsumer {
             snapshot.live_count = live.count();
             snapshot.p50_us = live.percentile(50.0);
             snapshot.p99_us = live.percentile(99.0);
+            snapshot.p99_9_us = live.percentile(99.9);
         }
         snapshot
     }

@@ -394,6 +394,10 @@ class ConsumerSnapshot:
         """Their 99th percentile; 0 when there are none."""
 
     @property
+    def p99_9_us(self) -> int:
+        """Their 99.9th percentile; 0 when there are none."""
+
+    @property
     def newest_received_us(self) -> int:
         """When the last record was received; 0 before the first."""
 

@@ -33,10 +33,17 @@ class NoValidTrialError(RtmbenchError):
     exit_code = 4
 
 
+class NotMetError(RtmbenchError):
+    """A threshold or verdict that was asked for was not met: a target missed, a regression."""
+
+    exit_code = 5
+
+
 __all__ = [
     "ArtifactError",
     "ConfigurationError",
     "NoValidTrialError",
+    "NotMetError",
     "PreflightError",
     "RtmbenchError",
     "RunFailedError",

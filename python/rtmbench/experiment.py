@@ -7,6 +7,7 @@ A floor trial brackets each group of engine trials, and the engines' order turns
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import secrets
 import sys
 import tempfile
@@ -14,21 +15,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtmbench import __version__, _core, doctor
+from rtmbench import __version__, _core, doctor, grid, resume
 from rtmbench.artifacts import Cache
 from rtmbench.engines import FLOORS, choose, create_engine, parse_engine, spec_name
 from rtmbench.engines.base import EngineRefusedError
 from rtmbench.engines.hints import pointer
-from rtmbench.errors import NoValidTrialError, RunFailedError
+from rtmbench.errors import NotMetError, NoValidTrialError, RunFailedError
+from rtmbench.find_rate import search
+from rtmbench.options import AA_TRIALS, Options
 from rtmbench.parity import Parity, parity
 from rtmbench.platform import machine as machines
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.report.live import LiveView
-from rtmbench.results.comparison import compare_all
+from rtmbench.results import noise, slo
+from rtmbench.results.comparison import paired_case
 from rtmbench.results.model import Cell, Host, Result, Status
+from rtmbench.results.noise import AGAIN, NoiseBands
 from rtmbench.results.statistics import cell_status, headline
 from rtmbench.results.store import RunDirectory, list_runs, new_run_id
+from rtmbench.results.verdict import decide
+from rtmbench.resume import attempts_due
 from rtmbench.settings import resolve
 from rtmbench.signals import Terminated, shielded
 from rtmbench.trial import TrialPlan, TrialRunner
@@ -40,36 +47,50 @@ if TYPE_CHECKING:
     from rtmbench.patterns import Pattern
     from rtmbench.platform.kafka import KafkaService
     from rtmbench.platform.machine import Machine
-    from rtmbench.results.model import Refusal, Trial
+    from rtmbench.results.model import Comparison, Grid, Refusal, Sustained, TargetOutcome, Trial
+    from rtmbench.resume import Interrupted
     from rtmbench.settings import RunRequest, Settings
 
-ATTEMPTS = 2
-"""A void trial is run once more."""
+PLAIN = Options()
 SET_UP_FLOOR_S = 3.0
 SET_UP_ENGINE_S = 15.0
 """Rough times of a trial outside of warm-up and measurement, for the estimate before the start."""
 
 
-def run(request: RunRequest) -> list[Result]:
-    """Run patterns × engines × trials and return one result per pattern, each already on disk.
+def run(request: RunRequest, options: Options = PLAIN) -> list[Result]:
+    """Run patterns × engines × trials and return one result per pattern and point, each already on disk.
 
     Progress goes to stderr. Raises `ConfigurationError` and `PreflightError` before anything has been started, and
     `RunFailedError` where the broker or the harness itself broke; what was measured until then is on disk.
     """
+    options.check()
     machine = machines.describe()
-    settings = resolve(request, machine)
-    cache = Cache(offline=settings.offline)
-    wanted = doctor.DoctorRequest.of(settings)
+    if options.aa and request.trials is None:
+        request = replace(request, trials=AA_TRIALS)
+    before = resume.find(options.resume, request, machine, host(machine)) if options.resume else []
+    if before and not options.retry_failed and all(found.done for found in before):
+        with LiveView() as view:
+            view.say(f"{options.resume} is complete; give --trials for more of them, --retry-failed to repeat failures")
+        return [found.result for found in before]
+    if before:
+        options = resume.options(before, options)
+        points = [(found.settings, found.result.grid) for found in before]
+    else:
+        points = [(resolve(p.request, machine), p.grid) for p in grid.points(request, options.axes)]
+    # What the largest point needs is enough for the others.
+    largest = max((settings for settings, _ in points), key=lambda settings: settings.partitions)
+    cache = Cache(offline=largest.offline)
+    wanted = doctor.DoctorRequest.of(largest)
     found = doctor.checks(wanted, cache, machine)
     doctor.require(found)
     with LiveView() as view:
-        for note in settings.notes:
+        for note in dict.fromkeys(note for settings, _ in points for note in settings.notes):
             view.say(note)
         for check in found:
             if check.status == "warn":
                 view.say(f"{check.name}: {check.detail}")
     cache.ensure_many(wanted.bundles())
-    return _Experiment(settings, machine, cache).run()
+    return Experiment(points, machine, cache, options, before).run()
 
 
 def effective_settings(request: RunRequest, *, fresh: bool = False) -> Parity:
@@ -92,16 +113,23 @@ def effective_settings(request: RunRequest, *, fresh: bool = False) -> Parity:
     wanted = doctor.DoctorRequest.of(settings)
     doctor.require(doctor.checks(wanted, cache, machine))
     cache.ensure_many(wanted.bundles())
-    return _Experiment(settings, machine, cache).effective_settings()
+    return Experiment([(settings, None)], machine, cache).effective_settings()
 
 
 def exit_code(results: Sequence[Result]) -> int:
-    """Return the exit code of finished runs: 0, 1 where one failed, 4 where a cell has nothing to show."""
+    """Return the exit code of finished runs.
+
+    0; 1 where one failed; 4 where a cell has nothing to show; 5 where a target was missed, or no rate was sustained.
+    """
     cells = [cell for result in results for cell in (*result.cells, *result.floors)]
     if any(cell.status is Status.FAILED for cell in cells):
         return RunFailedError.exit_code
-    if any(not _shows_something(cell) for cell in cells):
+    searches = {found.cell: found.passed for result in results for found in result.sustained or ()}
+    if not searches and any(not _shows_something(cell) for cell in cells):
         return NoValidTrialError.exit_code
+    missed = any(outcome.outcome == slo.MISSED for result in results for outcome in result.slo or ())
+    if None in searches.values() or (missed and not searches):
+        return NotMetError.exit_code
     return 0
 
 
@@ -111,22 +139,36 @@ def _shows_something(cell: Cell) -> bool:
     return any(trial.status.usable and trial.close_latency_us is not None for trial in cell.trials)
 
 
+def host(machine: Machine, *, shared_cores: bool = True) -> Host:
+    """Return the machine as it stands in a document."""
+    return Host(
+        cpu=machine.cpu,
+        cores=machine.cores,
+        memory=machine.memory_mb,
+        os=machine.os,
+        kernel=machine.kernel,
+        shared_cores=shared_cores,
+    )
+
+
 @dataclass
-class _Column:
+class Column:
     """An engine of one pattern's run and the trials that it has so far."""
 
     name: str
     engine: Engine
-    remark: str
+    remark: str = ""
     trials: list[Trial] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     refusal: Refusal | None = None
 
     @property
     def is_floor(self) -> bool:
+        """Whether no engine stands between the topics."""
         return self.engine.spec.engine in FLOORS
 
     def cell(self) -> Cell:
+        """Return the column as it stands in a document."""
         spec = self.engine.spec
         return Cell(
             name=self.name,
@@ -144,101 +186,162 @@ class _Column:
         )
 
 
-class _Experiment:
+class Experiment:
     """All patterns of one call, on one broker."""
 
-    def __init__(self, settings: Settings, machine: Machine, cache: Cache) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        points: Sequence[tuple[Settings, Grid | None]],
+        machine: Machine,
+        cache: Cache,
+        options: Options = PLAIN,
+        before: Sequence[Interrupted] = (),
+    ) -> None:
+        self.points = points
+        self.settings = points[0][0]
         self.machine = machine
         self.cache = cache
+        self.options = options
+        self.before = before
         self.java = find_java()
-        self.id = f"experiment-{secrets.token_hex(6)}"
+        self.id = before[0].result.experiment_id if before else f"experiment-{secrets.token_hex(6)}"
+        self.bands = NoiseBands(self.settings.results)
+        self.view = LiveView()
+        self.platform: LocalPlatform
+        self.kafka: KafkaService | None = None
+        self.cold = True
+        """Whether the broker has had no load yet."""
+        self.runs: list[PatternRun] = []
+        self._directories: list[RunDirectory] = []
 
     def run(self) -> list[Result]:
+        """Run everything; return the documents, which are on disk."""
         settings = self.settings
-        directories = [RunDirectory.create(settings.results, new_run_id(pattern.id)) for pattern in settings.patterns]
-        runs: list[_PatternRun] = []
+        wanted = [(point, pattern, axes) for point, axes in self.points for pattern in point.patterns]
+        self._directories = [RunDirectory.open(found.path) for found in self.before] or [
+            RunDirectory.create(settings.results, new_run_id(pattern.id))
+            for _, pattern, _ in (wanted[:1] if self.options.find_rate else wanted)
+        ]
+        logs = self._directories[0].path / "logs"
         try:
             with (
-                LiveView() as view,
+                self.view,
                 LocalPlatform(
-                    java=self.java,
-                    cache=self.cache,
-                    logs=directories[0].path / "logs",
-                    kafka_heap_mb=settings.kafka_heap_mb,
-                ) as platform,
+                    java=self.java, cache=self.cache, logs=logs, kafka_heap_mb=settings.kafka_heap_mb
+                ) as self.platform,
             ):
-                runs.extend(
-                    _PatternRun(self, pattern, directory, platform, view)
-                    for pattern, directory in zip(settings.patterns, directories, strict=True)
-                )
-                for pattern_run in runs:
+                if self.options.find_rate:
+                    self._start_kafka()
+                    return search(self)
+                for point, pattern, axes in wanted:
+                    self.add_run(pattern, settings=point, axes=axes)
+                for pattern_run, found in zip(self.runs, self.before, strict=False):
+                    pattern_run.restore(found.result)
+                for pattern_run in self.runs:
                     # Whatever an engine lacks shows here, before minutes are spent on another one.
                     pattern_run.prepare()
-                kafka = None
-                if settings.bootstrap_servers is None:
-                    view.say("starting Kafka")
-                    kafka = platform.kafka(settings.kafka_port)
-                view.say(f"about {self.estimate_s() / 60:.0f} min for {len(runs)} pattern(s)")
-                return [pattern_run.run(kafka) for pattern_run in runs]
+                self._start_kafka()
+                seconds = sum(pattern_run.estimate_s() for pattern_run in self.runs)
+                self.view.say(f"about {seconds / 60:.0f} min for {len(self.runs)} run(s)")
+                return self._in_turns()
         finally:
             # The broker writes to its logs until it has ended, and the manifest has their hashes.
             with shielded():
-                for pattern_run in runs:
+                for pattern_run in self.runs:
                     pattern_run.seal()
+
+    def add_run(self, pattern: Pattern, **arguments: Any) -> PatternRun:
+        """Make the next run; its document is sealed at the end of the experiment."""
+        number = len(self.runs)
+        if number == len(self._directories):
+            self._directories.append(RunDirectory.create(self.settings.results, new_run_id(pattern.id)))
+        self.runs.append(PatternRun(self, pattern, self._directories[number], self.platform, self.view, **arguments))
+        return self.runs[-1]
+
+    def _start_kafka(self) -> None:
+        """Start the broker, unless there is one already."""
+        if self.settings.bootstrap_servers is None:
+            self.view.say("starting Kafka")
+            self.kafka = self.platform.kafka(self.settings.kafka_port)
+
+    def _in_turns(self) -> list[Result]:
+        """Run the first trial of every run, then the second of every run in the opposite order, and so on."""
+        for pattern_run in self.runs:
+            pattern_run.begin()
+        for number in range(1, max(pattern_run.settings.trials for pattern_run in self.runs) + 1):
+            for pattern_run in self.runs if number % 2 else self.runs[::-1]:
+                pattern_run.group(number)
+        return [pattern_run.finish() for pattern_run in self.runs]
 
     def effective_settings(self) -> Parity:
         """Start the engines of the only pattern one after the other, and read their settings."""
         settings, (pattern,) = self.settings, self.settings.patterns
         with (
             tempfile.TemporaryDirectory(prefix="rtmbench-parity-") as place,
-            LiveView() as view,
+            self.view,
             LocalPlatform(
                 java=self.java, cache=self.cache, logs=Path(place) / "logs", kafka_heap_mb=settings.kafka_heap_mb
-            ) as platform,
+            ) as self.platform,
         ):
             directory = RunDirectory.create(Path(place), new_run_id(pattern.id))
-            pattern_run = _PatternRun(self, pattern, directory, platform, view)
+            pattern_run = PatternRun(self, pattern, directory, self.platform, self.view)
             pattern_run.prepare()
-            if settings.bootstrap_servers is None:
-                view.say("starting Kafka")
-                pattern_run.kafka = platform.kafka(settings.kafka_port)
+            self._start_kafka()
             return pattern_run.effective_settings()
 
-    def estimate_s(self) -> float:
-        """Return roughly how long the trials take."""
-        settings = self.settings
-        floor = len(FLOORS) * (SET_UP_FLOOR_S + settings.floor_warmup_s + settings.floor_duration_s)
-        engine = SET_UP_ENGINE_S + settings.warmup_s + settings.duration_s
-        total = 0.0
-        for pattern in settings.patterns:
-            tails = [settings.tail_s(spec, pattern) for spec in settings.cells(pattern)]
-            total += (settings.trials + 1) * floor + settings.trials * sum(engine + 2 * tail for tail in tails)
-        return total
 
-
-class _PatternRun:
+class PatternRun:
     """One pattern's floors and engines, and its document."""
 
     def __init__(
         self,
-        experiment: _Experiment,
+        experiment: Experiment,
         pattern: Pattern,
         directory: RunDirectory,
         platform: LocalPlatform,
         view: LiveView,
+        *,
+        settings: Settings | None = None,
+        axes: Grid | None = None,
+        engines: Sequence[EngineSpec] | None = None,
+        floor_settings: Settings | None = None,
     ) -> None:
         self.experiment = experiment
-        self.settings = experiment.settings
+        self.settings = settings or experiment.settings
+        self.floor_settings = floor_settings or self.settings
         self.pattern = pattern
         self.directory = directory
         self.platform = platform
         self.view = view
+        self.grid = axes
+        self.sustained: list[Sustained] | None = None
         self.created_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
-        self.columns = [self._column(spec) for spec in self.settings.cells(pattern)]
+        self.columns = [self._column(spec) for spec in engines or self.settings.cells(pattern)]
+        if experiment.options.aa:
+            twins = [replace(self._column(c.engine.spec), name=c.name + AGAIN) for c in self.columns]
+            self.columns = [column for both in zip(self.columns, twins, strict=True) for column in both]
         self.floors = [self._column(parse_engine(name)) for name in FLOORS]
-        self.kafka: KafkaService | None = None
         self.result: Result | None = None
+        self._kafka_build = ""
+
+    @property
+    def kafka(self) -> KafkaService | None:
+        """The local broker; None for an existing one."""
+        return self.experiment.kafka
+
+    def restore(self, result: Result) -> None:
+        """Take over the trials of a document, which are not run again."""
+        self.created_at = result.created_at
+        self.grid = result.grid
+        self._kafka_build = result.versions.get("kafka", "")
+        cells = {cell.name: cell for cell in (*result.cells, *result.floors)}
+        for column in (*self.columns, *self.floors):
+            cell = cells.get(column.name)
+            if cell is None:
+                continue
+            column.trials.extend(cell.trials)
+            column.facts = cell.facts or {}
+            column.refusal = None if self.experiment.options.retry_failed else cell.refusal
 
     def prepare(self) -> None:
         """Fetch and build what the engines need."""
@@ -246,22 +349,55 @@ class _PatternRun:
             column.engine.prepare()
         self.directory.write(self.document())
 
-    def run(self, kafka: KafkaService | None) -> Result:
-        """Run every trial; the document is on disk after each, and marked complete after the last."""
-        self.kafka = kafka
+    def begin(self) -> None:
+        """Run what stands before the first group: the floors."""
         self._floors(1)
-        for number in range(1, self.settings.trials + 1):
-            order = self.columns if number % 2 else self.columns[::-1]
-            for column in order:
-                if column.refusal is None:
-                    self._trial(column, number)
-            self._floors(number + 1)
+
+    def group(self, number: int) -> None:
+        """Run trial `number` of every engine and the floors after it; the document is on disk after each."""
+        if number > self.settings.trials:
+            return
+        order = self.columns if number % 2 else self.columns[::-1]
+        for column in order:
+            if column.refusal is None:
+                self.trial(column, number)
+        self._floors(number + 1)
+
+    def finish(self) -> Result:
+        """Mark the document complete, and keep the noise band that an A/A run found."""
         self.result = self.directory.finish(self.document())
+        if self.experiment.options.aa:
+            bands, problems = noise.measure(self.result)
+            noise.save(self.result, bands, self.settings.results)
+            for band in bands:
+                self.view.say(
+                    f"noise band of {band.cell}: p50 ±{band.p50 - 1:.1%}, p99 ±{band.p99 - 1:.1%} ({band.pairs} pairs)"
+                )
+            for problem in problems:
+                self.view.say(problem)
         return self.result
+
+    def tie(self, axes: Grid, sustained: list[Sustained]) -> None:
+        """Add what a search found to the document, which `seal` writes."""
+        self.grid, self.sustained = axes, sustained
+        if self.result is not None:
+            self.result = replace(self.result, grid=axes, sustained=sustained)
+
+    def estimate_s(self) -> float:
+        """Return roughly how long the trials take that are still to be run."""
+        settings = self.settings
+        floor = SET_UP_FLOOR_S + settings.floor_warmup_s + settings.floor_duration_s
+        total = 0.0
+        for column in (*self.columns, *self.floors):
+            engine = SET_UP_ENGINE_S + settings.warmup_s + settings.duration_s
+            engine += 2 * settings.tail_s(column.engine.spec, self.pattern) if not column.is_floor else 0.0
+            trials = range(1, settings.trials + 1 + column.is_floor)
+            total += sum(floor if column.is_floor else engine for number in trials if self._due(column, number))
+        return total
 
     def _floors(self, number: int) -> None:
         for column in self.floors:
-            self._trial(column, number)
+            self.trial(column, number)
 
     def effective_settings(self) -> Parity:
         """Start each engine once and return what they say of their settings."""
@@ -277,36 +413,68 @@ class _PatternRun:
         return Parity(pattern=self.pattern.id, source=source, rows=parity(facts), refused=refused)
 
     def seal(self) -> None:
-        """Write document and manifest once more, when nothing changes any more."""
+        """Write document and manifest once more, when nothing changes any more, and give the directory up."""
         self.directory.write(self.result or self.document())
+        self.directory.close()
 
     def document(self) -> Result:
         """Return the document as far as the run has got."""
-        machine, cells = self.experiment.machine, [column.cell() for column in self.columns]
-        return Result(
+        cells = [column.cell() for column in self.columns]
+        result = Result(
             experiment_id=self.experiment.id,
             run_id=self.directory.run_id,
             pattern=self.pattern.id,
             created_at=self.created_at,
-            host=Host(
-                cpu=machine.cpu,
-                cores=machine.cores,
-                memory=machine.memory_mb,
-                os=machine.os,
-                kernel=machine.kernel,
-                shared_cores=self.settings.shared_cores,
-            ),
+            host=host(self.experiment.machine, shared_cores=self.settings.shared_cores),
             versions=self._versions(),
-            settings=self.settings.document(),
+            settings=self.settings.document() | self._modes(),
             parity=parity({column.name: column.facts for column in self.columns if column.facts}),
             cells=cells,
             floors=[column.cell() for column in self.floors],
-            comparisons=compare_all(cells),
+            comparisons=[],
+            slo=self._outcomes(cells),
+            grid=self.grid,
+            sustained=self.sustained,
         )
+        return replace(result, comparisons=self._comparisons(result))
 
-    def _trial(self, column: _Column, number: int) -> None:
+    def _comparisons(self, result: Result) -> list[Comparison]:
+        bands = self.experiment.bands
+        pairs = list(itertools.combinations(result.cells, 2))
+        if self.experiment.options.aa:
+            # An engine and itself; what two engines differ by is another run's question.
+            pairs = [(a, b) for a, b in pairs if b.name == a.name + AGAIN]
+        return decide([paired_case(a, b, bands.between((result, a), (result, b))) for a, b in pairs])
+
+    def _outcomes(self, cells: Sequence[Cell]) -> list[TargetOutcome] | None:
+        """Judge the targets that speak of this run's rate, or of none that is run at all."""
+        rates = [settings.rate for settings, _ in self.experiment.points]
+        targets = [
+            target
+            for target in self.experiment.options.targets
+            if target.holds_at(self.settings.rate) or not any(map(target.holds_at, rates))
+        ]
+        return slo.judge_all(targets, cells) if targets else None
+
+    def _modes(self) -> dict[str, Any]:
+        options = self.experiment.options
+        found: dict[str, Any] = {}
+        if options.aa:
+            found["aa"] = True
+        if options.find_rate:
+            found["find_rate"] = True
+        if options.targets:
+            found["slo"] = [target.text for target in options.targets]
+        return found
+
+    def _due(self, column: Column, number: int) -> list[int]:
+        return attempts_due(column.trials, number, retry_failed=self.experiment.options.retry_failed)
+
+    def trial(self, column: Column, number: int) -> None:
         """Run one trial, again where it was void, and put it on disk."""
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in self._due(column, number):
+            if self.experiment.cold and not column.is_floor:
+                self._warm_broker()
             runner = TrialRunner(column.engine, self._plan(column, number, attempt))
             try:
                 trial = runner.run()
@@ -315,7 +483,8 @@ class _PatternRun:
                     column.trials.append(runner.interrupted())
                     self.directory.write(self.document())
                 raise
-            column.trials.append(trial)
+            self.experiment.cold = False
+            column.trials.append(self._retold(column, trial))
             column.refusal = runner.refusal
             column.facts = runner.facts or column.facts
             self.directory.write(self.document())
@@ -323,8 +492,25 @@ class _PatternRun:
             if trial.status is not Status.VOID:
                 return
 
-    def _plan(self, column: _Column, number: int, attempt: int) -> TrialPlan:
-        settings, floor, spec = self.settings, column.is_floor, column.engine.spec
+    def _warm_broker(self) -> None:
+        """Load a broker just started, where a resumed run does not begin with a floor. Nothing of it is kept."""
+        if self.kafka is not None:
+            self.view.say("warming the broker up")
+            plan = replace(self._plan(self.floors[0], 1, 1), name="broker-warm-up", measure_s=1.0)
+            TrialRunner(self.floors[0].engine, plan).run()
+        self.experiment.cold = False
+
+    def _retold(self, column: Column, trial: Trial) -> Trial:
+        """Say of a trial that was retried on request that it was, and why."""
+        before = [t for t in column.trials if t.trial == trial.trial and t.status in (Status.FAILED, Status.REFUSED)]
+        if not before or trial.status not in (Status.VALID, Status.CONTENDED):
+            return trial
+        text = f"retried on request: attempt {before[-1].attempt} was {before[-1].status.value}"
+        return replace(trial, reasons=[*trial.reasons, text])
+
+    def _plan(self, column: Column, number: int, attempt: int) -> TrialPlan:
+        floor, spec = column.is_floor, column.engine.spec
+        settings = self.floor_settings if floor else self.settings
         return TrialPlan(
             pattern=self.pattern,
             settings=settings,
@@ -332,7 +518,7 @@ class _PatternRun:
             trial=number,
             trials=settings.trials + 1 if floor else settings.trials,
             attempt=attempt,
-            warmup_s=self._floor_warmup_s(number) if floor else settings.warmup_s,
+            warmup_s=self._floor_warmup_s() if floor else settings.warmup_s,
             measure_s=settings.floor_duration_s if floor else settings.duration_s,
             tail_s=0.0 if floor else settings.tail_s(spec, self.pattern),
             slots=settings.slots_of(spec, self.pattern),
@@ -344,9 +530,9 @@ class _PatternRun:
             show=self.view.update,
         )
 
-    def _floor_warmup_s(self, number: int) -> float:
+    def _floor_warmup_s(self) -> float:
         # The first trial of all finds a broker of our own just started, and cold.
-        cold = number == 1 and self.kafka is not None
+        cold = self.experiment.cold and self.kafka is not None
         return self.settings.broker_warmup_s if cold else self.settings.floor_warmup_s
 
     def _bootstrap_servers(self) -> str:
@@ -355,7 +541,7 @@ class _PatternRun:
         assert self.settings.bootstrap_servers is not None  # noqa: S101 - else a broker was started
         return self.settings.bootstrap_servers
 
-    def _tell(self, column: _Column, trial: Trial) -> None:
+    def _tell(self, column: Column, trial: Trial) -> None:
         latency = trial.latency_us
         figures = f", p50 {latency.p50 / 1000:.2f} ms, p99 {latency.p99 / 1000:.2f} ms" if latency else ""
         if trial.close_latency_us is not None:
@@ -363,7 +549,7 @@ class _PatternRun:
         reason = f" ({trial.reasons[0]})" if trial.reasons and not trial.valid else ""
         self.view.say(f"{column.name} trial {trial.trial}: {trial.status.value}{figures}{reason}")
 
-    def _column(self, spec: EngineSpec) -> _Column:
+    def _column(self, spec: EngineSpec) -> Column:
         engine = create_engine(
             spec,
             pattern=self.pattern.id,
@@ -376,7 +562,7 @@ class _PatternRun:
         if (spec.engine, spec.version) in asked and choose(default, self.pattern).mode == spec.mode:
             hint = pointer(default, self.pattern, self.settings.engines)
         remark = "; ".join(filter(None, [choose(spec, self.pattern).remark, hint]))
-        return _Column(name=spec_name(spec, self.pattern), engine=engine, remark=remark)
+        return Column(name=spec_name(spec, self.pattern), engine=engine, remark=remark)
 
     def _versions(self) -> dict[str, str]:
         versions = {
@@ -385,6 +571,6 @@ class _PatternRun:
             "java": self.experiment.java.version,
             "python": sys.version.split()[0],
         }
-        if self.kafka is not None:
-            versions["kafka"] = self.kafka.build
+        if self.kafka is not None or self._kafka_build:
+            versions["kafka"] = self.kafka.build if self.kafka is not None else self._kafka_build
         return versions | {column.name: column.engine.build for column in self.columns}

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from rtmbench import _core
+from rtmbench import _core, attribution, origins
 from rtmbench.engines import FLOORS
 from rtmbench.engines.base import EngineRefusedError, TrialIo
 from rtmbench.engines.clients import harness_consumer, harness_producer
@@ -30,7 +30,7 @@ from rtmbench.results.model import (
     Topics,
     Trial,
 )
-from rtmbench.results.status import Observation, classify
+from rtmbench.results.status import INTERRUPTED, Observation, classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from rtmbench.engines.base import Engine
     from rtmbench.patterns import Pattern
     from rtmbench.platform.process import Process
+    from rtmbench.results.model import Happening
     from rtmbench.results.store import RunDirectory
     from rtmbench.settings import Settings
 
@@ -53,6 +54,8 @@ QUIET_US = 2_000_000
 QUIET_CYCLES = 2
 """As many batch or commit intervals without output say the same of an engine whose number of outputs nobody knows."""
 TICK_S = 0.2
+SAMPLED = 10_000
+"""Events from which the live view learns how many outputs an event makes."""
 CHECK_EVERY_S = 1.0
 CATCH_UP_S = 10.0
 NICE = 5
@@ -125,6 +128,8 @@ class TrialRunner:
         self._drained = False
         self._generated_at: list[tuple[int, int]] = []
         self._looked = (time.monotonic(), 0)
+        self._load_us: tuple[int, int] | None = None
+        self._outputs_per_event: float | None = None
 
     def run(self) -> Trial:
         """Run the trial to its end; on the way out, the engine is stopped and the topics are deleted."""
@@ -171,7 +176,7 @@ class TrialRunner:
 
     def interrupted(self) -> Trial:
         """Return what was seen of a trial that was interrupted: counts and no figure."""
-        trial = self._without_figures(Observation(harness_error=f"interrupted in the phase `{self.phase}`"))
+        trial = self._without_figures(Observation(harness_error=f"{INTERRUPTED} `{self.phase}`"))
         generated = self._generator.snapshot().generated if self._generator else 0
         received = self._consumer.snapshot().received if self._consumer else 0
         seen = f"{self._probes + generated:,} events produced and {received:,} outputs received, unchecked"
@@ -262,6 +267,7 @@ class TrialRunner:
             start_us=start_us,
             measure=(measure_from, measure_to),
         )
+        self._load_us = (start_us, measure_to)
         generator.start()
         self._enter("warm-up")
         self._wait_until(measure_from, measure_to)
@@ -316,6 +322,7 @@ class TrialRunner:
         consumer, plan, settings = self._consumer, self.plan, self.plan.settings
         assert consumer is not None  # noqa: S101 - made by _set_up
         self.facts = dict(self.engine.facts())
+        happenings = self.engine.happenings(measure[0])
         late_dropped = self.engine.late_dropped()
         self._enter("stop")
         self.engine.stop()
@@ -365,6 +372,9 @@ class TrialRunner:
         )
         status, reasons = classify(seen)
         figures = status.has_figures
+        if not self._closes:
+            happenings += origins.stalls(verdict)
+        happenings = attribution.within([*happenings, *self._pauses(measure[0])], plan.measure_s)
         trend = backlog.trend(in_seconds, rate=settings.rate, cycle_s=seen.cycle_s)
         cpu, rss = self._meter.resources()
         return self._trial(
@@ -385,12 +395,28 @@ class TrialRunner:
                 start=int(in_seconds[0]),
                 end=int(in_seconds[-1]),
                 slope=round(trend.slope, 3) if trend else 0.0,
+                slope_upper=round(trend.upper, 3) if trend else None,
             )
             if in_seconds
+            else None,
+            timeline=None if self._closes else origins.timeline(verdict, measure[0]),
+            happenings=attribution.kept(happenings) if figures else None,
+            attribution=attribution.attribute(
+                happenings,
+                seconds=plan.measure_s,
+                scheduled_us=verdict.tail["scheduled_us"],
+                latency_us=verdict.tail["latency_us"],
+            )
+            if figures and latency
             else None,
             offending=verdict.offending or None,
             files={**self._logs_of(hlog, close_hlog), "logs": f"logs/{plan.slug}"},
         )
+
+    def _pauses(self, from_us: int) -> list[Happening]:
+        broker = self.plan.kafka
+        logs = self.plan.directory.path / "logs" / self.plan.slug
+        return origins.pauses(logs, None if broker is None else broker.log.parent, from_us)
 
     @property
     def _oracle(self) -> str:
@@ -471,6 +497,7 @@ class TrialRunner:
     def _show(self, end_us: int | None) -> None:
         plan, consumer, generator = self.plan, self._consumer, self._generator
         received = consumer.snapshot() if consumer else None
+        generated = generator.snapshot().generated if generator else None
         plan.show(
             LiveState(
                 engine=plan.name,
@@ -478,13 +505,44 @@ class TrialRunner:
                 trials=plan.trials,
                 phase=self.phase,
                 target_rate=plan.settings.rate,
-                rate=self._live_rate(generator.snapshot().generated) if generator else None,
+                rate=None if generated is None else self._live_rate(generated),
                 received=received.received if received else None,
                 p50_us=received.p50_us if received and received.live_count else None,
                 p99_us=received.p99_us if received and received.live_count else None,
+                p99_9_us=received.p99_9_us if received and received.live_count else None,
+                behind_ms=self._behind_ms(generated),
+                backlog=self._live_backlog(generated, received.received if received else None),
                 time_left_s=None if end_us is None else max(0.0, (end_us - _core.now_us()) / 1e6),
             )
         )
+
+    def _behind_ms(self, generated: int | None) -> float | None:
+        """Return how far the generator is behind its schedule; a look from outside, good to some ms."""
+        if generated is None or self._load_us is None:
+            return None
+        start_us, end_us = self._load_us
+        due = (min(_core.now_us(), end_us) - start_us) / 1e6 * self.plan.settings.rate
+        return max(0.0, (due - generated) / self.plan.settings.rate * 1e3)
+
+    def _live_backlog(self, generated: int | None, received: int | None) -> int | None:
+        """Return about how many outputs are still to come, where an engine writes one for each event."""
+        if generated is None or received is None or self.engine.emit not in ("row", "update"):
+            return None
+        if self._outputs_per_event is None:
+            pattern = self.plan.pattern
+            known = _core.expected_outputs(
+                self._oracle,
+                self._workload,
+                first=0,
+                count=SAMPLED,
+                emit=self.engine.emit,
+                window_ms=pattern.window_ms,
+                slide_ms=pattern.slide_ms,
+            )
+            if known is None:
+                return None
+            self._outputs_per_event = known / SAMPLED
+        return max(0, round((self._probes + generated) * self._outputs_per_event) - received)
 
     def _live_rate(self, generated: int) -> float | None:
         """Return the generator's rate since the last look."""

@@ -144,6 +144,11 @@ impl ConsumerSnapshot {
     }
 
     #[getter]
+    fn p99_9_us(&self) -> u64 {
+        self.0.p99_9_us
+    }
+
+    #[getter]
     fn newest_received_us(&self) -> i64 {
         self.0.newest_received_us
     }

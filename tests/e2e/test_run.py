@@ -99,6 +99,27 @@ def test_standard_output_is_the_document_alone(finished):
     assert "Traceback" not in run.stderr
 
 
+def test_the_run_says_where_its_latency_came_from(finished):
+    cells = {cell["engine"]: cell["trials"][0] for cell in finished[0]["cells"]}
+    for engine, kind in (("flink", "checkpoint"), ("spark", "batch_boundary")):
+        trial = cells[engine]
+        marks = [one for one in trial["happenings"] if one["kind"] == kind]
+        # As many as there are intervals in the measurement, give or take the one that lies across its edge.
+        assert abs(len(marks) - trial["cycles"]) <= 1, marks
+        assert all(one["duration_ms"] < 5_000 for one in marks)
+        assert kind in {one["kind"] for one in trial["attribution"]["coincidences"]}
+        assert sum(trial["timeline"]["count"]) == trial["latency_us"]["count"]
+
+
+def test_the_run_ends_with_a_report(finished):
+    document, results, _, run = finished
+    report = results / document["run_id"] / "report.html"
+    assert f"report: {report}" in run.stderr
+    text = report.read_text()
+    assert "Content-Security-Policy" in text
+    assert text.count("<svg") == 7
+
+
 def test_two_runs_at_the_same_time(tmp_path):
     arguments = ["run", "01", "--engines", "transport", *GENTLE, "--warmup", "1", "--duration", "5", "--json"]
     with (

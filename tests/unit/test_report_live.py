@@ -18,6 +18,8 @@ STATE = LiveState(
     rate=999.7,
     p50_us=2_100,
     p99_us=7_700,
+    p99_9_us=12_300,
+    behind_ms=1.6,
     received=12_345,
     backlog=4,
     time_left_s=12,
@@ -58,7 +60,7 @@ def test_a_line_says_all_that_is_known(plain):
     (line,) = lines(plain)
     assert line == (
         "flink@1.20 trial 1/3 · measure · rate 1,000 of 1,000 events/s · p50 2.10 ms · "
-        "p99 7.70 ms · received 12,345 · backlog 4 · left 12 s"
+        "p99 7.70 ms · p99.9 12.3 ms · slip 2 ms · received 12,345 · backlog 4 · left 12 s"
     )
 
 

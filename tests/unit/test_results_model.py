@@ -14,7 +14,6 @@ from rtmbench.errors import ConfigurationError
 from rtmbench.results import (
     Backlog,
     Cell,
-    CloseLatency,
     Comparison,
     Counts,
     Headline,
@@ -24,6 +23,18 @@ from rtmbench.results import (
     Status,
     Trial,
     json_schema,
+)
+from rtmbench.results.model import (
+    Attribution,
+    CloseLatency,
+    Coincidence,
+    Grid,
+    Happening,
+    NoiseBand,
+    RatePoint,
+    Sustained,
+    TargetOutcome,
+    Timeline,
 )
 
 RECORDED = Path(__file__).parent / "data" / "result-1.json"
@@ -35,13 +46,39 @@ def full_result():
     whole = trial(
         close_latency_us=CloseLatency.measured(count=40, minimum=1, maximum=9, quantile=lambda q: int(9 * q)),
         stall_max_us=230_000,
-        backlog=Backlog(start=2, end=4, slope=0.1),
+        backlog=Backlog(start=2, end=4, slope=0.1, slope_upper=0.4),
         offending=[{"kind": "wrong", "partition": 0, "offset": 7}],
         files={"hlog": "flink-1.hlog"},
+        timeline=Timeline(from_us=1, count=[3], p50_us=[900], p99_us=[1_000], max_us=[1_200], backlog=[-1]),
+        happenings=[Happening(kind="gc_pause", source="kafka", at_ms=-3.5, duration_ms=12.0)],
+        attribution=Attribution(
+            tail_samples=1,
+            coincidences=[
+                Coincidence(kind="gc_pause", source="kafka", count=1, total_ms=12, time_share=0.01, tail_share=1.0)
+            ],
+            unexplained=0.0,
+        ),
     )
     found = result(cell("flink@1.20", [whole], facts={"buffer-timeout": 1}), cell("spark@4.1"))
-    decided = dataclasses.replace(found.comparisons[0], pairs=6, interval=[0.9, 1.2], verdict="no difference shown")
-    return dataclasses.replace(found, comparisons=[decided])
+    decided = dataclasses.replace(
+        found.comparisons[0],
+        pairs=6,
+        interval=[0.9, 1.2],
+        interval_p50=[1.1, 1.3],
+        verdict="no difference shown",
+        verdict_p50="slower",
+        noise_band=NoiseBand(p50=1.02, p99=1.1, measured=True),
+    )
+    point = RatePoint(rate=1_000.0, run_id=found.run_id, passed=True, reason="", p50_us=2_100, p99_us=7_770)
+    return dataclasses.replace(
+        found,
+        comparisons=[decided],
+        slo=[TargetOutcome(target="p99<1s", cell="spark@4.1", outcome="met", detail="trial 1 7.77 ms")],
+        grid=Grid(axes={"rate": [1_000.0, 2_000.0]}, point={"rate": 1_000.0}),
+        sustained=[
+            Sustained(cell="spark@4.1", passed=1_000.0, failed=None, quick=True, limit="the harness", points=[point])
+        ],
+    )
 
 
 @pytest.fixture
@@ -86,7 +123,16 @@ def test_a_recorded_document_is_still_read():
         (Headline, ["$defs", "headline"]),
         (Counts, ["$defs", "trial", "properties", "counts"]),
         (Comparison, ["$defs", "comparison"]),
+        (NoiseBand, ["$defs", "comparison", "properties", "noise_band"]),
+        (TargetOutcome, ["$defs", "target_outcome"]),
+        (Grid, ["$defs", "grid"]),
+        (Sustained, ["$defs", "sustained"]),
+        (RatePoint, ["$defs", "sustained", "properties", "points", "items"]),
         (Backlog, ["$defs", "trial", "properties", "backlog"]),
+        (Timeline, ["$defs", "trial", "properties", "timeline"]),
+        (Attribution, ["$defs", "trial", "properties", "attribution"]),
+        (Happening, ["$defs", "happening"]),
+        (Coincidence, ["$defs", "coincidence"]),
     ],
 )
 def test_schema_and_dataclasses_name_the_same_fields(cls, path):
@@ -130,6 +176,10 @@ TRIAL = ("cells", 1, "trials", 0)
         (("cells", 1, "refusal"), {"code": "A", "message": "b"}),
         (("cells", 1, "status"), "refused"),
         (("comparisons", 0, "verdict"), "faster"),
+        (("comparisons", 0, "interval"), [0.9, 1.1]),
+        (("comparisons", 0, "verdict_p50"), "faster"),
+        (("slo",), [{"target": "p99<1s", "cell": "a", "outcome": "perhaps", "detail": ""}]),
+        (("grid",), {"axes": {"rate": []}, "point": {}}),
         (("created_at",), "yesterday"),
     ],
 )

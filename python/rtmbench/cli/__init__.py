@@ -19,9 +19,14 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": "Run patterns on engines and compare their latency.",
+    "compare": "Compare runs, engines of a run, or a run with a stored baseline.",
+    "history": "Show how latency went from run to run.",
     "parity": "Show the effective settings of the engines side by side.",
     "doctor": "Check whether this machine can do a run, and say how to fix what it lacks.",
+    "report": "Write the report of a run: one HTML page, Markdown, CSV, Parquet or JSON.",
+    "explain": "Say what an error, a status or an exit code means, and what to do.",
     "engines": "List, fetch or remove the engines in the cache.",
+    "completion": "Print the completion script for bash, zsh or fish.",
 }
 
 

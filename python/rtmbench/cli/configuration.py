@@ -85,7 +85,8 @@ def load(environment: Mapping[str, str]) -> dict[str, Any]:
             )
         defaults[SETTINGS[key]] = ",".join(map(str, value)) if isinstance(value, list) else value
     offline = {name: value for name, value in defaults.items() if name == "offline"}
-    return {"run": defaults, "doctor": defaults, "parity": defaults, "engines": {"fetch": offline}}
+    results = {name: value for name, value in defaults.items() if name == "results"}
+    return {"run": defaults, "doctor": defaults, "report": results, "parity": defaults, "engines": {"fetch": offline}}
 
 
 def _guess(wrong: str, known: Any) -> str:

@@ -11,6 +11,7 @@ import click
 from rtmbench.cli.configuration import setting
 
 if TYPE_CHECKING:
+    from rtmbench.options import Options
     from rtmbench.results.model import Result
 
 
@@ -32,8 +33,26 @@ class Seconds(click.ParamType[float]):
             self.fail(f"{text!r} is no length of time; give 90, 90s, 5m or 1h", param, ctx)
 
 
+class Listed(click.ParamType[Any]):
+    """One value of another type, or several with commas between, which make a sweep."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = click.types.convert_type(kind)
+        self.name = f"{self.kind.name}[,…]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value, or a tuple where there are several."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part for part in str(value).split(",") if part.strip()]
+        values = tuple(self.kind.convert(part.strip(), param, ctx) for part in parts)
+        if not values:
+            self.fail(f"{value!r} names no value", param, ctx)
+        return values[0] if len(values) == 1 else values
+
+
 @click.command()
-@click.argument("patterns", nargs=-1, required=True, metavar="PATTERN…|all")
+@click.argument("patterns", nargs=-1, metavar="PATTERN…|all")
 @setting(
     "--engines",
     default="flink@1.20,spark@4.1",
@@ -41,9 +60,9 @@ class Seconds(click.ParamType[float]):
     help="ENGINE[@VERSION][:MODE], comma-separated.",
 )
 @click.option("--quick", is_flag=True, help="One short trial per engine, labelled as such.")
-@setting("--rate", type=float, help="Events per second. [default: 10000, less on a small machine]")
-@setting("--keys", type=int, default=100, show_default=True, help="Number of distinct keys.")
-@setting("--partitions", type=int, help="Of each topic. [default: 16, less on a small machine]")
+@setting("--rate", type=Listed(float), help="Events per second. [default: 10000, less on a small machine]")
+@setting("--keys", type=Listed(int), default=100, show_default=True, help="Number of distinct keys.")
+@setting("--partitions", type=Listed(int), help="Of each topic. [default: 16, less on a small machine]")
 @setting("--slots", type=int, help="Task slots (threads) of each engine. [default: as many as each needs]")
 @setting("--shuffle-partitions", type=int, help="Of Spark's keyed stages. [default: 20, less on a small machine]")
 @setting("--profile", type=click.Choice(["spec", "laptop"]), help="Load and sizes. [default: what the machine holds]")
@@ -53,7 +72,7 @@ class Seconds(click.ParamType[float]):
 @setting("--seed", type=int, default=1, show_default=True, help="Decides every event.")
 @setting(
     "--checkpoint-interval",
-    type=Seconds(),
+    type=Listed(Seconds()),
     default="5s",
     show_default=True,
     help="Checkpoints of Flink, batches of Spark.",
@@ -70,7 +89,7 @@ class Seconds(click.ParamType[float]):
 )
 @setting(
     "--buffer-wait",
-    type=int,
+    type=Listed(int),
     metavar="MS",
     default=1,
     show_default=True,
@@ -94,31 +113,82 @@ class Seconds(click.ParamType[float]):
     show_default=True,
     help="Holds one directory a run.",
 )
+@setting("--slo", multiple=True, metavar="TARGET", help="Such as 'p99<100ms@10000/s'; may be given again.")
+@click.option("--aa", is_flag=True, help="Each engine against itself: measures the noise of this machine. [6 trials]")
+@click.option("--find-rate", is_flag=True, help="Search the highest rate that each engine sustains, from --rate on.")
+@click.option("--resume", metavar="RUN", help="Go on with an interrupted run or experiment, with its settings.")
+@click.option("--retry-failed", is_flag=True, help="With --resume: repeat trials that failed or were refused.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def run(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any) -> int:
     """Run PATTERNs on engines, check their outputs, and compare their latency.
 
     Kafka, Flink and Spark are fetched, started, and stopped again. Results go to stdout, everything else to stderr.
+    Several values for --rate, --keys, --partitions, --checkpoint-interval or --buffer-wait, with commas between, make
+    a sweep over all their combinations.
     """
     from rtmbench import experiment  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.grid import AXES  # noqa: PLC0415
     from rtmbench.settings import RunRequest  # noqa: PLC0415
 
+    if bool(patterns) == (wishes["resume"] is not None):
+        raise click.UsageError(
+            "Name one PATTERN or more, such as `01`, or `all`; or a run with --resume, and no pattern."
+        )
+    axes = {}
+    for name in AXES:
+        wish = name.replace("-", "_")
+        if isinstance(wishes.get(wish), tuple):
+            axes[name] = wishes[wish]
+            wishes[wish] = axes[name][0]
+    options = _options(axes, wishes)
     for length in ("duration", "warmup", "checkpoint_interval", "window", "slide", "watermark_delay"):
         wishes[f"{length}_s"] = wishes.pop(length)
     wishes["memory_mb"] = wishes.pop("memory")
     wishes["buffer_wait_ms"] = wishes.pop("buffer_wait")
     names = tuple(name.strip() for name in engines.split(",") if name.strip())
-    results = experiment.run(RunRequest(patterns=patterns, engines=names, **wishes))
+    results = experiment.run(RunRequest(patterns=patterns, engines=names, **wishes), options)
     if as_json:
         documents = [result.to_dict() for result in results]
         click.echo(json.dumps(documents[0] if len(documents) == 1 else {"runs": documents}, indent=2))
     else:
         _print(results)
+    _report(results, wishes["results"])
     return experiment.exit_code(results)
+
+
+def _options(axes: dict[str, tuple[Any, ...]], wishes: dict[str, Any]) -> Options:
+    """Take out of the wishes what is no setting of a run."""
+    from rtmbench.options import Options  # noqa: PLC0415
+    from rtmbench.results.slo import Target  # noqa: PLC0415
+
+    # The environment and `rtmbench.toml` give one text for all.
+    texts = [part for text in wishes.pop("slo") for part in text.split(",") if part.strip()]
+    return Options(
+        axes=axes,
+        targets=[Target.parse(text) for text in texts],
+        **{name: wishes.pop(name) for name in ("aa", "find_rate", "resume", "retry_failed")},
+    )
 
 
 def _print(results: list[Result]) -> None:
     from rtmbench.report import print_result  # noqa: PLC0415
+    from rtmbench.report.sweep import print_sweep  # noqa: PLC0415
 
+    if any(result.grid for result in results):
+        print_sweep(results)
+        return
     for result in results:
         print_result(result)
+
+
+def _report(results: list[Result], root: Path) -> None:
+    """Write the report and say where it is; a run that went well does not fail for want of one."""
+    from rtmbench.errors import RtmbenchError  # noqa: PLC0415
+    from rtmbench.report.write import after_run  # noqa: PLC0415
+
+    try:
+        path, hint = after_run(results, root)
+    except RtmbenchError as error:
+        click.echo(f"no report: {error}", err=True)
+        return
+    click.echo(f"report: {path}{f' ({hint})' if hint else ''}", err=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from rtmbench.engines.variants import Emission
     from rtmbench.platform.process import Process
+    from rtmbench.results.model import Happening
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,12 @@ class Engine(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """Return what the running engine says of itself: `settings` for `parity`, and its own details."""
+
+    def happenings(self, from_us: int) -> list[Happening]:
+        """Return the batch boundaries or checkpoints so far, timed from `from_us` (µs since the Unix epoch).
+
+        Asked once, after the measuring phase and before the stop: what it costs is not measured.
+        """
 
     def processes(self) -> list[Process]:
         """Return the engine's processes, for their usage."""

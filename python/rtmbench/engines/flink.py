@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import time
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import pipelines
 from rtmbench.engines import clients
+from rtmbench.engines.boundaries import checkpoints
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.platform import logs
 from rtmbench.platform.flink_cluster import FlinkCluster, start_cluster
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from rtmbench.engines.variants import Variant
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
+    from rtmbench.results.model import Happening
 
 RUNNING_TIMEOUT_S = 60.0
 CANCEL_TIMEOUT_S = 1.5
@@ -159,6 +162,14 @@ class FlinkEngine:
                 "vertices": [{key: vertex[key] for key in ("name", "parallelism", "status")} for vertex in vertices],
             },
         }
+
+    def happenings(self, from_us: int) -> list[Happening]:
+        """Return the checkpoints so far; what Flink told of them is kept beside its logs."""
+        cluster, io = self._running(), self._io
+        assert io is not None  # noqa: S101 - set together with the cluster
+        statistics = cluster.get(f"/jobs/{self._job}/checkpoints")
+        (io.logs / "flink-checkpoints.json").write_text(json.dumps(statistics, indent=1) + "\n", encoding="utf-8")
+        return checkpoints(statistics, from_us)
 
     def processes(self) -> list[Process]:
         """Return the JobManager and the TaskManager."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rtmbench.engines.base import EngineSpec, TrialIo
     from rtmbench.engines.variants import Emission
     from rtmbench.platform.process import Process
+    from rtmbench.results.model import Happening
 
 
 class TransportEngine:
@@ -43,6 +44,10 @@ class TransportEngine:
     def facts(self) -> dict[str, Any]:
         """Return no settings."""
         return {"settings": {}}
+
+    def happenings(self, from_us: int) -> list[Happening]:  # noqa: ARG002 - the protocol's signature
+        """Return none: nothing is made durable here but by the broker."""
+        return []
 
     def processes(self) -> list[Process]:
         """Return none."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rtmbench import pipelines
 from rtmbench.engines import clients
 from rtmbench.engines.base import EngineRefusedError, require_slots
+from rtmbench.engines.boundaries import batch_boundaries
 from rtmbench.engines.variants import required_slots
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.patterns import find_pattern
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
     from rtmbench.engines.variants import Variant
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
+    from rtmbench.results.model import Happening
 
 RUNNING_TIMEOUT_S = 120.0
 STOP_GRACE_S = 4.0
 POLL_S = 0.1
+PROGRESS = "spark-progress.jsonl"
 MINIMUM_MB = 1280
 MINIMUM_OVERHEAD_MB = 512
 # Spark refuses shorter real-time batches unless it is told otherwise.
@@ -163,8 +166,12 @@ class SparkEngine:
 
     def progress(self) -> list[dict[str, Any]]:
         """Return the progress events so far, one for each batch that has ended."""
-        lines = [] if self._io is None else _lines(self._io.work / "progress.jsonl")
-        return [json.loads(line) for line in lines]
+        return [json.loads(line) for line in self._progress_lines()]
+
+    def happenings(self, from_us: int) -> list[Happening]:
+        """Return the boundaries between the batches so far."""
+        log = _lines(self._running().log)
+        return batch_boundaries(self._progress_lines(), log, from_us)
 
     def processes(self) -> list[Process]:
         """Return the Python process; its JVM and workers are its descendants."""
@@ -233,7 +240,7 @@ class SparkEngine:
             RTMBENCH_CHECKPOINT_DIR=(io.work / "checkpoint").as_uri(),
             RTMBENCH_MODE=self.mode,
             RTMBENCH_FACTS=str(io.work / "facts.json"),
-            RTMBENCH_PROGRESS=str(io.work / "progress.jsonl"),
+            RTMBENCH_PROGRESS=str(io.logs / PROGRESS),
             RTMBENCH_KAFKA_PROPERTIES=str(io.work / "conf" / "kafka-clients.properties"),
             RTMBENCH_WATERMARK_DELAY=f"{io.watermark_delay_ms} milliseconds",
         )
@@ -275,6 +282,9 @@ class SparkEngine:
             return {}
         return facts
 
+    def _progress_lines(self) -> list[str]:
+        return [] if self._io is None else _lines(self._io.logs / PROGRESS)
+
     def _running(self) -> Process:
         if self._process is None:
             raise RunFailedError("Spark is not running: it was not started, or was stopped.")
@@ -300,7 +310,7 @@ def _collector(beans: list[str]) -> str:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
 

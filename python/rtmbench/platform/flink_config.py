@@ -161,6 +161,8 @@ def configuration(
         "cluster.registration.max-timeout": "1 s",
         # How long the REST API may answer from memory: by default a job would be seen running 3 s late.
         "web.refresh-interval": "100",
+        # The report shows every checkpoint of a trial; by default Flink remembers the last ten.
+        "web.checkpoints.history": "1000",
         # How old a metric may be that is asked for once, after the measurement; while it lasts, nobody asks.
         "metrics.fetcher.update-interval": "200",
         "io.tmp.dirs": str(work / "tmp"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from rtmbench.platform.gc_log import SUFFIX
 from rtmbench.platform.java import SURPRISES
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ def common_options(name: str, *, logs: Path, scratch: Path) -> list[str]:
         f"-XX:MetaspaceSize={METASPACE_MB}m",
         "-XX:+ExitOnOutOfMemoryError",
         f"-XX:ErrorFile={logs / f'{name}-crash-%p.log'}",
-        f'-Xlog:gc,safepoint:file="{logs / f"{name}-gc.log"}":time,uptime,tags:filecount=0',
+        # Written by a thread of its own: a slow disk must not lengthen the pauses that are being logged.
+        "-Xlog:async",
+        f'-Xlog:gc,safepoint:file="{logs / f"{name}{SUFFIX}"}":time,uptime,tags:filecount=0',
         # The counters' file in /tmp would stay behind after a SIGKILL, and writing it can stall the JVM.
         "-XX:-UsePerfData",
         "-Djava.awt.headless=true",

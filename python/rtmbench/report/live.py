@@ -42,6 +42,9 @@ class LiveState:
     rate: float | None = None
     p50_us: float | None = None
     p99_us: float | None = None
+    p99_9_us: float | None = None
+    behind_ms: float | None = None
+    """How far the generator is behind its schedule."""
     received: int | None = None
     backlog: int | None = None
     time_left_s: float | None = None
@@ -131,9 +134,11 @@ def _facts(state: LiveState) -> dict[str, str]:
         facts["rate"] = f"{state.rate:,.0f}{target} events/s"
     elif state.target_rate is not None:
         facts["target"] = f"{state.target_rate:,.0f} events/s"
-    for name, value in (("p50", state.p50_us), ("p99", state.p99_us)):
+    for name, value in (("p50", state.p50_us), ("p99", state.p99_us), ("p99.9", state.p99_9_us)):
         if value is not None:
             facts[name] = f"{milliseconds(value)} ms"
+    if state.behind_ms is not None:
+        facts["slip"] = f"{state.behind_ms:,.0f} ms"
     if state.received is not None:
         facts["received"] = f"{state.received:,}"
     if state.backlog is not None:
@@ -155,13 +160,13 @@ def _line(state: LiveState) -> str:
 def _panel(state: LiveState) -> Table:
     facts = {"phase": clean(state.phase, _NAME), **_facts(state)}
     # Figures keep their places from phase to phase, known or not.
-    for name in ("rate", "p50", "p99", "received", "backlog", "left"):
+    for name in ("rate", "p50", "p99", "p99.9", "slip", "received", "backlog", "left"):
         facts.setdefault(name, NO_FIGURE)
     grid = Table.grid(padding=(0, 2))
     grid.add_row(Text(_title(state), style="bold"), Text(facts.pop("phase"), style="cyan"))
     grid.add_row(*_pairs(facts, ("rate", "target", "left")))
-    grid.add_row(*_pairs(facts, ("p50", "p99")))
-    grid.add_row(*_pairs(facts, ("received", "backlog")))
+    grid.add_row(*_pairs(facts, ("p50", "p99", "p99.9")))
+    grid.add_row(*_pairs(facts, ("received", "backlog", "slip")))
     return grid
 
 

@@ -16,8 +16,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rtmbench.report.text import NO_FIGURE, clean, milliseconds, plural
+from rtmbench.report.text import NO_FIGURE, WORDS, clean, milliseconds, plural
 from rtmbench.results import Status
+from rtmbench.results.slo import SIGNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType, RenderResult
 
     from rtmbench.results import Cell, Comparison, Headline, Result, Trial
+    from rtmbench.results.model import TargetOutcome
 
 WIDTH = 100
+TELLING = 0.25
+"""The share of the tail from which on a kind of happening is worth a line."""
 COLUMNS = ("p50", "p95", "p99", "p99_9", "max")
 STYLES = {
     Status.VALID: "green",
@@ -47,7 +51,8 @@ def render(result: Result) -> RenderableType:
     parts.append(_Fitting(_table(result)))
     if any(len(cell.trials) > 1 for cell in (*result.cells, *result.floors)):
         parts += [Text(), Text("Every trial", style="italic"), _Fitting(_trials(result))]
-    for lines in (_variants(result), _close(result), _reasons(result), _oracle(result), _comparisons(result)):
+    blocks = (_variants, _close, _reasons, _oracle, _tails, _comparisons, _targets)
+    for lines in (block(result) for block in blocks):
         block = [Padding(line, (0, 0, 0, 2), expand=False) for line in lines]
         if block:
             parts += [Text(), *block]
@@ -92,6 +97,7 @@ def summary(result: Result) -> str:
         parts.append("no trial was finished")
     verdicts = {_verdict(comparison) for comparison in result.comparisons}
     parts += sorted(verdicts)
+    parts += [_target(outcome) for outcome in result.slo or ()]
     if not result.complete:
         parts.append("the run was not finished")
     return "; ".join(parts) + "."
@@ -103,6 +109,11 @@ class _Figures:
 
     values: dict[str, float]
     bounds: frozenset[str]
+
+
+def cell_figures(cell: Cell) -> list[Text]:
+    """Give a cell's latencies in ms, one text for each of `COLUMNS`; in brackets where they make no headline."""
+    return _shown(_figures(cell), usable=cell.status.usable and cell.headline is not None)
 
 
 def _figures(cell: Cell) -> _Figures | None:
@@ -318,9 +329,31 @@ def _oracle(result: Result) -> Iterator[Text]:
         yield Text(f"{clean(cell.name, _NAME)}: ").append(line, "" if equal else "bold red")
 
 
+def _tails(result: Result) -> Iterator[Text]:
+    """Say what most of a cell's slowest events coincide with, where that is well above chance in every trial."""
+    for cell in result.cells:
+        found = [trial.attribution for trial in cell.trials if trial.attribution is not None]
+        shares: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        for one in (one for attribution in found for one in attribution.coincidences):
+            if one.tail_share is not None and one.tail_share >= TELLING and one.tail_share > 2 * one.time_share:
+                shares.setdefault((one.kind, one.source), []).append((one.tail_share, one.time_share))
+        for (kind, source), pairs in shares.items():
+            if len(pairs) == len(found):
+                tail, time = (statistics.median(column) for column in zip(*pairs, strict=True))
+                text = f"{tail:.0%} of the slowest 1% of the events coincide with the {WORDS.get(kind, kind)} of "
+                yield Text(
+                    f"{clean(cell.name, _NAME)}: {text}{clean(source, _NAME)}, which take {time:.0%} of the time"
+                )
+
+
 def _comparisons(result: Result) -> Iterator[Text]:
     for found in result.comparisons:
         yield Text(_comparison(found))
+
+
+def _targets(result: Result) -> Iterator[Text]:
+    for found in result.slo or ():
+        yield Text(f"{_target(found)} ({clean(found.detail)})")
 
 
 def _comparison(found: Comparison) -> str:
@@ -328,20 +361,37 @@ def _comparison(found: Comparison) -> str:
     verdict = f"{clean(found.verdict, 40)} ({clean(found.note)})"
     if found.ratio_p50 is None or found.ratio_p99 is None:
         return f"{other} against {baseline}: no ratio; {verdict}"
+    p50, p99 = (
+        f"{ratio:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+        for ratio, interval in ((found.ratio_p50, found.interval_p50), (found.ratio_p99, found.interval))
+    )
+    basis = "mean and 95 % interval" if found.interval else "median"
     return (
-        f"{other} divided by {baseline}: p50 {found.ratio_p50:.2f}, p99 {found.ratio_p99:.2f} "
-        f"(median of {plural(found.pairs, 'pair')}; above 1: {other} took longer); {verdict}"
+        f"{other} divided by {baseline}: p50 {p50}, p99 {p99} "
+        f"({basis} of {plural(found.pairs, 'pair')}; above 1: {other} took longer); {verdict}"
     )
 
 
 def _labelled(cell: Cell) -> str:
-    status = "" if cell.status is Status.VALID else f" ({cell.status.value})"
-    return clean(cell.name, _NAME) + status
+    return clean(cell.name, _NAME) + _remark(cell)
+
+
+def _remark(cell: Cell) -> str:
+    return "" if cell.status is Status.VALID else f" ({cell.status.value})"
 
 
 def _verdict(comparison: Comparison) -> str:
+    if comparison.noise_band is not None:
+        baseline, other = clean(comparison.baseline, _NAME), clean(comparison.other, _NAME)
+        p99, p50 = clean(comparison.verdict, 40), clean(comparison.verdict_p50, 40)
+        return f"{other} against {baseline}: {p99} at p99, {p50} at p50"
     reason = clean(comparison.note.partition(";")[0], 60)
     return f"{clean(comparison.verdict, 40)} ({reason})"
+
+
+def _target(found: TargetOutcome) -> str:
+    sign = SIGNS.get(found.outcome, "?")
+    return f"{clean(found.cell, _NAME)} {sign} {clean(found.target, 40)} {clean(found.outcome, 40)}"
 
 
 def _basis(headlines: Sequence[Headline]) -> str:
@@ -355,7 +405,7 @@ def _basis(headlines: Sequence[Headline]) -> str:
 
 def _floor_figure(floor: Cell) -> str:
     p99 = milliseconds(floor.headline.p99_us) if floor.headline else NO_FIGURE
-    return f"the {clean(floor.name, _NAME)} floor is {p99} ms"
+    return f"the {clean(floor.name, _NAME)} floor is {p99} ms{_remark(floor)}"
 
 
 def _without_figure(cell: Cell) -> str:

@@ -7,6 +7,15 @@ import unicodedata
 
 ELLIPSIS = "…"
 NO_FIGURE = "-"
+WORDS = {
+    "batch_boundary": "batch boundaries",
+    "checkpoint": "checkpoints",
+    "savepoint": "savepoints",
+    "gc_pause": "GC pauses",
+    "safepoint": "other pauses of the JVM",
+    "stall": "stalls",
+}
+"""What the kinds of happening are called, several of them."""
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 # The longest foreign text looked at: nothing longer is shown, so nothing longer need be cleaned.
 _SEEN = 4_000

@@ -48,6 +48,8 @@ class Trend:
     slope: float
     lower: float
     """Sen's one-sided 95 % lower bound of the slope."""
+    upper: float
+    """Sen's one-sided 95 % upper bound of the slope."""
     growth: float
     """Slope times the length of the measurement."""
     floor: float
@@ -78,7 +80,8 @@ def trend(backlog: Sequence[float], *, rate: float, cycle_s: float | None = None
     minima = [window[0] for window in windows]
     slopes = sorted((minima[j] - minima[i]) / ((j - i) * cycle_s) for i, j in itertools.combinations(range(count), 2))
     slope = statistics.median(slopes)
-    lower = slopes[_lower_rank(count)]
+    rank = _lower_rank(count)
+    lower, upper = slopes[rank], slopes[-1 - rank]
     changes = [after - before for before, after in itertools.pairwise(backlog)]
     resolution = SAMPLING_MARGIN * statistics.median(map(abs, changes))
     if count < ENOUGH_WINDOWS:
@@ -88,6 +91,7 @@ def trend(backlog: Sequence[float], *, rate: float, cycle_s: float | None = None
     return Trend(
         slope=slope,
         lower=lower,
+        upper=upper,
         growth=growth,
         floor=floor,
         grew=lower > SLOPE_LIMIT * rate and growth > floor,

@@ -1,57 +1,90 @@
-"""Cells side by side: paired ratios, and what keeps them from being a verdict."""
+"""Cells of one run side by side: paired by trial number, and what keeps a pair from counting."""
 
 from __future__ import annotations
 
 import itertools
-import statistics
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-from rtmbench.results.model import Comparison, Status
+from rtmbench.results.interval import paired
+from rtmbench.results.model import Status
+from rtmbench.results.statistics import last_attempts
+from rtmbench.results.verdict import FIGURES, NO_VERDICT, UNMEASURED, Case, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from rtmbench.results.model import Cell, Trial
+    from rtmbench.results.interval import Estimate
+    from rtmbench.results.model import Cell, CloseLatency, Comparison, Latency, NoiseBand, Trial
 
 PAIRS_FOR_A_VERDICT = 6
 VOID_SHARE = 0.25
 """More void attempts than this share of a cell's attempts: no verdict."""
-NO_VERDICT = "no verdict"
+CLOSE = "close"
+
+Figures: TypeAlias = "Latency | CloseLatency"
+
+__all__ = ["NO_VERDICT", "PAIRS_FOR_A_VERDICT", "compare", "compare_all", "paired_case"]
 
 
-def compare(baseline: Cell, other: Cell) -> Comparison:
-    """Compare two cells, paired by trial number; ratios are other divided by baseline.
+def compare(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED) -> Comparison:
+    """Compare two cells of one run, paired by trial number; ratios are other divided by baseline.
 
     Only pairs whose two trials are both valid make a ratio: a contended figure stays in its cell,
     but its comparison is withheld, and the note says so. Cells that emit differently are compared
-    with a remark; a `close` cell is compared with `close` only, and a boundary-free trial with
-    boundary-free ones only.
+    with a remark; a `close` cell is compared with `close` only, by its close latency, and a
+    boundary-free trial with boundary-free ones only.
     """
-    pairs, notes = _pairs(baseline, other)
-    ratios = {
-        name: [getattr(b.latency_us, name) / max(1, getattr(a.latency_us, name)) for a, b in pairs]
-        for name in ("p50", "p99")
-    }
-    return Comparison(
+    return decide([paired_case(baseline, other, band)])[0]
+
+
+def compare_all(
+    cells: Sequence[Cell], band: Callable[[Cell, Cell], NoiseBand] = lambda *_: UNMEASURED
+) -> list[Comparison]:
+    """Compare every cell with each that comes after it; `band` gives the noise band of two cells."""
+    return decide([paired_case(a, b, band(a, b)) for a, b in itertools.combinations(cells, 2)])
+
+
+def paired_case(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED) -> Case:
+    """Pair two cells' trials for a verdict."""
+    pairing = _pairs(baseline, other)
+    pairs = pairing.pairs
+    # The close of few windows has a median and no more.
+    known = [name for name in FIGURES if all(getattr(one, name) is not None for pair in pairs for one in pair[:2])]
+    ratios = {name: [getattr(b, name) / max(1, getattr(a, name)) for a, b, _ in pairs] for name in known}
+    obstacles = [*_shortfall(len(pairs)), *pairing.obstacles, *void_obstacles((baseline, other))]
+    estimates: dict[str, Estimate] = {}
+    if len(pairs) >= PAIRS_FOR_A_VERDICT:
+        first = [baseline_first for *_, baseline_first in pairs]
+        if len(set(first)) == 1:
+            obstacles.append("all pairs ran in the same order, so the order may be what differs")
+        else:
+            estimates = {n: paired([math.log(max(r, 1e-9)) for r in ratios[n]], first) for n in known}
+    return Case(
         baseline=baseline.name,
         other=other.name,
         pairs=len(pairs),
-        ratio_p50=_median(ratios["p50"]),
-        ratio_p99=_median(ratios["p99"]),
-        verdict=NO_VERDICT,
-        note="; ".join([*_shortfall(len(pairs)), *notes]),
+        ratios=ratios,
+        estimates=estimates,
+        obstacles=obstacles,
+        remarks=[*pairing.notes, *remarks(baseline, other), *unknown_remarks(known)],
+        band=band,
     )
 
 
-def compare_all(cells: Sequence[Cell]) -> list[Comparison]:
-    """Compare every cell with each that comes after it."""
-    return [compare(a, b) for a, b in itertools.combinations(cells, 2)]
+@dataclass(frozen=True, kw_only=True)
+class _Pairing:
+    pairs: Sequence[tuple[Figures, Figures, bool]] = ()
+    """Latency of baseline and of other, and whether the baseline's trial ran first."""
+    obstacles: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
-def _pairs(baseline: Cell, other: Cell) -> tuple[list[tuple[Trial, Trial]], list[str]]:
-    if "close" in (baseline.emit, other.emit) and baseline.emit != other.emit:
-        return [], ["unlike emission: a result at the window's close against running results"]
-    ours, theirs = _last_attempts(baseline), _last_attempts(other)
+def _pairs(baseline: Cell, other: Cell) -> _Pairing:
+    if not comparable_emission(baseline, other):
+        return _Pairing(obstacles=["unlike emission: a result at the window's close against running results"])
+    ours, theirs = last_attempts(baseline.trials), last_attempts(other.trials)
     both = [(ours[n], theirs[n]) for n in sorted(ours.keys() & theirs.keys())]
     usable = [(a, b) for a, b in both if a.status.usable and b.status.usable]
     clean = [(a, b) for a, b in usable if {a.status, b.status} == {Status.VALID}]
@@ -63,29 +96,60 @@ def _pairs(baseline: Cell, other: Cell) -> tuple[list[tuple[Trial, Trial]], list
         notes.append(f"withheld as contended: {len(usable) - len(clean)} of {len(both)}")
     if len(alike) < len(clean):
         notes.append("boundary-free trials are not compared with others")
-    return alike, [*notes, *_remarks(baseline, other)]
+    found = []
+    for a, b in alike:
+        figures = (figure(baseline, a), figure(other, b))
+        if figures[0] is not None and figures[1] is not None:
+            found.append((figures[0], figures[1], _baseline_first(a, b)))
+    return _Pairing(pairs=found, notes=notes)
 
 
-def _remarks(baseline: Cell, other: Cell) -> Iterator[str]:
-    if baseline.emit != other.emit:
+def comparable_emission(baseline: Cell, other: Cell) -> bool:
+    """Whether two cells' figures mean the same: `close` goes with `close` only."""
+    return (baseline.emit == CLOSE) == (other.emit == CLOSE)
+
+
+def figure(cell: Cell, trial: Trial) -> Figures | None:
+    """Give the latency by which a trial is compared: of the close where that is all that comes out."""
+    if cell.emit == CLOSE and trial.close_latency_us is not None:
+        return trial.close_latency_us
+    return trial.latency_us
+
+
+def remarks(baseline: Cell, other: Cell) -> Iterator[str]:
+    """Give what a reader of the ratio has to know about the two cells."""
+    if baseline.emit != other.emit and comparable_emission(baseline, other):
         yield "unlike emission: the batch side writes fewer results"
-    for cell in (baseline, other):
+    for cell in dict.fromkeys((baseline.name, other.name)):
+        trials = (baseline if cell == baseline.name else other).trials
+        drifted = sum(any(reason.startswith("drift:") for reason in t.reasons) for t in trials)
+        if drifted:
+            yield f"drift within {drifted} of {len(trials)} trials of {cell}"
+
+
+def unknown_remarks(known: Sequence[str]) -> Iterator[str]:
+    """Give a sentence where a figure is not compared because some trial does not have it."""
+    for name in FIGURES:
+        if name not in known:
+            yield f"{name} of the close needs 30 windows in each trial"
+
+
+def void_obstacles(cells: Iterable[Cell]) -> Iterator[str]:
+    """Give a sentence for each cell with too many void attempts for a verdict."""
+    for cell in cells:
         void = sum(trial.status is Status.VOID for trial in cell.trials)
         if void > VOID_SHARE * len(cell.trials):
             yield f"{void} of {len(cell.trials)} attempts of {cell.name} are void"
 
 
-def _last_attempts(cell: Cell) -> dict[int, Trial]:
-    """Map trial number to its last attempt: a void trial is superseded by its rerun."""
-    return {t.trial: t for t in sorted(cell.trials, key=lambda t: (t.trial, t.attempt))}
+def _baseline_first(a: Trial, b: Trial) -> bool:
+    """Say which trial of a pair ran first: by the clock, else by the rule that odd pairs run in order."""
+    if a.started_at and b.started_at and a.started_at != b.started_at:
+        return a.started_at < b.started_at
+    return a.trial % 2 == 1
 
 
 def _shortfall(pairs: int) -> Iterator[str]:
     if pairs < PAIRS_FOR_A_VERDICT:
-        yield f"{pairs} of {PAIRS_FOR_A_VERDICT} pairs"
-    else:
-        yield f"{pairs} pairs; intervals are not computed by this version"
-
-
-def _median(values: Sequence[float]) -> float | None:
-    return round(statistics.median(values), 4) if values else None
+        missing = PAIRS_FOR_A_VERDICT - pairs
+        yield f"{pairs} of {PAIRS_FOR_A_VERDICT} pairs, {missing} missing"

@@ -199,6 +199,69 @@ class Backlog:
     end: int
     slope: float
     """Events per second, fitted to the lowest backlog of each cycle (see `results.status`)."""
+    slope_upper: float | None = field(default=None, metadata=OMIT)
+    """One-sided 95 % upper bound of the slope."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """Each second of the measuring phase, as columns of one length; times by intended time."""
+
+    from_us: int
+    """Start of the measuring phase, µs since the Unix epoch."""
+    count: list[int]
+    """Samples: expected events intended for the second."""
+    p50_us: list[int]
+    p99_us: list[int]
+    max_us: list[int]
+    backlog: list[int]
+    """Expected events that had not come out at the second's end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Happening:
+    """Something that took time in the measuring phase and may have held events up."""
+
+    kind: str
+    """`batch_boundary`, `checkpoint`, `gc_pause`, `safepoint` or `stall`."""
+    source: str
+    """Whose: `spark`, `flink-taskmanager`, `kafka`, …; `output` for a stall."""
+    at_ms: float
+    """Its start after the start of the measuring phase; negative where it had begun before."""
+    duration_ms: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coincidence:
+    """How much of a trial's tail fell together with one kind of happening; shares are 0 … 1.
+
+    A sample of the tail coincides if half of its waiting or more lay within such happenings, or within the
+    50 ms after one. To coincide is not to be caused: by chance alone, up to `time_share` of the samples would.
+    """
+
+    kind: str
+    source: str
+    count: int
+    total_ms: float
+    time_share: float
+    """Share of the measuring phase that the happenings, with the 50 ms after each, take."""
+    tail_share: float | None
+    """Share of the samples above p99 that coincide; `None` without such samples."""
+    stall_share: float | None = None
+    """Share of the stalled time that coincides; `None` without a stall."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribution:
+    """What the tail of a trial coincides with. Kinds overlap, so their shares do not add up."""
+
+    tail_samples: int
+    """Samples above p99."""
+    coincidences: list[Coincidence]
+    unexplained: float | None
+    """Share of the samples above p99 that coincide with no known happening."""
+    stall_unexplained: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +301,10 @@ class Trial:
     backlog: Backlog | None = field(default=None, metadata=OMIT)
     offending: list[dict[str, Any]] | None = field(default=None, metadata=OMIT)
     """The first records that the oracle objected to."""
+    timeline: Timeline | None = field(default=None, metadata=OMIT)
+    happenings: list[Happening] | None = field(default=None, metadata=OMIT)
+    """In order of time: boundaries, checkpoints, pauses and stalls within the measuring phase."""
+    attribution: Attribution | None = field(default=None, metadata=OMIT)
     files: dict[str, str] | None = field(default=None, metadata=OMIT)
     """What was kept of the trial (`hlog`, logs): name → path relative to the run's directory."""
 
@@ -293,22 +360,94 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoiseBand:
+    """How far a ratio may be from 1 on this machine without a cause: factors of 1 or more."""
+
+    p50: float
+    p99: float
+    measured: bool
+    """Whether A/A runs of both cells on this machine with these settings gave it; else it is assumed in part."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two cells side by side, paired by trial number; ratios are other divided by baseline."""
+    """Two cells side by side; ratios are other divided by baseline.
+
+    Paired by trial number within a run. From 6 pairs on, a ratio is the geometric mean that its interval is around;
+    below, where there is no interval, the median over the pairs.
+    """
 
     baseline: str
     other: str
     pairs: int
     """Pairs whose two trials are both of status valid."""
     ratio_p50: float | None
-    """Median over pairs of p50(other) / p50(baseline); above 1: other is slower."""
+    """Of p50(other) / p50(baseline); above 1: other is slower."""
     ratio_p99: float | None
     verdict: str
-    """`faster`, `slower`, `no difference shown` (said of other), or `no verdict`."""
+    """On p99: `faster`, `slower`, `no difference shown` (said of other), or `no verdict`."""
     note: str = ""
     """Why there is no verdict, what is withheld, or what makes the two unlike."""
     interval: list[float] | None = field(default=None, metadata=OMIT)
     """Lower and upper bound of the p99 ratio, 95 %."""
+    verdict_p50: str | None = field(default=None, metadata=OMIT)
+    """The same on p50; left out where there is no verdict."""
+    interval_p50: list[float] | None = field(default=None, metadata=OMIT)
+    """Lower and upper bound of the p50 ratio, 95 %."""
+    noise_band: NoiseBand | None = field(default=None, metadata=OMIT)
+    """What a difference had to exceed to be called one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetOutcome:
+    """What a cell came to beside one target of `--slo`."""
+
+    target: str
+    """As written, e.g. `p99<100ms@10000/s`."""
+    cell: str
+    outcome: str
+    """`met`, `missed` or `inconclusive`."""
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """Which point of a sweep this document is; documents of one sweep share the `experiment_id`."""
+
+    axes: dict[str, list[Any]]
+    """The settings that vary, by the names of the command line, with all their values."""
+    point: dict[str, Any]
+    """The value of each axis in this document."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatePoint:
+    """One rate of a search for the highest sustained one; `rate` in events per second."""
+
+    rate: float
+    run_id: str
+    passed: bool
+    reason: str
+    """Why it did not pass, or what it was."""
+    p50_us: int | None
+    """Median over the trials, like `p99_us`; `None` where a trial has no figure."""
+    p99_us: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sustained:
+    """The highest sustained rate of a cell lies between `passed` and `failed`, in events per second."""
+
+    cell: str
+    passed: float | None
+    """The highest rate that passed; `None`: not even the lowest tried."""
+    failed: float | None
+    """The lowest rate that failed because of the engine; `None`: none did, see `limit`."""
+    quick: bool
+    """Found with one short trial a rate: a first look, not the definition's three long ones."""
+    limit: str
+    """What ended the search: resolution, trials, the harness, or the highest rate allowed."""
+    points: list[RatePoint]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,6 +484,11 @@ class Result:
     comparisons: list[Comparison]
     complete: bool = False
     """False until every trial asked for is in the document."""
+    slo: list[TargetOutcome] | None = field(default=None, metadata=OMIT)
+    """One entry per target and cell, where targets were given."""
+    grid: Grid | None = field(default=None, metadata=OMIT)
+    sustained: list[Sustained] | None = field(default=None, metadata=OMIT)
+    """What a search for the highest sustained rate found, the same in every document of the search."""
     schema: str = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:

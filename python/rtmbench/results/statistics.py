@@ -16,13 +16,18 @@ _SEVERITY = (Status.REFUSED, Status.FAILED, Status.UNSUSTAINED, Status.CONTENDED
 
 
 def cell_status(trials: Sequence[Trial]) -> Status:
-    """Give the status of a cell: the worst of its trials.
+    """Give the status of a cell: the worst of its trials, each by its last attempt.
 
     Void trials count only where there is nothing else: their cause lies outside the engine. A cell
     without a trial (the run was interrupted) is void too.
     """
-    seen = {trial.status for trial in trials}
+    seen = {trial.status for trial in last_attempts(trials).values()}
     return next((status for status in _SEVERITY if status in seen), Status.VOID)
+
+
+def last_attempts(trials: Sequence[Trial]) -> dict[int, Trial]:
+    """Map each trial's number to its last attempt: a void trial is superseded by its rerun."""
+    return {t.trial: t for t in sorted(trials, key=lambda t: (t.trial, t.attempt))}
 
 
 def headline(trials: Sequence[Trial], *, floor: bool = False) -> Headline | None:

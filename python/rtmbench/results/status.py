@@ -36,6 +36,9 @@ DRIFT_P50 = (1.25, 500)
 DRIFT_P99 = (2.0, 5_000)
 """Factor and distance in µs between the halves beyond which a trend is flagged."""
 
+INTERRUPTED = "interrupted in the phase"
+"""Stands in the reasons of a trial that rtmbench was stopped in, followed by the phase."""
+
 Finding = tuple[Status, str]
 
 

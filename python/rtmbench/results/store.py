@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import fcntl
 import hashlib
 import json
 import os
@@ -44,9 +45,11 @@ class RunDirectory:
     """The directory of one run, open for writing. `path` is absolute; `run_id` is its name."""
 
     def __init__(self, path: Path) -> None:
+        self._lock = -1
         self.path = path.absolute()
         self.run_id = path.name
         self._hashes: dict[str, tuple[int, int, str]] = {}
+        self._lock = _lock(path)
 
     @classmethod
     def create(cls, root: Path, run_id: str) -> RunDirectory:
@@ -74,6 +77,19 @@ class RunDirectory:
             ) from error
         return cls(path)
 
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """Open the directory of an existing run to continue it.
+
+        Raises:
+            PreflightError: another process is writing to it, or it cannot be written.
+
+        """
+        try:
+            return cls(path)
+        except OSError as error:
+            raise PreflightError(f"The run {path} cannot be continued: {error.strerror or error}.") from error
+
     def file(self, name: str) -> Path:
         """Give the path for a file of the run (parents made), `name` relative to the directory."""
         path = self.path / name
@@ -99,6 +115,15 @@ class RunDirectory:
                 f"{error.strerror or error}. Free space there, or name another directory with "
                 "`--results DIR`."
             ) from error
+
+    def close(self) -> None:
+        """Give the directory up, so that another process may continue the run. Safe to call again."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def __del__(self) -> None:
+        self.close()
 
     def finish(self, result: Result) -> Result:
         """Write the document for the last time, marked complete, and give it back so marked."""
@@ -199,6 +224,50 @@ def verify_manifest(path: Path) -> list[str]:
     return problems
 
 
+def write_file(path: Path, document: Any) -> None:
+    """Write a JSON file beside the runs, whole or not at all; its directory is made.
+
+    Raises:
+        PreflightError: the directory cannot be written.
+
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, (json.dumps(document, indent=2, allow_nan=False) + "\n").encode())
+    except OSError as error:
+        raise PreflightError(
+            f"{path} could not be written: {error.strerror or error}. Make its directory writable, or name another "
+            "place with `--results DIR`."
+        ) from error
+
+
+def load_all(reference: str | os.PathLike[str], root: Path = Path("results")) -> list[Result]:
+    """Read the documents of a run, or of all runs of an experiment, oldest first.
+
+    Raises:
+        ConfigurationError: no such run or experiment, or a document of it cannot be read.
+
+    """
+    return [load(path, root) for path in locate_all(reference, root)]
+
+
+def locate_all(reference: str | os.PathLike[str], root: Path = Path("results")) -> list[Path]:
+    """Give the paths of the documents that a run's or an experiment's id, a directory or a file stands for.
+
+    Raises:
+        ConfigurationError: there is no such run or experiment.
+
+    """
+    try:
+        return [locate(reference, root)]
+    except ConfigurationError as unknown:
+        name = os.fspath(reference)
+        entries = [entry for entry in list_runs(root) if entry.result and entry.result.experiment_id == name]
+        if not entries:
+            raise unknown from None
+        return [entry.path / DOCUMENT for entry in reversed(entries)]
+
+
 def _entry(path: Path) -> RunEntry:
     try:
         return RunEntry(path=path, result=load(path))
@@ -211,6 +280,19 @@ def _directories(root: Path) -> list[Path]:
         return sorted((p.parent for p in Path(root).glob(f"*/{DOCUMENT}")), reverse=True)
     except OSError:
         return []
+
+
+def _lock(path: Path) -> int:
+    """Claim a run's directory for this process; the claim ends with the process, however that ends."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise PreflightError(
+            f"The run {path.name} is being written by another process. Wait until that has ended, or end it."
+        ) from None
+    return descriptor
 
 
 def _sha256(path: Path) -> str:

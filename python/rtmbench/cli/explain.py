@@ -1,0 +1,38 @@
+"""`rtmbench explain`: what an error, a status or an exit code means, and the way out."""
+
+from __future__ import annotations
+
+import textwrap
+
+import click
+
+
+@click.command()
+@click.argument("code", required=False)
+@click.option("--list", "show_all", is_flag=True, help="List every code that is known.")
+def explain(code: str | None, *, show_all: bool) -> None:
+    """Say what CODE means, why it comes, and what to do: an engine's error, a status, an exit code."""
+    from rich.console import Console  # noqa: PLC0415 - `--help` must not wait for it
+    from rich.text import Text  # noqa: PLC0415
+
+    from rtmbench import explanations  # noqa: PLC0415
+    from rtmbench.errors import ConfigurationError  # noqa: PLC0415
+    from rtmbench.report.text import clean  # noqa: PLC0415
+
+    if show_all:
+        for one in explanations.explanations():
+            click.echo(f"{one.code}  ({one.of})")
+        return
+    if code is None:
+        raise click.UsageError("Missing argument 'CODE'. `rtmbench explain --list` names those that are known.")
+    found = explanations.explain(code)
+    if found is None:
+        near = ", ".join(explanations.closest(code))
+        hint = f"The closest are: {near}." if near else "`rtmbench explain --list` names those that are."
+        raise ConfigurationError(f"The code {clean(code, 80)!r} is not known. {hint}")
+    console = Console(highlight=False, emoji=False, markup=False)
+    console.width = min(100, console.width)
+    console.print(Text(found.code, style="bold").append(f"  ({found.of})", style="not bold"))
+    for head, text in (("Meaning", found.meaning), ("Why", found.why), ("What to do", found.do)):
+        console.print(Text(f"\n{head}", style="cyan"))
+        console.print(Text(textwrap.indent(textwrap.fill(text, console.width - 2), "  ")))

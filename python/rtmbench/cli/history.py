@@ -1,0 +1,50 @@
+"""`rtmbench history`: the trend of each cell over the runs on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("pattern", required=False)
+@click.option("--engine", metavar="CELL", help="Only cells whose name begins so, such as spark or flink@1.20.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default="results",
+    show_default=True,
+    help="Where the runs are.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def history(pattern: str | None, *, engine: str | None, results: Path, as_json: bool) -> int:
+    """Show how the latency of each engine went from run to run, on PATTERN or on all.
+
+    Runs with unlike settings are apart. A changed machine is a warning and ends the trend.
+    """
+    from rtmbench.patterns import find_pattern  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.report.comparison import print_history  # noqa: PLC0415
+    from rtmbench.results import history as trends  # noqa: PLC0415
+    from rtmbench.results.noise import NoiseBands  # noqa: PLC0415
+    from rtmbench.results.store import list_runs  # noqa: PLC0415
+
+    wanted = find_pattern(pattern).id if pattern is not None else None
+    entries = list_runs(results)
+    for entry in entries:
+        if entry.problem is not None:
+            click.echo(f"rtmbench: left out: {entry.problem}", err=True)
+    found = trends.history(
+        (entry.result for entry in entries if entry.result is not None),
+        NoiseBands(results),
+        pattern=wanted,
+        engine=engine,
+    )
+    if as_json:
+        click.echo(json.dumps(trends.to_dict(found), indent=2, ensure_ascii=False))
+    elif found:
+        print_history(found)
+    else:
+        click.echo(f"rtmbench: there are no such runs in {results.absolute()}", err=True)
+    return 0

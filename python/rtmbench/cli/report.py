@@ -1,0 +1,64 @@
+"""`rtmbench report`: what a run or an experiment found, as a page to pass around or as data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from rtmbench.cli.configuration import setting
+
+
+@click.command()
+@click.argument("run", required=False, metavar="[RUN|EXPERIMENT]")
+@click.option("--output", "-o", help="FILE, a directory for csv and parquet, or - for stdout. [default: in the run]")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["html", "md", "json", "csv", "parquet"]),
+    help="[default: by the end of FILE's name, else html]",
+)
+@click.option("--vcpu-hour", type=click.FloatRange(min=0), metavar="PRICE", help="Adds the cost per 10⁹ events.")
+@setting(
+    "--results",
+    type=click.Path(path_type=Path),
+    default="results",
+    show_default=True,
+    help="Holds one directory a run.",
+)
+def report(run: str | None, output: str | None, kind: str | None, vcpu_hour: float | None, results: Path) -> None:
+    """Write the report of RUN, or of all runs of EXPERIMENT; by default of what was run last.
+
+    The HTML report is one file that loads nothing and runs no script. Its path goes to stdout.
+    """
+    from rtmbench.report import export, write  # noqa: PLC0415 - `--help` must not wait for it
+
+    kind = kind or _by_name(output)
+    runs = write.find(run, results)
+    if kind in ("csv", "parquet"):
+        if output == "-":
+            raise click.UsageError(f"--format {kind} writes several files: name a directory with --output DIR.")
+        directory = Path(output) if output else write.default_path(runs, results, kind)
+        for path in export.write(runs, directory, kind):
+            click.echo(str(path))
+        return
+    if kind == "json":
+        documents = [result.to_dict() for result, _ in runs]
+        text = json.dumps(documents[0] if len(documents) == 1 else {"runs": documents}, indent=2) + "\n"
+        output = output or "-"
+    elif kind == "md":
+        text = write.to_markdown(runs, vcpu_hour=vcpu_hour)
+    else:
+        text = write.to_html(runs, vcpu_hour=vcpu_hour)
+    if output == "-":
+        click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+        return
+    name = write.MARKDOWN if kind == "md" else write.HTML
+    path = Path(output) if output else write.default_path(runs, results, name)
+    click.echo(str(write.write_text(path, text)))
+
+
+def _by_name(output: str | None) -> str:
+    suffix = Path(output).suffix.lower() if output else ""
+    return {".md": "md", ".markdown": "md", ".json": "json"}.get(suffix, "html")

@@ -1,0 +1,45 @@
+"""What a run does with its points besides running them: sweep, targets, A/A, the search for a rate, going on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rtmbench.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rtmbench.results.slo import Target
+
+AA_TRIALS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to run; each has its own section in `docs/statistics.md`."""
+
+    axes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Settings with several values, by their names on the command line."""
+    targets: Sequence[Target] = ()
+    aa: bool = False
+    """Each engine against itself, to measure the noise of this machine."""
+    find_rate: bool = False
+    """Search the highest sustained rate of each engine."""
+    resume: str | None = None
+    """Id of a run or experiment to go on with."""
+    retry_failed: bool = False
+
+    def check(self) -> None:
+        """Raise `ConfigurationError` for options that exclude each other."""
+        given = {
+            "--aa": self.aa,
+            "--find-rate": self.find_rate,
+            "--resume": self.resume is not None,
+            "several values for a setting": bool(self.axes),
+        }
+        names = [name for name, there in given.items() if there]
+        if len(names) > 1 and set(names) != {"--aa", "several values for a setting"}:
+            raise ConfigurationError(f"{' and '.join(names)} do not go together.")
+        if self.retry_failed and self.resume is None:
+            raise ConfigurationError("--retry-failed goes with --resume RUN.")

@@ -1,0 +1,116 @@
+"""`rtmbench compare` and `rtmbench history` on a terminal: a table, and a sentence for each verdict."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from rtmbench.report.text import NO_FIGURE, clean, milliseconds
+from rtmbench.results.verdict import sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TextIO
+
+    from rich.console import RenderableType
+
+    from rtmbench.results.across import Entry, Report
+    from rtmbench.results.history import Series
+
+WIDTH = 100
+_NAME = 30
+STYLES = {"faster": "green", "slower": "red", "no difference shown": "cyan", "no verdict": "yellow"}
+
+
+def print_comparison(report: Report, file: TextIO | None = None) -> None:
+    """Print what was compared to `file` (standard output)."""
+    parts: list[RenderableType] = [Text("Ratio of latencies, the second divided by the first", style="italic")]
+    parts += [_table(report.entries), Text()]
+    parts += [Text(clean(entry.sentence, 1_000)) for entry in report.entries]
+    parts += [Text(f"Note: {clean(warning, 1_000)}.", style="yellow") for warning in report.warnings]
+    print_parts(Group(*parts), file)
+
+
+def print_history(series: Sequence[Series], file: TextIO | None = None) -> None:
+    """Print the trend of each cell to `file` (standard output)."""
+    parts: list[RenderableType] = []
+    for found in series:
+        title = f"Pattern {clean(found.pattern, 40)} · {clean(found.cell, _NAME)} · settings {found.settings}"
+        parts += [Text(title, style="bold"), _trend(found)]
+        lines = [Text(f"! {clean(warning, 1_000)}", style="yellow") for warning in found.warnings]
+        for name, comparison in (
+            ("newest against the one before", found.latest),
+            ("against the oldest", found.overall),
+        ):
+            if comparison is not None:
+                lines.append(Text(f"{name}: {clean(sentence(comparison), 1_000)}"))
+        parts += [Padding(line, (0, 0, 0, 2), expand=False) for line in lines]
+        parts.append(Text())
+    print_parts(Group(*parts), file)
+
+
+def print_parts(content: RenderableType, file: TextIO | None) -> None:
+    """Print to `file` (standard output), 100 columns wide at most."""
+    stream = file or sys.stdout
+    console = Console(file=stream, highlight=False, emoji=False)
+    if not console.is_terminal:
+        # A file or a pipe has no width of its own.
+        console = Console(file=stream, width=WIDTH, highlight=False, emoji=False)
+    console.print(content, width=min(WIDTH, console.width))
+
+
+def _table(entries: Sequence[Entry]) -> Table:
+    table = columns("pattern", "first", "second", "p50", "p99", "pairs", "verdict on p99")
+    for entry in entries:
+        found = entry.comparison
+        where = "".join(f" {name}={value}" for name, value in (entry.point or {}).items())
+        table.add_row(
+            clean(entry.pattern + where, _NAME),
+            clean(found.baseline, _NAME),
+            clean(found.other, _NAME),
+            _ratio(found.ratio_p50, found.interval_p50),
+            _ratio(found.ratio_p99, found.interval),
+            str(found.pairs),
+            Text(clean(found.verdict, _NAME), style=STYLES.get(found.verdict, "")),
+        )
+    return table
+
+
+def _trend(series: Series) -> Table:
+    table = columns("run", "machine", "build", "p50", "p99", "valid", "status")
+    before = None
+    for point in series.points:
+        if before is not None and before != point.machine:
+            table.add_section()
+        before = point.machine
+        table.add_row(
+            clean(point.run_id, 40),
+            point.machine[:8],
+            clean(point.build, 12),
+            NO_FIGURE if point.p50_us is None else milliseconds(point.p50_us),
+            NO_FIGURE if point.p99_us is None else milliseconds(point.p99_us),
+            f"{point.valid_trials}/{point.attempts}",
+            point.status,
+        )
+    return table
+
+
+def columns(*names: str) -> Table:
+    """Give a table with these columns, figures to the right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in names:
+        right = name in {"p50", "p95", "p99", "p99.9", "max", "pairs", "valid"}
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    return table
+
+
+def _ratio(ratio: float | None, interval: Sequence[float] | None) -> str:
+    if ratio is None:
+        return NO_FIGURE
+    return f"{ratio:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")

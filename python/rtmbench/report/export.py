@@ -1,0 +1,164 @@
+"""The figures of runs as flat tables, for a spreadsheet or a notebook: CSV, or Parquet with pyarrow."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from rtmbench.errors import PreflightError
+from rtmbench.results.cost import cost
+from rtmbench.results.interval_log import trial_log
+from rtmbench.results.model import PERCENTILES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from rtmbench.results import Cell, Result, Trial
+
+Row: TypeAlias = "dict[str, Any]"
+
+LONGEST_TEXT = 1_000
+COUNTS = ("produced", "expected", "received", "missing", "unexpected", "wrong", "duplicate", "late_dropped")
+
+
+def tables(runs: Sequence[tuple[Result, Path | None]]) -> dict[str, list[Row]]:
+    """Return the tables by name; each row has the same columns, `None` where there is no figure.
+
+    `trials` has one row for each attempt, `timeline` one for each second of it, `happenings` one for each boundary,
+    checkpoint, pause and stall, `histogram` one for each second and recorded latency (µs, the bucket's upper end).
+    """
+    found: dict[str, list[Row]] = {"trials": [], "timeline": [], "happenings": [], "histogram": []}
+    for result, directory in runs:
+        for floor, cells in ((False, result.cells), (True, result.floors)):
+            for cell in cells:
+                for trial in cell.trials:
+                    key = _key(result, cell, trial)
+                    found["trials"].append({**key, "floor": floor, **_trial(trial)})
+                    found["timeline"].extend({**key, **row} for row in _timeline(trial))
+                    found["happenings"].extend({**key, **row} for row in _happenings(trial))
+                    found["histogram"].extend({**key, **row} for row in _histogram(trial, directory))
+    return found
+
+
+def write(runs: Sequence[tuple[Result, Path | None]], directory: Path, kind: str) -> list[Path]:
+    """Write every table that has rows to `directory/NAME.csv` or `.parquet`, and return the paths.
+
+    Raises PreflightError where pyarrow is missing for Parquet, or the files cannot be written.
+    """
+    save = _parquet if kind == "parquet" else _csv
+    paths = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, rows in tables(runs).items():
+            if rows:
+                path = directory / f"{name}.{kind}"
+                save(path, rows)
+                paths.append(path)
+    except OSError as error:
+        raise PreflightError(
+            f"The tables cannot be written to {directory}: {error.strerror or error}. Name another directory with "
+            "`--output DIR`."
+        ) from error
+    return paths
+
+
+def _key(result: Result, cell: Cell, trial: Trial) -> Row:
+    return {
+        "experiment_id": result.experiment_id,
+        "run_id": result.run_id,
+        "pattern": result.pattern,
+        "cell": cell.name,
+        "trial": trial.trial,
+        "attempt": trial.attempt,
+    }
+
+
+def _trial(trial: Trial) -> Row:
+    latency, counts, spent = trial.latency_us, trial.counts, cost(trial)
+    row: Row = {
+        "status": trial.status.value,
+        "valid": trial.valid,
+        "reasons": "; ".join(trial.reasons),
+        "started_at": trial.started_at,
+        "seconds": trial.seconds,
+        "cycles": trial.cycles,
+        "rate_requested": trial.rate.requested,
+        "rate_achieved": trial.rate.achieved,
+    }
+    for name in ("count", "censored", "min", *PERCENTILES, "max", "negative"):
+        row[f"latency_{name}" + ("" if name in ("count", "censored", "negative") else "_us")] = (
+            None if latency is None else getattr(latency, name)
+        )
+    row["lower_bounds"] = None if latency is None else " ".join(latency.censored_percentiles)
+    row |= {f"slip_{name}_us": getattr(trial.slip_us, name, None) for name in ("p50", "p99", "max")}
+    row |= {"stall_share": trial.stall_share, "stall_max_us": trial.stall_max_us}
+    row |= {f"count_{name}": getattr(counts, name, None) for name in COUNTS}
+    for party in ("engine", "kafka", "harness"):
+        row[f"cpu_seconds_{party}"] = getattr(trial.cpu_seconds, party, None)
+        row[f"peak_rss_mb_{party}"] = getattr(trial.peak_rss_mb, party, None)
+        row[f"cpu_seconds_per_million_{party}"] = getattr(spent, party, None)
+    return row
+
+
+def _timeline(trial: Trial) -> Iterator[Row]:
+    line = trial.timeline
+    if line is None:
+        return
+    columns = zip(line.count, line.p50_us, line.p99_us, line.max_us, line.backlog, strict=True)
+    for second, (count, p50, p99, most, backlog) in enumerate(columns):
+        yield {"second": second, "count": count, "p50_us": p50, "p99_us": p99, "max_us": most, "backlog": backlog}
+
+
+def _happenings(trial: Trial) -> Iterator[Row]:
+    for one in trial.happenings or []:
+        yield {
+            "kind": one.kind,
+            "source": one.source,
+            "at_ms": one.at_ms,
+            "duration_ms": one.duration_ms,
+            "detail": one.detail,
+        }
+
+
+def _histogram(trial: Trial, directory: Path | None) -> Iterator[Row]:
+    for interval in trial_log(trial, directory):
+        values, counts = interval.histogram.counts()
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            yield {"second": interval.start_s, "latency_us": value, "count": count}
+
+
+def _csv(path: Path, rows: list[Row]) -> None:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows({name: _inert(value) for name, value in row.items()} for row in rows)
+
+
+def _inert(value: Any) -> Any:
+    """Keep a spreadsheet from taking a foreign text for a formula, and a line from growing without end."""
+    if not isinstance(value, str):
+        return value
+    text = value if len(value) <= LONGEST_TEXT else value[: LONGEST_TEXT - 1] + "…"
+    text = text.replace("\x00", "\\x00")
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _parquet(path: Path, rows: list[Row]) -> None:
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise PreflightError(
+            "Parquet files are written with pyarrow, which is not installed here. Install it with "
+            "`pip install 'rtmbench[report]'`, or ask for `--format csv`."
+        ) from error
+    columns = {name: [_encodable(row[name]) for row in rows] for name in rows[0]}
+    parquet.write_table(pa.table(columns), path)
+
+
+def _encodable(value: Any) -> Any:
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+__all__ = ["tables", "write"]

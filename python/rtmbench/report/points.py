@@ -1,0 +1,143 @@
+"""Several points in one picture: a sweep over a setting, and the search for the highest sustained rate."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from rtmbench.report.document import Block, Figure, Paragraph, Section, Table
+from rtmbench.report.text import NO_FIGURE, clean, milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rtmbench.results import Cell, Result
+    from rtmbench.results.model import Sustained
+
+
+def sections(results: Sequence[Result], *, plots: bool) -> list[Section]:
+    """Return what the runs of one experiment say together; none where each stands for itself."""
+    found = []
+    for pattern in dict.fromkeys(result.pattern for result in results):
+        ours = [result for result in results if result.pattern == pattern]
+        sustained = next((result.sustained for result in ours if result.sustained), None)
+        if sustained:
+            title = f"Pattern {pattern}: highest sustained rate"
+            found.append(Section(title=title, blocks=tuple(_sustained(sustained, plots=plots))))
+        elif len([result for result in ours if result.grid]) > 1:
+            found.append(Section(title=f"Pattern {pattern}: sweep", blocks=tuple(_grid(ours, plots=plots))))
+    return found
+
+
+def sentences(results: Sequence[Result]) -> list[str]:
+    """Return what a search for the highest sustained rate came to, one sentence for each cell and pattern."""
+    searches = {result.pattern: result.sustained for result in results if result.sustained}
+    return [f"Pattern {pattern}: {_outcome(one)}" for pattern, found in searches.items() for one in found]
+
+
+def point_name(result: Result) -> str:
+    """Name a run's point in its sweep, such as `, rate=1000`; empty for a run of its own."""
+    if result.grid is None:
+        return ""
+    return "".join(f", {name}={_short(value)}" for name, value in result.grid.point.items())
+
+
+def _grid(results: Sequence[Result], *, plots: bool) -> Iterator[Block]:
+    grid = results[0].grid
+    axes = list(grid.axes) if grid is not None else []
+    rows: list[tuple[str, ...]] = []
+    lines: dict[str, list[tuple[float, float, float]]] = {}
+    for result in (result for result in results if result.grid is not None):
+        point = result.grid.point if result.grid else {}
+        others = "".join(f" {name}={_short(point.get(name))}" for name in axes[1:])
+        for cell in result.cells:
+            rows.append((*(_short(point.get(name)) for name in axes), cell.name, *_figures(cell), cell.status.value))
+            where = point.get(axes[0]) if axes else None
+            if isinstance(where, (int, float)) and cell.headline is not None:
+                line = lines.setdefault(clean(cell.name, 26) + clean(others, 40), [])
+                line.append((float(where), cell.headline.p50_us / 1e3, cell.headline.p99_us / 1e3))
+    table = Table(
+        caption="Every point of the sweep: medians over the usable trials, latency in ms",
+        header=(*axes, "engine", "p50", "p99", "max", "valid", "status"),
+        rows=tuple(rows),
+        numeric=False,
+    )
+    if not plots or not any(len(line) > 1 for line in lines.values()):
+        yield table
+        return
+    from rtmbench.report import plots as draw  # noqa: PLC0415 - matplotlib is an extra
+
+    yield Figure(
+        title=f"p50 and p99 against {clean(axes[0], 40)}",
+        alt=f"Line plot of p50 and p99 against {clean(axes[0], 40)}, one pair of lines for each engine.",
+        svg=draw.against(lines, label=clean(axes[0], 40)),
+        table=table,
+    )
+
+
+def _sustained(found: Sequence[Sustained], *, plots: bool) -> Iterator[Block]:
+    for one in found:
+        yield Paragraph(f"{_outcome(one)} What ended the search: {one.limit}.", strong=True)
+    rows = tuple(
+        (
+            one.cell,
+            f"{point.rate:,.0f}",
+            "passed" if point.passed else "failed",
+            NO_FIGURE if point.p50_us is None else milliseconds(point.p50_us),
+            NO_FIGURE if point.p99_us is None else milliseconds(point.p99_us),
+            point.reason,
+        )
+        for one in found
+        for point in sorted(one.points, key=lambda point: point.rate)
+    )
+    table = Table(
+        caption="Every rate that was tried: medians over its trials, latency in ms",
+        header=("engine", "events/s", "outcome", "p50", "p99", "why"),
+        rows=rows,
+        numeric=False,
+    )
+    lines = {
+        clean(one.cell, 26): [
+            (point.rate, point.p50_us / 1e3, point.p99_us / 1e3)
+            for point in sorted(one.points, key=lambda point: point.rate)
+            if point.p50_us is not None and point.p99_us is not None
+        ]
+        for one in found
+    }
+    if not plots or not any(len(line) > 1 for line in lines.values()):
+        yield table
+        return
+    from rtmbench.report import plots as draw  # noqa: PLC0415 - matplotlib is an extra
+
+    yield Figure(
+        title="Latency against rate, up to the knee",
+        alt="Line plot of p50 and p99 against the rate, one pair of lines for each engine.",
+        svg=draw.against(lines, label="events per second"),
+        table=table,
+    )
+
+
+def _outcome(one: Sustained) -> str:
+    low = "none of the rates tried" if one.passed is None else f"{one.passed:,.0f} events/s"
+    high = (
+        "no rate failed because of the engine" if one.failed is None else f"the lowest that failed is {one.failed:,.0f}"
+    )
+    first = " A first look, with one short trial a rate." if one.quick else ""
+    return f"{one.cell} sustained {low}; {high}.{first}"
+
+
+def _figures(cell: Cell) -> tuple[str, str, str, str]:
+    head = cell.headline
+    valid = f"{sum(trial.valid for trial in cell.trials)} of {len(cell.trials)}"
+    if head is None:
+        return (NO_FIGURE, NO_FIGURE, NO_FIGURE, valid)
+    return (milliseconds(head.p50_us), milliseconds(head.p99_us), milliseconds(head.max_us), valid)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{value:.12g}"
+    return NO_FIGURE if value is None else str(value)
+
+
+__all__ = ["point_name", "sections"]

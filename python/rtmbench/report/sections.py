@@ -1,0 +1,377 @@
+"""What a report says, and in which order: verdict first, then the evidence, then what it takes to repeat it."""
+
+from __future__ import annotations
+
+import shlex
+import statistics
+from typing import TYPE_CHECKING, Any
+
+from rtmbench.report import evidence, latency_source, points
+from rtmbench.report.document import Block, Code, Document, Items, Paragraph, Section, Table
+from rtmbench.report.terminal import summary
+from rtmbench.report.text import NO_FIGURE, milliseconds, plural
+from rtmbench.results.cost import cost
+from rtmbench.results.slo import SIGNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from rtmbench.results import Cell, Latency, Result, Trial
+
+PERCENTILES = ("p50", "p95", "p99", "p99_9", "max")
+HEAD = tuple(f"{name.replace('_', '.')} ms" for name in PERCENTILES)
+FOOTER = (
+    "Latency runs from the moment an event was due to the receipt of its result. ≥ marks a lower bound: the event had "
+    "not come out when the waiting ended. A figure in brackets is of a trial that is not valid."
+)
+FLAGS = {
+    "rate": "--rate",
+    "keys": "--keys",
+    "partitions": "--partitions",
+    "slots": "--slots",
+    "shuffle_partitions": "--shuffle-partitions",
+    "duration_s": "--duration",
+    "warmup_s": "--warmup",
+    "trials": "--trials",
+    "seed": "--seed",
+    "checkpoint_interval_s": "--checkpoint-interval",
+    "watermark_delay_s": "--watermark-delay",
+    "buffer_wait_ms": "--buffer-wait",
+    "memory_mb": "--memory",
+}
+
+
+def document(
+    runs: Sequence[tuple[Result, Path | None]], *, plots: bool, heat_maps: bool = True, vcpu_hour: float | None = None
+) -> Document:
+    """Build the report of one run, or of the runs of one experiment.
+
+    Args:
+        runs: each pattern's result, and its directory where there is one: it holds the trials' interval logs.
+        plots: whether to draw; without, the tables say the same.
+        heat_maps: whether to draw the heat maps too, the largest of the plots.
+        vcpu_hour: price of a vCPU hour, for the cost per 10⁹ events.
+
+    """
+    several = len(runs) > 1
+    sections = points.sections([result for result, _ in runs], plots=plots)
+    for result, directory in runs:
+        title = f"Pattern {result.pattern}{points.point_name(result)}"
+        sections.append(Section(title=f"{title}: result" if several else "Result", blocks=tuple(_result(result))))
+        figures = evidence.figures(result, directory, plots=plots, heat_maps=heat_maps)
+        for heading, blocks in (
+            ("Latency", figures),
+            ("Where the latency comes from", latency_source.blocks(result, plots=plots)),
+            ("CPU, memory and cost", list(_resources(result, vcpu_hour))),
+            ("Every trial, and whether it is valid", list(_trials(result))),
+            ("What came out: the oracle's counts", [_counts(result)]),
+            ("Floors: what the harness takes itself", list(_floors(result))),
+            ("Parity of the settings", [_parity(result)]),
+            ("Environment, and how to repeat the run", list(_environment(result))),
+        ):
+            if blocks:
+                name = f"{title}: {_lower(heading)}" if several else heading
+                sections.append(Section(title=name, blocks=tuple(blocks), level=3 if several else 2))
+    names = list(dict.fromkeys(result.pattern for result, _ in runs))
+    newest = runs[0][0]
+    sentences = points.sentences([result for result, _ in runs])
+    for result, _ in runs:
+        where = f"Pattern {result.pattern}{points.point_name(result)}: " if several else ""
+        sentences.append(where + summary(result) if where else _upper(summary(result)))
+    version = newest.versions.get("rtmbench", "?")
+    return Document(
+        title=f"rtmbench report: {'pattern' if len(names) == 1 else 'patterns'} {', '.join(names)}",
+        verdicts=tuple(sentences),
+        sections=tuple(sections),
+        footer=(
+            f"Experiment {newest.experiment_id}, made {newest.created_at} by rtmbench {version}.",
+            FOOTER,
+        ),
+    )
+
+
+def figure_text(latency: Latency | None, name: str, *, usable: bool) -> str:
+    """Show one percentile in ms: with `≥` where it is a lower bound, in brackets where it may not be used."""
+    if latency is None:
+        return NO_FIGURE
+    sign = "≥" if latency.is_lower_bound(name) else ""
+    text = f"{sign}{milliseconds(getattr(latency, name))}"
+    return text if usable else f"({text})"
+
+
+def _result(result: Result) -> Iterator[Block]:
+    if not result.complete:
+        yield Paragraph("This run was not finished: what follows is what had been measured until then.", strong=True)
+    cells = [*result.cells, *result.floors]
+    yield Table(
+        caption="Latency in ms: median over the usable trials of each trial's percentile",
+        header=("engine", *HEAD, "stall share", "valid trials", "status"),
+        rows=tuple(_headline(cell, floor=cell in result.floors) for cell in cells),
+        marks=tuple(cell.status.value for cell in cells),
+    )
+    notes = tuple(_notes(result))
+    if notes:
+        yield Items(notes)
+    if result.comparisons:
+        yield Table(
+            caption="Comparisons: one engine's figures divided by the other's, with 95 % intervals from 6 pairs on",
+            header=("engines", "pairs", "p50 ratio", "p99 ratio", "verdict on p50", "verdict on p99", "why"),
+            rows=tuple(
+                (
+                    f"{one.other} / {one.baseline}",
+                    str(one.pairs),
+                    _ratio(one.ratio_p50, one.interval_p50),
+                    _ratio(one.ratio_p99, one.interval),
+                    one.verdict_p50 or NO_FIGURE,
+                    one.verdict,
+                    one.note,
+                )
+                for one in result.comparisons
+            ),
+            numeric=False,
+        )
+        yield Paragraph("A ratio above 1 says that the engine named first took longer.")
+    if result.slo:
+        yield Table(
+            caption="Targets (--slo)",
+            header=("engine", "target", "outcome", "why"),
+            rows=tuple(
+                (one.cell, one.target, f"{SIGNS.get(one.outcome, '?')} {one.outcome}", one.detail) for one in result.slo
+            ),
+            numeric=False,
+        )
+
+
+def _notes(result: Result) -> Iterator[str]:
+    for cell in (*result.cells, *result.floors):
+        if cell.refusal is not None:
+            yield f"{cell.name} refused the query: {cell.refusal.code}: {cell.refusal.message}"
+        if cell.remark:
+            yield f"{cell.name} (mode {cell.mode}, emission {cell.emit}): {cell.remark}"
+        closed = [trial.close_latency_us for trial in cell.trials if trial.close_latency_us is not None]
+        for each in closed:
+            p99 = "too few windows for more" if each.p99 is None else f"p99 {milliseconds(each.p99)} ms"
+            yield (
+                f"{cell.name} writes final results: close latency, from a window's end and the watermark's delay to "
+                f"the receipt, p50 {milliseconds(each.p50)} ms, {p99}, over {plural(each.count, 'window')}."
+            )
+
+
+def _headline(cell: Cell, *, floor: bool) -> tuple[str, ...]:
+    valid = sum(trial.valid for trial in cell.trials)
+    name = f"{cell.name} (floor)" if floor else cell.name
+    shares = [trial.stall_share for trial in cell.trials if trial.stall_share is not None]
+    return (
+        name,
+        *_cell_figures(cell),
+        f"{statistics.median(shares):.1%}" if shares else NO_FIGURE,
+        f"{valid} of {len(cell.trials)}",
+        cell.status.value,
+    )
+
+
+def _cell_figures(cell: Cell) -> list[str]:
+    if cell.headline is not None:
+        return [milliseconds(getattr(cell.headline, f"{name}_us")) for name in PERCENTILES]
+    latencies = [trial.latency_us for trial in cell.trials if trial.latency_us is not None]
+    if not latencies:
+        return [NO_FIGURE for _ in PERCENTILES]
+    texts = []
+    for name in PERCENTILES:
+        sign = "≥" if any(one.is_lower_bound(name) for one in latencies) else ""
+        texts.append(f"({sign}{milliseconds(statistics.median(getattr(one, name) for one in latencies))})")
+    return texts
+
+
+def _trials(result: Result) -> Iterator[Block]:
+    rows, marks, reasons = [], [], []
+    for cell in (*result.cells, *result.floors):
+        for trial in cell.trials:
+            name = trial_name(cell, trial)
+            rows.append(
+                (
+                    name,
+                    *(figure_text(trial.latency_us, p, usable=trial.valid) for p in PERCENTILES),
+                    milliseconds(trial.slip_us.p99) if trial.slip_us else NO_FIGURE,
+                    f"{trial.rate.achieved:,.0f}" if trial.rate.achieved is not None else NO_FIGURE,
+                    trial.status.value,
+                )
+            )
+            marks.append(trial.status.value)
+            if trial.reasons:
+                reasons.append(f"{name}, {trial.status.value}: {'; '.join(trial.reasons)}")
+    yield Table(
+        caption="Every attempt, void ones too",
+        header=("trial", *HEAD, "slip p99 ms", "events/s", "status"),
+        rows=tuple(rows),
+        marks=tuple(marks),
+    )
+    if reasons:
+        yield Paragraph("What to know about the figures:")
+        yield Items(tuple(reasons))
+
+
+def trial_name(cell: Cell, trial: Trial) -> str:
+    """Name a trial: `flink@1.20 trial 2`, with its attempt where there were two."""
+    again = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
+    return f"{cell.name} trial {trial.trial}{again}"
+
+
+def _counts(result: Result) -> Table:
+    names = ("expected", "received", "missing", "unexpected", "wrong", "duplicate", "late_dropped")
+    rows, marks = [], []
+    for cell in (*result.cells, *result.floors):
+        for trial in cell.trials:
+            counts = trial.counts
+            if counts is None:
+                continue
+            faults = sum(getattr(counts, name) for name in names[2:])
+            equal = counts.expected > 0 and not faults
+            verdict = "proven equal" if equal else "NOT proven equal"
+            figures = (f"{getattr(counts, name):,}" for name in ("produced", *names))
+            rows.append((trial_name(cell, trial), *figures, verdict))
+            marks.append("valid" if equal else "failed")
+    return Table(
+        caption="Events over the whole trial, warm-up and drain included: the output against an independent reference",
+        header=("trial", "produced", *(name.replace("_", " ") for name in names), "outputs"),
+        rows=tuple(rows),
+        marks=tuple(marks),
+    )
+
+
+def _floors(result: Result) -> Iterator[Block]:
+    figures = [(cell, cell.headline) for cell in result.floors if cell.headline is not None]
+    for cell, head in figures:
+        yield Paragraph(
+            f"The {cell.name} floor, the same harness without an engine, is {milliseconds(head.p50_us)} ms at the "
+            f"median and {milliseconds(head.p99_us)} ms at p99 ({plural(head.valid_trials, 'trial')}). No engine can "
+            "be measured below it, and it is never subtracted."
+        )
+
+
+def _resources(result: Result, vcpu_hour: float | None) -> Iterator[Block]:
+    rows = []
+    for cell in (*result.cells, *result.floors):
+        for trial in cell.trials:
+            found, memory = cost(trial), trial.peak_rss_mb
+            if found is None:
+                continue
+            price = found.per_billion(vcpu_hour) if vcpu_hour is not None else None
+            rows.append(
+                (
+                    trial_name(cell, trial),
+                    *(_number(getattr(found, party)) for party in ("engine", "kafka", "harness")),
+                    _number(found.engine_cores, 2),
+                    *(_number(getattr(memory, party) if memory else None, 0) for party in ("engine", "kafka")),
+                    *((_number(price, 2),) if vcpu_hour is not None else ()),
+                )
+            )
+    if not rows:
+        return
+    priced = ("cost per 10⁹ events",) if vcpu_hour is not None else ()
+    yield Table(
+        caption="CPU-seconds per million events, and peak memory, during the measuring phase",
+        header=("trial", "engine", "Kafka", "harness", "engine, cores", "engine MiB", "Kafka MiB", *priced),
+        rows=tuple(rows),
+    )
+    text = "At a low rate most of an engine's CPU time is its idle running, so the figure falls as the rate rises."
+    if vcpu_hour is not None:
+        text += (
+            f" The cost counts the engine's CPU time at {vcpu_hour:g} per vCPU hour (--vcpu-hour), in the currency "
+            "of that price: the time used, not a machine that is kept for it."
+        )
+    yield Paragraph(text)
+
+
+def _parity(result: Result) -> Table:
+    names = [cell.name for cell in result.cells if any(cell.name in row for row in result.parity)]
+    rows = []
+    for row in result.parity:
+        values = [NO_FIGURE if row.get(name) is None else str(row[name]) for name in names]
+        rows.append(
+            (str(row.get("setting", "")), *values, "yes" if row.get("same") else "no", str(row.get("note", "")))
+        )
+    return Table(
+        caption="Effective settings, read back from the running engines",
+        header=("setting", *names, "same", "note"),
+        rows=tuple(rows),
+        numeric=False,
+        marks=tuple("" if row.get("same") else "differs" for row in result.parity),
+    )
+
+
+def _environment(result: Result) -> Iterator[Block]:
+    host = result.host
+    shared = "shared by engine, broker and harness" if host.shared_cores else "broker and harness had their own"
+    rows = [
+        ("machine", f"{host.cpu}, {plural(host.cores, 'core')} ({shared}), {host.memory:,} MiB"),
+        ("system", f"{host.os}, {host.kernel}"),
+        *((name, version) for name, version in result.versions.items()),
+    ]
+    yield Table(caption="Machine and versions", header=("what", "value"), rows=tuple(rows), numeric=False)
+    settings = [(name, _value(value)) for name, value in result.settings.items() if name != "notes"]
+    yield Table(
+        caption="Settings as they took effect", header=("setting", "value"), rows=tuple(settings), numeric=False
+    )
+    notes = result.settings.get("notes")
+    if isinstance(notes, list) and notes:
+        yield Items(tuple(str(note) for note in notes))
+    yield Paragraph("The command that repeats this run on a machine like this one:")
+    yield Code(command(result))
+
+
+def command(result: Result) -> str:
+    """Return the command line that asks for the same run again."""
+    settings = result.settings
+    parts = ["rtmbench", "run", result.pattern]
+    engines = settings.get("engines")
+    if isinstance(engines, list) and engines:
+        parts += ["--engines", ",".join(str(engine) for engine in engines)]
+    if settings.get("quick") is True:
+        parts.append("--quick")
+    for name, flag in FLAGS.items():
+        value = settings.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            parts += [flag, f"{value:g}s" if name.endswith("_s") else f"{value:.12g}"]
+    windows = settings.get("windows_ms")
+    ours = windows.get(result.pattern) if isinstance(windows, dict) else None
+    if isinstance(ours, dict):
+        parts += [
+            part
+            for name in ("window", "slide")
+            if isinstance(ours.get(name), (int, float))
+            for part in (f"--{name}", f"{ours[name] / 1000:g}s")
+        ]
+    if isinstance(settings.get("state_backend"), str):
+        parts += ["--state-backend", settings["state_backend"]]
+    if settings.get("bootstrap_servers") == "existing":
+        parts += ["--bootstrap-servers", "HOST:PORT"]
+    return " ".join(shlex.quote(part) for part in parts)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return f"{value:,.12g}" if isinstance(value, float) else str(value)
+
+
+def _number(value: float | None, digits: int = 1) -> str:
+    return NO_FIGURE if value is None else f"{value:,.{digits}f}"
+
+
+def _ratio(value: float | None, interval: Sequence[float] | None) -> str:
+    if value is None:
+        return NO_FIGURE
+    return f"{value:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+
+
+def _lower(heading: str) -> str:
+    return heading if heading[1:2].isupper() else heading[:1].lower() + heading[1:]
+
+
+def _upper(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:] if sentence[:2] != "p9" else sentence
+
+
+__all__ = ["command", "document", "figure_text", "trial_name"]

@@ -1,0 +1,86 @@
+"""The table of a sweep or of a search for a rate: one row for each point and engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.text import Text
+
+from rtmbench.report.comparison import columns, print_parts
+from rtmbench.report.terminal import cell_figures
+from rtmbench.report.text import clean
+from rtmbench.results.slo import SIGNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import TextIO
+
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from rtmbench.results.model import Result, Sustained
+
+_NAME = 26
+
+
+def print_sweep(results: Sequence[Result], file: TextIO | None = None) -> None:
+    """Print the points of a sweep, and what a search found, to `file` (standard output)."""
+    title = "Latency in ms, from an event's scheduled time to the receipt of its result"
+    parts: list[RenderableType] = [Text(title, style="italic"), _table(results), Text()]
+    parts += [Text(line) for line in _targets(results)]
+    seen: dict[tuple[str, str], Sustained] = {
+        (result.pattern, found.cell): found for result in results for found in result.sustained or ()
+    }
+    parts += [Text(sustained_sentence(found, pattern), style="bold") for (pattern, _), found in seen.items()]
+    ids = {result.experiment_id: None for result in results}
+    parts.append(Text(f"Experiment {', '.join(ids)}: rtmbench report, compare and --resume take this id."))
+    print_parts(Group(*parts), file)
+
+
+def sustained_sentence(found: Sustained, pattern: str) -> str:
+    """Say what a search for the highest sustained rate found."""
+    cell = f"{clean(found.cell, _NAME)}, pattern {clean(pattern, 40)}"
+    quick = ", a first look (one short trial a rate)" if found.quick else ""
+    if found.passed is None:
+        tried = min((point.rate for point in found.points), default=0.0)
+        return f"{cell}: no rate passed, down to {tried:,.0f} events/s{quick}."
+    failed = "no rate failed" if found.failed is None else f"{found.failed:,.0f} failed"
+    return f"{cell}: sustains {found.passed:,.0f} events/s, {failed} (ended by: {clean(found.limit, 80)}){quick}."
+
+
+def _table(results: Sequence[Result]) -> Table:
+    axes = list(dict.fromkeys(name for result in results if result.grid for name in result.grid.axes))
+    table = columns("pattern", *axes, "engine", "p50", "p95", "p99", "p99.9", "max", "valid", "status")
+    for result in sorted(results, key=lambda found: _place(found, axes)):
+        point = result.grid.point if result.grid else {}
+        for cell in result.cells:
+            valid = sum(trial.valid for trial in cell.trials)
+            table.add_row(
+                clean(result.pattern, 20),
+                *(_shown(point.get(name)) for name in axes),
+                clean(cell.name, _NAME),
+                *cell_figures(cell),
+                f"{valid}/{len(cell.trials)}",
+                cell.status.value,
+            )
+    return table
+
+
+def _place(result: Result, axes: Sequence[str]) -> tuple[Any, ...]:
+    point = result.grid.point if result.grid else {}
+    return (result.pattern, *(point.get(name, 0) for name in axes))
+
+
+def _targets(results: Sequence[Result]) -> Iterator[str]:
+    for result in results:
+        point = ", ".join(
+            f"{name} {_shown(value)}" for name, value in (result.grid.point if result.grid else {}).items()
+        )
+        for found in result.slo or ():
+            sign = SIGNS.get(found.outcome, "?")
+            yield f"{clean(found.cell, _NAME)} at {point}: {sign} {clean(found.target, 40)} ({clean(found.detail)})"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,g}" if isinstance(value, (int, float)) else clean(value, 20)

@@ -1,0 +1,130 @@
+"""Finding the runs that a report is about, and writing it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtmbench.errors import ConfigurationError, PreflightError
+from rtmbench.report import html, markdown
+from rtmbench.report.sections import document
+from rtmbench.results.store import DOCUMENT, list_runs, load, locate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rtmbench.results import Result
+
+LIMIT_BYTES = 1_000_000
+HTML = "report.html"
+MARKDOWN = "report.md"
+
+Run = tuple["Result", "Path | None"]
+
+
+def find(reference: str | None, root: Path) -> list[Run]:
+    """Return the runs of a reference with their directories, by pattern.
+
+    Args:
+        reference: a run (its id, directory or document), or an experiment's id for all of its runs; `None` for
+            the experiment of the newest run.
+        root: the directory of the runs.
+
+    Raises:
+        ConfigurationError: there is no such run, or its document cannot be read.
+
+    """
+    if reference is None:
+        entries = list_runs(root)
+        if not entries:
+            raise ConfigurationError(
+                f"There is no run in {root.absolute()} to report on. Run `rtmbench run 01 --quick` first, or name "
+                "another place with `--results DIR`."
+            )
+        newest = entries[0]
+        if newest.result is None:
+            raise ConfigurationError(str(newest.problem))
+        return _experiment(newest.result.experiment_id, root)
+    members = _experiment(reference, root)
+    if members:
+        return members
+    path = locate(reference, root)
+    directory = path.parent if path.name == DOCUMENT else None
+    return [(load(path, root), directory)]
+
+
+def to_html(runs: Sequence[Run], *, vcpu_hour: float | None = None) -> str:
+    """Return the HTML report, below 1 MB: heat maps, then all plots, are left out where it would be larger.
+
+    Raises PreflightError where matplotlib is not installed.
+    """
+    from rtmbench.report import plots  # noqa: PLC0415 - matplotlib is an extra
+
+    plots.require()
+    text = ""
+    for drawn, heat_maps in ((True, True), (True, False), (False, False)):
+        text = html.render(document(runs, plots=drawn, heat_maps=heat_maps, vcpu_hour=vcpu_hour))
+        if len(text.encode()) < LIMIT_BYTES:
+            break
+    return text
+
+
+def to_markdown(runs: Sequence[Run], *, vcpu_hour: float | None = None) -> str:
+    """Return the Markdown report; it needs no further package."""
+    return markdown.render(document(runs, plots=False, vcpu_hour=vcpu_hour))
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a report and return its path.
+
+    Raises PreflightError where it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A lone surrogate of a hostile log line has no UTF-8 form.
+        path.write_bytes(text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise PreflightError(
+            f"The report cannot be written to {path}: {error.strerror or error}. Name another file with "
+            "`--output FILE`."
+        ) from error
+    return path
+
+
+def default_path(runs: Sequence[Run], root: Path, name: str) -> Path:
+    """Return where a report goes unless told otherwise: to its run, or beside the runs of an experiment of several."""
+    if len(runs) > 1:
+        return root / f"{runs[0][0].experiment_id}-{name}"
+    directory = runs[0][1]
+    return (directory if directory is not None else Path()) / name
+
+
+def after_run(results: Sequence[Result], root: Path) -> tuple[Path, str]:
+    """Write the report of runs that have just ended; return its path and a hint, empty where there is none.
+
+    It is HTML where matplotlib is installed, else Markdown. Raises PreflightError where it cannot be written.
+    """
+    runs: list[Run] = [(result, root / result.run_id) for result in results]
+    try:
+        return write_text(default_path(runs, root, HTML), to_html(runs)), ""
+    except PreflightError as error:
+        from rtmbench.report import plots  # noqa: PLC0415 - see above
+
+        try:
+            plots.require()
+        except PreflightError:
+            path = write_text(default_path(runs, root, MARKDOWN), to_markdown(runs))
+            return path, "with plots, as HTML: `pip install 'rtmbench[report]'`, then `rtmbench report`"
+        raise error from None
+
+
+def _experiment(identifier: str, root: Path) -> list[Run]:
+    found = [
+        (entry.result, entry.path)
+        for entry in list_runs(root)
+        if entry.result is not None and entry.result.experiment_id == identifier
+    ]
+    return sorted(found, key=lambda run: (run[0].pattern, run[0].created_at))
+
+
+__all__ = ["HTML", "MARKDOWN", "after_run", "default_path", "find", "to_html", "to_markdown", "write_text"]

@@ -1,0 +1,287 @@
+"""Runs side by side, and engines within a run: what `rtmbench compare` and the Python API are made of.
+
+Trials of one experiment ran in turns and are paired by number. Trials of two experiments ran at different times:
+there, samples are compared (Welch), the noise band is never below the assumed one, and the note says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rtmbench.errors import ConfigurationError
+from rtmbench.results import fingerprint
+from rtmbench.results._codec import encode
+from rtmbench.results.comparison import (
+    PAIRS_FOR_A_VERDICT,
+    comparable_emission,
+    figure,
+    paired_case,
+    remarks,
+    unknown_remarks,
+    void_obstacles,
+)
+from rtmbench.results.interval import unpaired
+from rtmbench.results.model import Status
+from rtmbench.results.statistics import last_attempts
+from rtmbench.results.verdict import ASSUMED_BAND, FIGURES, SLOWER, Case, decide, sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rtmbench.results.comparison import Figures
+    from rtmbench.results.model import Cell, Comparison, Result
+    from rtmbench.results.noise import NoiseBands
+
+SCHEMA = "rtmbench.comparison/1"
+Side = tuple["Result", "Cell"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One compared pair of cells and where they come from."""
+
+    pattern: str
+    baseline_run: str
+    other_run: str
+    point: dict[str, Any] | None
+    """The point of a sweep, where the run is one."""
+    paired: bool
+    comparison: Comparison
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the entry as JSON values: its own fields and the comparison's on one level."""
+        document: dict[str, Any] = encode(self)
+        document |= document.pop("comparison")
+        return document
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        where = "".join(f", {name} {value}" for name, value in (self.point or {}).items())
+        return f"Pattern {self.pattern}{where}: {sentence(self.comparison)}."
+
+    def regressed(self, threshold: float) -> bool:
+        """Whether p99 or p50 is slower by verdict, and by more than `threshold` (0.1: 10 %)."""
+        found = self.comparison
+        figures = ((found.verdict, found.ratio_p99), (found.verdict_p50, found.ratio_p50))
+        return any(verdict == SLOWER and ratio is not None and ratio > 1 + threshold for verdict, ratio in figures)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """All that was compared, and what could not be."""
+
+    entries: Sequence[Entry]
+    warnings: Sequence[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the report as JSON values, `schema` first."""
+        return {
+            "schema": SCHEMA,
+            "comparisons": [entry.to_dict() for entry in self.entries],
+            "warnings": list(self.warnings),
+        }
+
+
+def compare_runs(before: Sequence[Result], after: Sequence[Result], bands: NoiseBands) -> Report:
+    """Compare the cells of two runs or experiments: same pattern and point of a sweep, same cell.
+
+    A cell without a namesake is compared with the one other cell of its engine and mode, so that two versions of an
+    engine can be compared.
+
+    Raises:
+        ConfigurationError: the two have no pattern in common.
+
+    """
+    warnings: list[str] = []
+    matched: list[tuple[Side, Side]] = []
+    for ours, theirs in _same_patterns(before, after, warnings):
+        warnings += _unlike(ours, theirs)
+        matched += [((ours, a), (theirs, b)) for a, b in _same_cells(ours, theirs, warnings)]
+    return Report(entries=_entries(matched, bands), warnings=list(dict.fromkeys(warnings)))
+
+
+def compare_cells(results: Sequence[Result], baseline: str, other: str, bands: NoiseBands) -> Report:
+    """Compare two cells of the same run, or of each run of an experiment, by their names.
+
+    Raises:
+        ConfigurationError: a run has no such cell.
+
+    """
+    matched: list[tuple[Side, Side]] = [((r, find_cell(r, baseline)), (r, find_cell(r, other))) for r in results]
+    return Report(entries=_entries(matched, bands), warnings=[])
+
+
+def compare_engines(results: Sequence[Result], bands: NoiseBands) -> Report:
+    """Compare every cell of a run with each that comes after it."""
+    matched: list[tuple[Side, Side]] = [
+        ((r, a), (r, b)) for r in results for a, b in itertools.combinations(r.cells, 2)
+    ]
+    return Report(entries=_entries(matched, bands), warnings=[])
+
+
+def compare_side_by_side(matched: Sequence[tuple[Side, Side]], bands: NoiseBands) -> list[Comparison]:
+    """Compare chosen cells of chosen runs, judged together."""
+    return [entry.comparison for entry in _entries(matched, bands)]
+
+
+def find_cell(result: Result, name: str) -> Cell:
+    """Give the cell of that name, or the only one whose name begins so.
+
+    Raises:
+        ConfigurationError: none, or several.
+
+    """
+    cells = [*result.cells, *result.floors]
+    exact = [cell for cell in cells if cell.name == name]
+    found = exact or [cell for cell in cells if cell.name.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    what = "more than one cell" if found else "no cell"
+    raise ConfigurationError(
+        f"The run {result.run_id} has {what} {name[:80]!r}. Its cells are: {', '.join(c.name for c in cells)}."
+    )
+
+
+def _entries(matched: Sequence[tuple[Side, Side]], bands: NoiseBands) -> list[Entry]:
+    paired = [ours[0].experiment_id == theirs[0].experiment_id for ours, theirs in matched]
+    cases = [
+        _paired(a, b, bands) if together else _unpaired(a, b, bands)
+        for (a, b), together in zip(matched, paired, strict=True)
+    ]
+    return [
+        Entry(
+            pattern=ours.pattern,
+            baseline_run=ours.run_id,
+            other_run=theirs.run_id,
+            point=theirs.grid.point if theirs.grid else None,
+            paired=together,
+            comparison=comparison,
+        )
+        for ((ours, _), (theirs, _)), together, comparison in zip(matched, paired, decide(cases), strict=True)
+    ]
+
+
+def _paired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
+    return paired_case(baseline[1], other[1], bands.between(baseline, other))
+
+
+def _unpaired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
+    (ours, a), (theirs, b) = baseline, other
+    samples: list[list[Figures]] = [_sample(cell) for cell in (a, b)]
+    obstacles = [*_shortfall(baseline, samples[0]), *_shortfall(other, samples[1]), *void_obstacles((a, b))]
+    if not comparable_emission(a, b):
+        obstacles.insert(0, "unlike emission: a result at the window's close against running results")
+        samples = [[], []]
+    elif _boundary_free(a) != _boundary_free(b):
+        obstacles.insert(0, "boundary-free trials are not compared with others")
+        samples = [[], []]
+    changes = fingerprint.machine_changes(ours.host, theirs.host)
+    if changes:
+        obstacles.insert(0, f"not the same machine: {', '.join(changes)}")
+    known = [name for name in FIGURES if all(getattr(one, name) is not None for sample in samples for one in sample)]
+    logs = {name: [[math.log(max(1, getattr(x, name))) for x in sample] for sample in samples] for name in known}
+    enough = min(map(len, samples)) >= PAIRS_FOR_A_VERDICT
+    return Case(
+        baseline=a.name,
+        other=b.name,
+        pairs=min(map(len, samples)),
+        ratios={name: [_median_ratio(*sides)] for name, sides in logs.items() if all(sides)},
+        estimates={name: unpaired(*sides) for name, sides in logs.items()} if enough else {},
+        obstacles=obstacles,
+        remarks=[
+            "not paired: runs of different times (Welch)",
+            *remarks(a, b),
+            *_builds(a, b),
+            *unknown_remarks(known),
+        ],
+        band=bands.between(baseline, other, least=ASSUMED_BAND),
+    )
+
+
+def _sample(cell: Cell) -> list[Figures]:
+    trials = [t for t in last_attempts(cell.trials).values() if t.status is Status.VALID]
+    return [latency for latency in (figure(cell, trial) for trial in trials) if latency is not None]
+
+
+def _shortfall(side: Side, sample: Sequence[Figures]) -> Iterator[str]:
+    missing = PAIRS_FOR_A_VERDICT - len(sample)
+    if missing > 0:
+        result, cell = side
+        yield (
+            f"{len(sample)} of {PAIRS_FOR_A_VERDICT} valid trials of {cell.name} in {result.run_id}, {missing} missing"
+        )
+
+
+def _boundary_free(cell: Cell) -> bool:
+    return any(trial.boundary_free for trial in cell.trials if trial.status.usable)
+
+
+def _median_ratio(before: Sequence[float], after: Sequence[float]) -> float:
+    middle = [sorted(values)[len(values) // 2] for values in (before, after)]
+    return math.exp(middle[1] - middle[0])
+
+
+def _builds(before: Cell, after: Cell) -> Iterator[str]:
+    if before.name == after.name and before.build != after.build:
+        yield f"{before.name} was build {before.build} and is {after.build}"
+
+
+def _same_patterns(
+    before: Sequence[Result], after: Sequence[Result], warnings: list[str]
+) -> Iterator[tuple[Result, Result]]:
+    ours, theirs = _by_pattern(before), _by_pattern(after)
+    common = [key for key in ours if key in theirs]
+    if not common and len(ours) == len(theirs) == 1 and before[0].pattern == after[0].pattern:
+        # Two points of a sweep, or a run beside one: the reader has chosen them.
+        yield before[0], after[0]
+        return
+    if not common:
+        patterns = [", ".join(sorted({r.pattern for r in side})) or "none" for side in (before, after)]
+        raise ConfigurationError(
+            f"These runs have nothing to compare: the first has pattern {patterns[0]}, the second {patterns[1]}. "
+            "Name two runs of the same pattern, or of the same sweep."
+        )
+    left = [key for key in (*ours, *theirs) if key not in common]
+    warnings += [f"only in one of the two: pattern {' '.join(map(str, key))}" for key in left]
+    for key in common:
+        yield ours[key], theirs[key]
+
+
+def _by_pattern(results: Sequence[Result]) -> dict[tuple[str, ...], Result]:
+    # The newest of several runs of the same thing stands for them.
+    return {(r.pattern, *(f"{k}={v}" for k, v in sorted((r.grid.point if r.grid else {}).items()))): r for r in results}
+
+
+def _same_cells(before: Result, after: Result, warnings: list[str]) -> Iterator[tuple[Cell, Cell]]:
+    theirs = {cell.name: cell for cell in after.cells}
+    left_before = []
+    for cell in before.cells:
+        namesake = theirs.pop(cell.name, None)
+        if namesake is None:
+            left_before.append(cell)
+        else:
+            yield cell, namesake
+    for cell in left_before:
+        alike = [c for c in theirs.values() if (c.engine, c.mode) == (cell.engine, cell.mode)]
+        rivals = [c for c in left_before if (c.engine, c.mode) == (cell.engine, cell.mode)]
+        if len(alike) == len(rivals) == 1:
+            yield cell, theirs.pop(alike[0].name)
+        else:
+            warnings.append(f"{cell.name} is only in {before.run_id}")
+    warnings += [f"{name} is only in {after.run_id}" for name in theirs]
+
+
+def _unlike(before: Result, after: Result) -> Iterable[str]:
+    machine = fingerprint.machine_changes(before.host, after.host)
+    if machine:
+        yield f"not the same machine: {', '.join(machine)}; the ratios are no verdict on the engines"
+    changes = fingerprint.settings_changes(before, after)
+    if changes:
+        yield f"unlike settings, which the ratios include: {', '.join(changes)}"
+    for result in dict.fromkeys((before.run_id, after.run_id)):
+        if not (before if result == before.run_id else after).complete:
+            yield f"{result} is not complete"

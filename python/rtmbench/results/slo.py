@@ -1,0 +1,121 @@
+"""Targets: `p99<100ms@10000/s`, and what a cell came to beside one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rtmbench.errors import ConfigurationError
+from rtmbench.results.comparison import figure
+from rtmbench.results.model import Latency, Status, TargetOutcome
+from rtmbench.results.statistics import last_attempts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rtmbench.results.model import Cell, Trial
+
+MET, MISSED, INCONCLUSIVE = "met", "missed", "inconclusive"
+SIGNS = {MET: "✓", MISSED: "✗", INCONCLUSIVE: "?"}
+RATE_TOLERANCE = 0.02
+"""A rate within this share of the target's is the target's rate."""
+_FIGURES = {"p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p99.9": "p99_9", "max": "max"}
+_UNITS = {"us": 1, "µs": 1, "μs": 1, "ms": 1_000, "s": 1_000_000}
+_FORM = re.compile(
+    r"(?P<figure>p\d+(?:\.\d+)?|max)\s*<\s*(?P<limit>\d+(?:\.\d+)?)\s*(?P<unit>[a-zµμ]+)"
+    r"(?:\s*@\s*(?P<rate>\d+(?:\.\d+)?)\s*(?:/\s*s)?)?"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A limit that a percentile of the update latency has to stay under."""
+
+    text: str
+    """As written."""
+    field: str
+    """The field of `Latency`."""
+    limit_us: float
+    rate: float | None
+    """Events per second at which it holds; `None`: at whatever rate is run."""
+
+    @classmethod
+    def parse(cls, text: str) -> Target:
+        """Read `FIGURE<LIMIT[@RATE]`, e.g. `p99<100ms@10000/s`.
+
+        Raises:
+            ConfigurationError: not of that form, an unknown percentile or unit, a limit or rate of 0.
+
+        """
+        found = _FORM.fullmatch(text.strip())
+        if found is None or found["figure"] not in _FIGURES or found["unit"] not in _UNITS:
+            raise ConfigurationError(
+                f"The target {text[:80]!r} cannot be read. Write a percentile ({', '.join(_FIGURES)}), a limit in µs, "
+                "ms or s, and a rate if it holds at one: 'p99<100ms' or 'p99<100ms@10000/s'."
+            )
+        limit = float(found["limit"]) * _UNITS[found["unit"]]
+        rate = None if found["rate"] is None else float(found["rate"])
+        if limit <= 0 or rate == 0:
+            raise ConfigurationError(f"The target {text[:80]!r} has a limit or a rate of 0, which nothing can meet.")
+        return cls(text=text.strip(), field=_FIGURES[found["figure"]], limit_us=limit, rate=rate)
+
+    def holds_at(self, rate: float) -> bool:
+        """Whether the target speaks of this rate (events per second)."""
+        return self.rate is None or abs(rate - self.rate) <= RATE_TOLERANCE * self.rate
+
+
+def judge_all(targets: Iterable[Target], cells: Sequence[Cell]) -> list[TargetOutcome]:
+    """Judge every cell by every target."""
+    return [judge(target, cell) for target in targets for cell in cells]
+
+
+def judge(target: Target, cell: Cell) -> TargetOutcome:
+    """Say whether a cell met a target, missed it, or left it open, and why.
+
+    Missed: every trial that says anything is at or over the limit (a lower bound over it is enough), or did not
+    sustain the rate, or failed. Inconclusive: trials disagree, are contended (what disturbed them is in their
+    figures), void or refused, a lower bound is under the limit, or the rate was another one.
+    """
+    if cell.status is Status.REFUSED:
+        return _outcome(target, cell, INCONCLUSIVE, "the engine refused the query")
+    trials = [t for t in last_attempts(cell.trials).values() if t.status is not Status.VOID]
+    if not trials:
+        return _outcome(target, cell, INCONCLUSIVE, "no trial has a figure")
+    other_rate = next((rate for trial in trials for rate in _rates(trial) if not target.holds_at(rate)), None)
+    if other_rate is not None:
+        return _outcome(target, cell, INCONCLUSIVE, f"measured at {other_rate:,.0f} events/s")
+    found = [judge_trial(target, cell, trial) for trial in trials]
+    outcomes = {outcome for outcome, _ in found}
+    details = "; ".join(dict.fromkeys(detail for _, detail in found))
+    if len(outcomes) > 1:
+        count = sum(outcome == MET for outcome, _ in found)
+        return _outcome(target, cell, INCONCLUSIVE, f"met in {count} of {len(found)} trials: {details}")
+    return _outcome(target, cell, found[0][0], details)
+
+
+def judge_trial(target: Target, cell: Cell, trial: Trial) -> tuple[str, str]:
+    """Say what one trial came to, and its figure in words."""
+    latency = figure(cell, trial)
+    if trial.status is Status.FAILED:
+        return MISSED, f"trial {trial.trial} failed"
+    # The close of few windows has a median and no more.
+    value = getattr(latency, target.field, None)
+    if value is None:
+        return INCONCLUSIVE, f"trial {trial.trial} has no such figure"
+    bound = "≥" if isinstance(latency, Latency) and latency.is_lower_bound(target.field) else ""
+    shown = f"trial {trial.trial} {bound}{value / 1000:,.2f} ms"
+    under = value < target.limit_us
+    if trial.status is Status.CONTENDED or (under and bound):
+        return INCONCLUSIVE, f"{shown}, {'a lower bound' if bound else 'contended'}"
+    if trial.status is Status.UNSUSTAINED:
+        return MISSED, f"{shown}, and the rate was not sustained"
+    return (MET if under else MISSED), shown
+
+
+def _rates(trial: Trial) -> list[float]:
+    return [rate for rate in (trial.rate.requested, trial.rate.achieved) if rate is not None]
+
+
+def _outcome(target: Target, cell: Cell, outcome: str, detail: str) -> TargetOutcome:
+    return TargetOutcome(target=target.text, cell=cell.name, outcome=outcome, detail=detail)
