@@ -1,7 +1,7 @@
 //! Latency histograms (HDR, µs, 3 digits, 1 µs to 1 h) and the `.hlog` interval log.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -158,35 +158,56 @@ pub struct IntervalLog<'a> {
 }
 
 impl IntervalLog<'_> {
-    /// Writes the histograms of consecutive seconds. `second(n)` gives the n-th, its length in µs with it.
+    /// Writes the histograms of consecutive intervals, each with its length in µs.
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be written.
-    pub fn write<'h>(&self, seconds: impl Iterator<Item = (&'h Histogram, i64)>) -> Result<()> {
-        self.try_write(seconds).map_err(|source| Error::io("cannot write", self.path, source))
+    pub fn write<'h>(&self, intervals: impl Iterator<Item = (&'h Histogram, i64)>) -> Result<()> {
+        self.stream(|write| {
+            for (histogram, length_us) in intervals {
+                write(histogram, length_us)?;
+            }
+            Ok(())
+        })
     }
 
-    fn try_write<'h>(&self, seconds: impl Iterator<Item = (&'h Histogram, i64)>) -> std::io::Result<()> {
+    /// Writes what `feed` hands over, interval by interval, so that no two of them need be held at once.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be written.
+    pub fn stream<T>(
+        &self,
+        feed: impl FnOnce(&mut dyn FnMut(&Histogram, i64) -> io::Result<()>) -> io::Result<T>,
+    ) -> Result<T> {
+        self.try_stream(feed).map_err(|source| Error::io("cannot write", self.path, source))
+    }
+
+    fn try_stream<T>(
+        &self,
+        feed: impl FnOnce(&mut dyn FnMut(&Histogram, i64) -> io::Result<()>) -> io::Result<T>,
+    ) -> io::Result<T> {
         let mut writer = BufWriter::new(File::create(self.path)?);
         let start = UNIX_EPOCH + Duration::from_micros(self.from_us.max(0) as u64);
         // The format's first line is the version, which the library leaves to its caller.
         writer.write_all(b"#[Histogram log format version 1.3]\n")?;
         let mut serializer = V2DeflateSerializer::new();
-        {
+        let fed = {
             let mut log = IntervalLogWriterBuilder::new()
                 .with_start_time(start)
                 .with_base_time(start)
                 .with_max_value_divisor(1000.0)
                 .begin_log_with(&mut writer, &mut serializer)?;
             let mut since = Duration::ZERO;
-            for (histogram, length_us) in seconds {
+            feed(&mut |histogram, length_us| {
                 let length = Duration::from_micros(length_us.max(0) as u64);
                 log.write_histogram(&histogram.counts, since, length, None)
-                    .map_err(|error| std::io::Error::other(error.to_string()))?;
+                    .map_err(|error| io::Error::other(error.to_string()))?;
                 since += length;
-            }
-        }
-        writer.flush()
+                Ok(())
+            })?
+        };
+        writer.flush()?;
+        Ok(fed)
     }
 }
 

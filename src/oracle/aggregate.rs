@@ -24,8 +24,8 @@ const AVERAGE_TOLERANCE: f64 = 1e-12;
 ///
 /// Give it every input record ([`Aggregates::input`]), call [`Aggregates::input_ended`], then give it every
 /// output ([`Aggregates::output`]), each partition in offset order. Memory, whatever the output holds: 16
-/// bytes and a bit an event, 4 an event and window, 72 a key and window (vectors grow by doubling, so up to
-/// twice the first and the last), 88 a key of the workload.
+/// bytes and a bit an event, 4 an event and window, 64 a key and window (vectors grow by doubling, so up to
+/// twice the first and the last), 84 a key of the workload.
 pub struct Aggregates<'a> {
     intake: Intake<'a>,
     rules: AggregateRules,

@@ -27,7 +27,7 @@ struct Walk {
     next: u32,
 }
 
-/// One window of one key: 72 bytes.
+/// One window of one key: 64 bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Span {
     /// Its start, ms.
@@ -180,4 +180,14 @@ fn next_of(items: &[Item], start: i64, walk: &mut Walk, windows: Windows) -> usi
     }
     *walk = Walk { count: walk.count + 1, next: at as u32 + 1 };
     at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_what_the_docs_say() {
+        assert_eq!((size_of::<Item>(), size_of::<Span>(), size_of::<KeyLog>()), (16, 64, 80));
+    }
 }

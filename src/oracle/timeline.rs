@@ -1,8 +1,9 @@
 //! The measuring phase in time: latency of each second, halves, backlog and stalls.
 
+use std::io;
 use std::path::Path;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::histogram::{Histogram, IntervalLog};
 
 /// Nothing coming out for longer than this, while input waits, is a stall, µs.
@@ -101,75 +102,14 @@ pub(super) struct Timeline {
 }
 
 /// Goes through the samples and works the measuring phase out; writes the interval log where asked to.
-pub(super) fn timeline(
-    samples: &impl Samples,
-    measure: (i64, i64),
-    &Phase { deadline_us, interval_log, .. }: &Phase<'_>,
-) -> Result<Timeline> {
-    let (from_us, to_us) = measure;
-    let activity = Activity::of(samples, measure);
-    let mut timeline = Timeline {
-        latency: Histogram::new(),
-        halves: (Histogram::new(), Histogram::new()),
-        censored: 0,
-        least_censored_us: None,
-        negative: 0,
-        min_us: i64::MAX,
-        max_us: i64::MIN,
-        seconds: Vec::new(),
-        stall_share: 0.0,
-        stall_max_us: 0,
-        stalls: activity.stalls(),
-        tail: Vec::new(),
-    };
-    let stalled_us: i64 = timeline.stalls.iter().map(|stall| stall.length_us).sum();
-    timeline.stall_share = stalled_us.min(activity.length_us) as f64 / activity.length_us.max(1) as f64;
-    timeline.stall_max_us = timeline.stalls.iter().map(|stall| stall.length_us).max().unwrap_or(0);
-    let middle_us = i64::midpoint(from_us, to_us);
-    let seconds = (to_us - from_us + SECOND_US - 1) / SECOND_US;
-    let mut logged: Vec<(Histogram, i64)> = Vec::new();
-    // Blocks of seconds, each filled by one walk: events may be in any order of time.
-    for block in (0..seconds).step_by(BLOCK) {
-        let length = (seconds - block).min(BLOCK as i64) as usize;
-        let mut histograms = vec![Histogram::new(); length];
-        samples.each(|sample| {
-            let second = (sample.scheduled_us - from_us).div_euclid(SECOND_US) - block;
-            if !(0..length as i64).contains(&second) || sample.scheduled_us >= to_us {
-                return;
-            }
-            let sample_us = timeline.sample(&sample, deadline_us);
-            histograms[second as usize].record(sample_us);
-            timeline.latency.record(sample_us);
-            if sample.scheduled_us < middle_us {
-                timeline.halves.0.record(sample_us);
-            } else {
-                timeline.halves.1.record(sample_us);
-            }
-        });
-        for (position, histogram) in histograms.into_iter().enumerate() {
-            let second = block + position as i64;
-            let end_us = (from_us + (second + 1) * SECOND_US).min(to_us);
-            timeline.seconds.push(Second {
-                second,
-                count: histogram.count(),
-                p50_us: histogram.percentile(50.0),
-                p99_us: histogram.percentile(99.0),
-                max_us: histogram.max(),
-                backlog: activity.backlog_at(end_us),
-            });
-            if interval_log.is_some() {
-                logged.push((histogram, end_us - from_us - second * SECOND_US));
-            }
-        }
+pub(super) fn timeline(samples: &impl Samples, measure: (i64, i64), phase: &Phase<'_>) -> Result<Timeline> {
+    let deadline_us = phase.deadline_us;
+    match phase.interval_log {
+        Some(path) => IntervalLog { path, from_us: measure.0 }
+            .stream(|write| Timeline::of(samples, measure, deadline_us, write)),
+        None => Timeline::of(samples, measure, deadline_us, &mut |_, _| Ok(()))
+            .map_err(|error| Error::io("cannot write", Path::new("the interval log"), error)),
     }
-    if let Some(path) = interval_log {
-        IntervalLog { path, from_us }.write(logged.iter().map(|(histogram, length)| (histogram, *length)))?;
-    }
-    if timeline.latency.count() == 0 {
-        (timeline.min_us, timeline.max_us) = (0, 0);
-    }
-    timeline.tail = tail(samples, measure, deadline_us, timeline.latency.percentile(99.0) as i64);
-    Ok(timeline)
 }
 
 /// The samples above a threshold, by intended time.
@@ -192,6 +132,74 @@ fn tail(
 }
 
 impl Timeline {
+    /// Gives each second's histogram, with its length in µs, to `log`.
+    fn of(
+        samples: &impl Samples,
+        measure: (i64, i64),
+        deadline_us: i64,
+        log: &mut dyn FnMut(&Histogram, i64) -> io::Result<()>,
+    ) -> io::Result<Self> {
+        let (from_us, to_us) = measure;
+        let activity = Activity::of(samples, measure);
+        let stalls = activity.stalls();
+        let stalled_us: i64 = stalls.iter().map(|stall| stall.length_us).sum();
+        let mut timeline = Self {
+            latency: Histogram::new(),
+            halves: (Histogram::new(), Histogram::new()),
+            censored: 0,
+            least_censored_us: None,
+            negative: 0,
+            min_us: i64::MAX,
+            max_us: i64::MIN,
+            seconds: Vec::new(),
+            stall_share: stalled_us.min(activity.length_us) as f64 / activity.length_us.max(1) as f64,
+            stall_max_us: stalls.iter().map(|stall| stall.length_us).max().unwrap_or(0),
+            stalls,
+            tail: Vec::new(),
+        };
+        let middle_us = i64::midpoint(from_us, to_us);
+        let seconds = (to_us - from_us + SECOND_US - 1) / SECOND_US;
+        let mut histograms = vec![Histogram::new(); seconds.min(BLOCK as i64) as usize];
+        // Blocks of seconds, each filled by one walk: events may be in any order of time.
+        for block in (0..seconds).step_by(BLOCK) {
+            histograms.truncate((seconds - block) as usize);
+            histograms.iter_mut().for_each(Histogram::clear);
+            samples.each(|sample| {
+                let second = (sample.scheduled_us - from_us).div_euclid(SECOND_US) - block;
+                if !(0..histograms.len() as i64).contains(&second) || sample.scheduled_us >= to_us {
+                    return;
+                }
+                let sample_us = timeline.sample(&sample, deadline_us);
+                histograms[second as usize].record(sample_us);
+                if sample.scheduled_us < middle_us {
+                    timeline.halves.0.record(sample_us);
+                } else {
+                    timeline.halves.1.record(sample_us);
+                }
+            });
+            for (histogram, second) in histograms.iter().zip(block..) {
+                let start_us = from_us + second * SECOND_US;
+                let end_us = (start_us + SECOND_US).min(to_us);
+                timeline.seconds.push(Second {
+                    second,
+                    count: histogram.count(),
+                    p50_us: histogram.percentile(50.0),
+                    p99_us: histogram.percentile(99.0),
+                    max_us: histogram.max(),
+                    backlog: activity.backlog_at(end_us),
+                });
+                log(histogram, end_us - start_us)?;
+            }
+        }
+        timeline.latency.merge(&timeline.halves.0);
+        timeline.latency.merge(&timeline.halves.1);
+        if timeline.latency.count() == 0 {
+            (timeline.min_us, timeline.max_us) = (0, 0);
+        }
+        timeline.tail = tail(samples, measure, deadline_us, timeline.latency.percentile(99.0) as i64);
+        Ok(timeline)
+    }
+
     /// The latency to record, µs; one at the deadline, censored, where nothing covered it by then.
     fn sample(&mut self, sample: &Sample, deadline_us: i64) -> i64 {
         let limit_us = deadline_us - sample.scheduled_us;

@@ -8,4 +8,5 @@ mod oracle {
     mod identity;
     mod malformed;
     mod stored;
+    mod topics;
 }

@@ -153,8 +153,47 @@ def test_expected_outputs_counts_what_pattern_01_keeps():
     kept = [json.loads(workload.event(i, 0))["event_type"] != "view" for i in range(300)]
     assert _core.expected_outputs("01", workload, first=100, count=200) == sum(kept[100:])
     assert _core.expected_outputs("transport", workload, first=100, count=200) == 200
+    assert _core.expected_outputs("relay", workload, first=100, count=200) == 200
     with pytest.raises(ValueError, match="99"):
         _core.expected_outputs("99", workload, first=0, count=1)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "settings", "expected"),
+    [
+        ("02", {"emit": "update"}, 200),
+        ("03", {"emit": "update"}, 1000),
+        ("03", {"emit": "update", "window_ms": 6000, "slide_ms": 2000}, 600),
+        ("04", {"emit": "update"}, 200),
+        ("02", {"emit": "batch"}, None),
+        ("02", {"emit": "close"}, None),
+        ("03", {"emit": "update", "window_ms": 5000, "slide_ms": 2000}, None),
+        # A floor may be asked for with the settings of the pattern that it stands beside.
+        ("transport", {"window_ms": 5000, "slide_ms": 2000}, 200),
+    ],
+)
+def test_expected_outputs_are_known_where_each_event_gives_its_own(pattern, settings, expected):
+    assert _core.expected_outputs(pattern, _core.Workload(7), first=100, count=200, **settings) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "settings", "match"),
+    [
+        ("01", {"emit": "update"}, "01 does not emit"),
+        ("02", {}, "update, batch or close"),
+        ("04", {"emit": "close"}, "update or batch"),
+        ("02", {"emit": "update", "window_ms": 6000, "slide_ms": 3000}, "tumbling"),
+        ("03", {"emit": "update", "window_ms": 1000, "slide_ms": 2000}, "at most the window"),
+        ("03", {"emit": "update", "window_ms": 1000, "slide_ms": 0}, "at least 1 ms"),
+    ],
+)
+def test_settings_that_do_not_fit_a_pattern_are_refused(pattern, settings, match, tmp_path):
+    workload = _core.Workload(7)
+    with pytest.raises(ValueError, match=match):
+        _core.expected_outputs(pattern, workload, first=0, count=1, **settings)
+    topics = {"input_topic": "a", "output_topic": "b", "spool": tmp_path}
+    with pytest.raises(ValueError, match=match):
+        _core.verify(pattern, UNREACHABLE, workload=workload, measure=(0, 1), deadline_us=1, **topics, **settings)
 
 
 def test_a_schedule_gives_offsets():
@@ -248,6 +287,9 @@ def test_a_round_trip_is_verified(broker, config, tmp_path):
     assert verdict.latency.count == verdict.seconds["count"].sum() == 1000
     assert sum(half.count for half in verdict.halves) == 1000
     assert not verdict.ge(100)
+    assert (verdict.legal_duplicates, verdict.close_latency, verdict.close_windows) == (0, None, 0)
+    assert verdict.tail["scheduled_us"].shape == verdict.tail["latency_us"].shape
+    assert verdict.stalls["length_us"].sum() == pytest.approx(verdict.stall_share * 1_000_000, abs=1)
     assert (tmp_path / "latency.hlog").read_text(encoding="ascii").startswith("#[Histogram log format version 1.3]")
 
 
