@@ -89,8 +89,8 @@ def verify(
 
     `measure` is the window [from, to) of intended times whose latency is reported; what nothing covered by
     `deadline_us` is a censored sample there. `restarts` are windows [from, to) of intended times: an unaltered
-    output whose newest event lies in one may be repeated. `hlog` and `close_hlog` are where the interval logs of
-    update and of close latency go.
+    output may be repeated if its newest event lies in one, or, for "close", window end + watermark delay. `hlog`
+    and `close_hlog` are where the interval logs of update and of close latency go.
 
     Call it after the consumer was stopped and joined. ValueError for settings that do not fit the pattern; KafkaError
     when a topic cannot be read; HarnessError when the input is not what the workload generates or outputs were

@@ -132,14 +132,15 @@ impl<'a> Aggregates<'a> {
         let span = key.span_mut(place);
         let last = std::mem::replace(&mut span.last_count, count);
         if count <= covered {
-            let repeats = match self.rules.emission {
-                Emission::Update => !span.skipped,
-                Emission::Batch => count == last,
-                Emission::Close => true,
+            let (repeats, cause_us) = match self.rules.emission {
+                Emission::Update => (!span.skipped, newest_us),
+                Emission::Batch => (count == last, newest_us),
+                // What makes an engine write it, and write it again, is the watermark.
+                Emission::Close => (true, close::due_us(&self.rules, record.window_start)),
             };
-            if repeats || self.ledger.excuses(newest_us, unaltered) {
+            if repeats || self.ledger.excuses(cause_us, unaltered) {
                 let detail = format!("{name}: count {count} came out before");
-                self.ledger.duplicate(message, newest_us, unaltered, &detail);
+                self.ledger.duplicate(message, cause_us, unaltered, &detail);
             } else {
                 let detail = format!("{name}: count {count} comes after {last}");
                 self.ledger.wrong(message, "order", &detail);

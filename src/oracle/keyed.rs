@@ -154,7 +154,7 @@ impl KeyLog {
         }
     }
 
-    /// Every event in every one of its windows that `counts` says yes to, by the window's start. The due time is left at the
+    /// Every event in every one of its windows whose start `counts` says yes to. The due time is left at the
     /// intended one.
     pub fn each(&self, windows: Windows, counts: impl Fn(i64) -> bool, mut visit: impl FnMut(i64, Sample)) {
         for (item, latencies) in self.items.iter().zip(self.latencies.chunks_exact(windows.per_event())) {

@@ -12,9 +12,9 @@ use crate::measure::excerpt;
 pub struct Scope {
     /// The window `[from, to)` of intended times, µs since the Unix epoch, whose latency is reported.
     pub measure: (i64, i64),
-    /// Windows `[from, to)` of intended times, µs: an output whose newest event lies in one may be repeated,
-    /// unaltered, any number of times. A trial gives one for each restart: from the intended time of the first
-    /// event after the last committed offset to the moment of the crash.
+    /// Windows `[from, to)` of intended times, µs, one for each restart: from the first event after the last
+    /// committed offset to the crash. An output that comes again, unaltered, any number of times, is excused if
+    /// what causes it lies in one: its newest event, or for a final result the moment window end + watermark delay.
     pub restarts: Vec<(i64, i64)>,
     /// How many offending records to keep.
     pub offending_limit: usize,
@@ -97,8 +97,8 @@ impl Ledger {
         self.offend(message, kind, detail);
     }
 
-    /// Counts a repetition of an output whose newest event is intended for `scheduled_us`; an offence unless
-    /// it is `unaltered` and a restart excuses it.
+    /// Counts a repetition of an output that is caused at `scheduled_us`, in intended time; an offence unless it
+    /// is `unaltered` and a restart excuses it.
     #[cold]
     pub fn duplicate(&mut self, message: Message<'_>, scheduled_us: i64, unaltered: bool, detail: &str) {
         self.counts.duplicate += 1;

@@ -6,6 +6,8 @@ use crate::workload::Workload;
 
 /// The most windows that one event may be in.
 const MAX_WINDOWS: i64 = 1_000;
+/// The longest window and watermark delay.
+const LONGEST_MS: i64 = 366 * 86_400_000;
 const TUMBLING_MS: i64 = 60_000;
 const SLIDING_MS: (i64, i64) = (300_000, 60_000);
 
@@ -18,6 +20,20 @@ pub enum Emission {
     Batch,
     /// One for each key and window, the final one, after the watermark has passed the window.
     Close,
+}
+
+impl Emission {
+    fn of(pattern: &str, emit: &str) -> Result<Self> {
+        match emit {
+            "update" => Ok(Self::Update),
+            "batch" => Ok(Self::Batch),
+            "close" if pattern != "04" => Ok(Self::Close),
+            _ => {
+                let known = if pattern == "04" { "update or batch" } else { "update, batch or close" };
+                Err(Error::Invalid(format!("pattern {pattern} does not emit {emit:?}: {known}")))
+            }
+        }
+    }
 }
 
 /// What is computed of the events of a key.
@@ -44,6 +60,28 @@ pub enum Windows {
 }
 
 impl Windows {
+    fn of(pattern: &str, window_ms: Option<i64>, slide_ms: Option<i64>) -> Result<Self> {
+        let (size_ms, slide_ms) = match pattern {
+            "04" => return Ok(Self::Whole),
+            "02" => {
+                let size_ms = window_ms.unwrap_or(TUMBLING_MS);
+                if slide_ms.is_some_and(|slide_ms| slide_ms != size_ms) {
+                    let message = "pattern 02 has tumbling windows: leave slide_ms out";
+                    return Err(Error::Invalid(message.to_owned()));
+                }
+                (size_ms, size_ms)
+            }
+            _ => (window_ms.unwrap_or(SLIDING_MS.0), slide_ms.unwrap_or(SLIDING_MS.1)),
+        };
+        if slide_ms < 1 || size_ms < slide_ms || size_ms / slide_ms > MAX_WINDOWS || size_ms > LONGEST_MS {
+            return Err(Error::Invalid(format!(
+                "windows of {size_ms} ms every {slide_ms} ms: the slide must be at least 1 ms, at most the \
+                 window, and at least a {MAX_WINDOWS}th of it, and the window at most a year"
+            )));
+        }
+        Ok(Self::Sliding { size_ms, slide_ms })
+    }
+
     /// The most windows that an event is in.
     pub fn per_event(self) -> usize {
         match self {
@@ -129,60 +167,33 @@ impl Rules {
         slide_ms: Option<i64>,
         watermark_delay_ms: i64,
     ) -> Result<Self> {
-        let invalid = |message: String| Err(Error::Invalid(message));
         let identity = match pattern {
-            "01" => Some(Identity::ClicksAndPurchases),
-            "transport" => Some(Identity::Transport),
-            "relay" => Some(Identity::Relay),
-            "02" | "03" | "04" => None,
-            other => {
-                return invalid(format!(
-                    "there is no oracle for pattern {other:?}: 01, 02, 03, 04, transport or relay"
-                ));
-            }
-        };
-        let emission = match (emit, pattern) {
-            ("row", _) if identity.is_some() => None,
-            ("update", "02" | "03" | "04") => Some(Emission::Update),
-            ("batch", "02" | "03" | "04") => Some(Emission::Batch),
-            ("close", "02" | "03") => Some(Emission::Close),
-            _ => {
-                let known = match pattern {
-                    "02" | "03" => "update, batch or close",
-                    "04" => "update or batch",
-                    _ => "row",
-                };
-                return invalid(format!("pattern {pattern} does not emit {emit:?}: {known}"));
-            }
-        };
-        let (aggregate, windows) = match (identity, emission) {
-            (Some(identity), _) => return Ok(Self::Identity(identity)),
-            _ if pattern == "04" => (Aggregate::Count, Windows::Whole),
-            _ if pattern == "02" => {
-                let size_ms = window_ms.unwrap_or(TUMBLING_MS);
-                if slide_ms.is_some_and(|slide_ms| slide_ms != size_ms) {
-                    return invalid("pattern 02 has tumbling windows: leave slide_ms out".to_owned());
+            "01" => Identity::ClicksAndPurchases,
+            "transport" => Identity::Transport,
+            "relay" => Identity::Relay,
+            "02" | "03" | "04" => {
+                if !(0..=LONGEST_MS).contains(&watermark_delay_ms) {
+                    return Err(Error::Invalid(format!(
+                        "the watermark delay must be 0 ms to a year, not {watermark_delay_ms} ms"
+                    )));
                 }
-                (Aggregate::Count, Windows::Sliding { size_ms, slide_ms: size_ms })
+                return Ok(Self::Aggregate(AggregateRules {
+                    aggregate: if pattern == "03" { Aggregate::Average } else { Aggregate::Count },
+                    windows: Windows::of(pattern, window_ms, slide_ms)?,
+                    emission: Emission::of(pattern, emit)?,
+                    watermark_delay_ms,
+                }));
             }
-            _ => {
-                let size_ms = window_ms.unwrap_or(SLIDING_MS.0);
-                (Aggregate::Average, Windows::Sliding { size_ms, slide_ms: slide_ms.unwrap_or(SLIDING_MS.1) })
+            other => {
+                return Err(Error::Invalid(format!(
+                    "there is no oracle for pattern {other:?}: 01, 02, 03, 04, transport or relay"
+                )));
             }
         };
-        if let Windows::Sliding { size_ms, slide_ms } = windows
-            && (slide_ms < 1 || size_ms < slide_ms || size_ms / slide_ms > MAX_WINDOWS)
-        {
-            return invalid(format!(
-                "windows of {size_ms} ms every {slide_ms} ms: the slide must be at least 1 ms, at most the \
-                 window, and at least a {MAX_WINDOWS}th of it"
-            ));
+        if emit != "row" {
+            return Err(Error::Invalid(format!("pattern {pattern} does not emit {emit:?}: row")));
         }
-        if !(0..=i64::from(u32::MAX)).contains(&watermark_delay_ms) {
-            return invalid(format!("the watermark delay must be 0 ms or more, not {watermark_delay_ms}"));
-        }
-        let emission = emission.unwrap_or(Emission::Update);
-        Ok(Self::Aggregate(AggregateRules { aggregate, windows, emission, watermark_delay_ms }))
+        Ok(Self::Identity(identity))
     }
 
     /// How many outputs the events `first..first + count` of a workload ask for; `None` where that depends on

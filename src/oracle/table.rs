@@ -1,5 +1,6 @@
 //! The events of a trial by index: 16 bytes each, in pages, so that any set of indices has room.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::packed::{UNCOVERED, pack_lag, pack_latency, unpack_lag, unpack_latency};
@@ -42,7 +43,11 @@ pub(super) struct Entry {
 /// The events of one trial.
 #[derive(Default)]
 pub(super) struct Table {
-    pages: BTreeMap<u64, Box<Page>>,
+    pages: Vec<Box<Page>>,
+    /// Where in `pages` the page of each number is.
+    numbers: BTreeMap<u64, usize>,
+    /// The page that was asked for last, by number: the next event is mostly on it too.
+    recent: Cell<Option<(u64, usize)>>,
     base_us: Option<i64>,
 }
 
@@ -61,16 +66,8 @@ impl Table {
                 entry.scheduled_us
             )));
         }
-        let page = self.pages.entry(index / PAGE as u64).or_insert_with(|| {
-            Box::new(Page {
-                flags: [0; PAGE],
-                scheduled_high: [0; PAGE],
-                scheduled_low: [0; PAGE],
-                position: [0; PAGE],
-                latency: [UNCOVERED; PAGE],
-                append_lag: [0; PAGE],
-            })
-        });
+        let page = self.page(index).unwrap_or_else(|| self.new_page(index));
+        let page = &mut self.pages[page];
         let slot = (index % PAGE as u64) as usize;
         if page.flags[slot] & PRESENT != 0 {
             return Ok(false);
@@ -86,25 +83,53 @@ impl Table {
     /// The event of that index.
     #[inline]
     pub fn get(&self, index: u64) -> Option<Entry> {
-        let page = self.pages.get(&(index / PAGE as u64))?;
-        self.entry(page, (index % PAGE as u64) as usize)
+        self.entry(&self.pages[self.page(index)?], (index % PAGE as u64) as usize)
     }
 
     /// Notes the first output that covers an event of the table.
     #[inline]
     pub fn cover(&mut self, index: u64, latency_us: i64) {
-        if let Some(page) = self.pages.get_mut(&(index / PAGE as u64)) {
-            page.latency[(index % PAGE as u64) as usize] = pack_latency(latency_us);
+        if let Some(page) = self.page(index) {
+            self.pages[page].latency[(index % PAGE as u64) as usize] = pack_latency(latency_us);
         }
     }
 
     /// Every event with its index, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u64, Entry)> {
-        self.pages.iter().flat_map(move |(number, page)| {
+        self.numbers.iter().flat_map(move |(number, &page)| {
             (0..PAGE).filter_map(move |slot| {
-                self.entry(page, slot).map(|entry| (number * PAGE as u64 + slot as u64, entry))
+                self.entry(&self.pages[page], slot).map(|entry| (number * PAGE as u64 + slot as u64, entry))
             })
         })
+    }
+
+    /// Where in `pages` the page of an event is.
+    #[inline]
+    fn page(&self, index: u64) -> Option<usize> {
+        let number = index / PAGE as u64;
+        match self.recent.get() {
+            Some((recent, page)) if recent == number => Some(page),
+            _ => {
+                let page = *self.numbers.get(&number)?;
+                self.recent.set(Some((number, page)));
+                Some(page)
+            }
+        }
+    }
+
+    #[cold]
+    fn new_page(&mut self, index: u64) -> usize {
+        let page = self.pages.len();
+        self.pages.push(Box::new(Page {
+            flags: [0; PAGE],
+            scheduled_high: [0; PAGE],
+            scheduled_low: [0; PAGE],
+            position: [0; PAGE],
+            latency: [UNCOVERED; PAGE],
+            append_lag: [0; PAGE],
+        }));
+        self.numbers.insert(index / PAGE as u64, page);
+        page
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use rtmbench::oracle::{Emission, Verdict};
 use rtmbench::workload::Workload;
 
-use super::engine::{Arrival, JOBS, Job, WINDOW_MS, input_of};
+use super::engine::{Arrival, DELAY_MS, JOBS, Job, WINDOW_MS, input_of};
 use super::stored::{
     EVENTS, INTERVAL_US, LATENCY_US, Numbers, START, Stored, edited, field, judge_input, kinds, measure,
     number, scope, workload,
@@ -86,7 +86,7 @@ fn windows_on_the_edge_may_close_or_not() {
     // The last event is exactly at window end + delay, or 1 ms to either side of it.
     for (past_ms, may, must) in [(-1, false, false), (0, true, false), (1, true, true)] {
         let from = START / 1000 / WINDOW_MS * WINDOW_MS * 1000;
-        let last_us = from + (WINDOW_MS + super::engine::DELAY_MS + past_ms) * 1000;
+        let last_us = from + (WINDOW_MS + DELAY_MS + past_ms) * 1000;
         let mut all: Vec<Arrival> = (0..40).map(|index| (index, from + index as i64 * 1000)).collect();
         // One event of that time for each partition.
         all.extend((40..140).map(|index| (index, last_us)));
@@ -283,7 +283,10 @@ fn repetitions_inside_a_restart_window_are_legal_and_no_others() {
             let committed = crash - numbers.below(crash.min(30) + 1);
             let mut repeated = output[..=crash].to_vec();
             repeated.extend(output[committed..].iter().cloned());
-            let times = output[committed..=crash].iter().map(|record| number(record, "scheduled_at_us"));
+            let times = output[committed..=crash].iter().map(|record| match job.emission {
+                Emission::Close => (number(record, "window_end") + DELAY_MS) * 1000,
+                _ => number(record, "scheduled_at_us"),
+            });
             let window = (times.clone().min().unwrap(), times.max().unwrap() + 1);
             let verdict = judge_within(job, &repeated, &[(0, 1), window]);
             assert!(verdict.is_correct(), "{job:?} seed {seed}: {:?}", verdict.offending);
