@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::mocking::MockCluster;
@@ -23,6 +24,9 @@ use super::engine::{Arrival, JOBS, Job};
 const LONG: Duration = Duration::from_secs(30);
 const COUNT: u64 = 1_500;
 
+/// Trials so far, for a directory of each.
+static TRIALS: AtomicU32 = AtomicU32::new(0);
+
 struct Trial {
     job: Job,
     workload: Arc<Workload>,
@@ -39,7 +43,8 @@ impl Trial {
             ("bootstrap.servers".to_owned(), cluster.bootstrap_servers()),
             ("fetch.wait.max.ms".to_owned(), "1".to_owned()),
         ];
-        let name = format!("rtmbench-oracle-{}-{}-{:?}", std::process::id(), job.pattern, job.emission);
+        let number = TRIALS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("rtmbench-oracle-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(name);
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(&directory).unwrap();
