@@ -68,7 +68,7 @@ fn check(verdict: &Verdict, samples: &[(i64, i64, bool)]) -> Result<(), TestCase
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Events of any spacing, keys in several partitions, part of the output dropped at the end, repetitions, and
     /// latencies of any length.
