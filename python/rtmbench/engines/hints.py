@@ -28,7 +28,7 @@ def pointer(spec: EngineSpec, pattern: Pattern, engines: Sequence[EngineSpec]) -
     better = replace(spec, version=BETTER)
     if default.mode in PLAIN_MODES or better in engines or variants(pattern, "spark", BETTER)[0].mode != "rtm":
         return ""
-    others = [str(each) for each in engines if each.engine != "spark"]
+    others = [str(each) for each in engines if each.engine == "flink" and not each.mode]
     command = f"rtmbench run {pattern.id} --engines {','.join([*others, str(better)])}"
     return (
         f"{spec} runs pattern {pattern.id} as {default.mode}, not in real time: "

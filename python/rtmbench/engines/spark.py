@@ -20,6 +20,7 @@ from rtmbench.platform import jvm, logs
 from rtmbench.platform.ports import LOOPBACK
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from rtmbench.artifacts import Bundle
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from rtmbench.results.model import Happening
 
 RUNNING_TIMEOUT_S = 120.0
+REFUSAL_TIMEOUT_S = 15.0
 STOP_GRACE_S = 4.0
 POLL_S = 0.1
 PROGRESS = "spark-progress.jsonl"
@@ -112,9 +114,12 @@ class SparkEngine:
         """Raise RunFailedError where the process or the query has ended, EngineRefusedError where it cannot run."""
         process = self._running()
         # A query that fails ends its process; what it said counts for more than that it ended.
-        error = self._read_facts().get("error")
+        facts = self._read_facts()
+        refused, error = facts.get("refused"), facts.get("error")
         if error is not None and error["code"].partition(".")[0] in NEVER_STARTS:
-            raise EngineRefusedError(str(error["code"]), str(error["message"]))
+            refused = error
+        if refused is not None:
+            raise EngineRefusedError(str(refused["code"]), str(refused["message"]))
         if error is not None:
             raise RunFailedError(f"Spark's query failed ({error['code']}): {error['message']} (log: {process.log}).")
         process.check()
@@ -252,26 +257,31 @@ class SparkEngine:
 
     def _await_running(self, process: Process) -> None:
         deadline = time.monotonic() + RUNNING_TIMEOUT_S
-        while True:
-            ended = process.poll() is not None
-            facts = self._read_facts()
-            if "refused" in facts:
-                refused = facts["refused"]
-                raise EngineRefusedError(str(refused["code"]), str(refused["message"]))
-            # The version is written together with the settings, after the query has started.
-            if not ended and "spark_version" in facts:
-                break
+        # The version is written together with the settings, after the query has started.
+        while "spark_version" not in (facts := self._read_facts()):
             self.check()
             if time.monotonic() >= deadline:
                 raise RunFailedError(
                     f"Spark's query did not run within {RUNNING_TIMEOUT_S:.0f} s. {logs.quote(process.log)}"
                 )
             time.sleep(POLL_S)
-        if self._real_time and facts.get("real_time") is not True:
-            raise RunFailedError(
-                f"Spark {self.build} was asked for Real-Time Mode and runs {facts.get('trigger')} instead: its "
-                f"figures would be those of another mode (log: {process.log})."
-            )
+        if self._runs_as_asked(facts):
+            return
+        # A query is planned before it is refused for its plan.
+        deadline = time.monotonic() + REFUSAL_TIMEOUT_S
+        while time.monotonic() < deadline:
+            self.check()
+            time.sleep(POLL_S)
+        raise RunFailedError(
+            f"Spark {self.build} was asked for the mode {self.mode} and does not run in it (trigger "
+            f"{facts.get('trigger')}, every stage in real time: {facts.get('real_time')}): its figures would be those "
+            f"of another mode (log: {process.log})."
+        )
+
+    def _runs_as_asked(self, facts: Mapping[str, Any]) -> bool:
+        if self._variant.unchecked:
+            return str(facts.get("trigger")).startswith("RealTimeTrigger")
+        return not self._real_time or facts.get("real_time") is True
 
     def _read_facts(self) -> dict[str, Any]:
         if self._io is None:

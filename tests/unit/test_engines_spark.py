@@ -1,0 +1,124 @@
+"""What the Spark engine makes of what a pipeline says about its query; no Spark is started."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rtmbench.engines import choose, parse_engine, spark
+from rtmbench.engines.base import EngineRefusedError, TrialIo
+from rtmbench.errors import RunFailedError
+from rtmbench.patterns import find_pattern
+
+REAL_TIME = {"spark_version": "4.3.0", "trigger": "RealTimeTrigger(5000)", "real_time": True}
+BATCH_BOUND = {**REAL_TIME, "real_time": False}
+MICROBATCH = {"spark_version": "4.1.4", "trigger": "ProcessingTimeTrigger(0)", "real_time": False}
+NOT_ALLOWED = "STREAMING_REAL_TIME_MODE.OPERATOR_OR_SINK_NOT_IN_ALLOWLIST"
+
+
+class FakeProcess:
+    """A process of which only the end matters."""
+
+    log = Path("spark.log")
+
+    def __init__(self, *, ended: bool) -> None:
+        self.ended = ended
+
+    def check(self) -> None:
+        if self.ended:
+            raise RunFailedError("spark has ended")
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    """Return a function that makes an engine whose pipeline has said `facts`."""
+    monkeypatch.setattr(spark, "REFUSAL_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(spark, "POLL_S", 0.01)
+
+    def make(name, pattern, facts, *, ended=False):
+        spec = parse_engine(name)
+        found = find_pattern(pattern)
+        variant = choose(spec, found)
+        made = spark.SparkEngine(replace(spec, mode=variant.mode), variant=variant, platform=None, pattern=pattern)
+        made._io = TrialIo(
+            bootstrap_servers="127.0.0.1:1",
+            input_topic="in",
+            output_topic="out",
+            partitions=2,
+            slots=4,
+            checkpoint_interval_ms=5000,
+            work=tmp_path,
+            logs=tmp_path,
+            memory_mb=2048,
+            window_ms=found.window_ms,
+            slide_ms=found.slide_ms,
+            buffer_wait_ms=7,
+        )
+        made._process = FakeProcess(ended=ended)
+        (tmp_path / "facts.json").write_text(json.dumps(facts))
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "facts"),
+    [
+        ("spark@4.1", "01", REAL_TIME),
+        ("spark@4.3", "02", REAL_TIME),
+        ("spark@4.1:rtm-unchecked", "02", BATCH_BOUND),
+        ("spark@4.1:microbatch", "04", MICROBATCH),
+        ("spark@4.3:close", "03", MICROBATCH),
+    ],
+)
+def test_a_query_in_its_mode_has_started(engine, name, pattern, facts):
+    made = engine(name, pattern, facts)
+    made._await_running(made._process)
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "facts"),
+    [
+        ("spark@4.3", "02", BATCH_BOUND),
+        ("spark@4.1", "01", MICROBATCH),
+        ("spark@4.1:rtm-unchecked", "02", MICROBATCH),
+    ],
+)
+def test_a_query_in_another_mode_has_failed(engine, name, pattern, facts):
+    made = engine(name, pattern, facts)
+    with pytest.raises(RunFailedError, match=r"does not run in it"):
+        made._await_running(made._process)
+
+
+def test_a_query_that_is_planned_and_then_refused_is_refused(engine):
+    refused = {"refused": {"code": NOT_ALLOWED, "message": "no"}}
+    made = engine("spark@4.1:rtm", "02", {**BATCH_BOUND, **refused}, ended=True)
+    with pytest.raises(EngineRefusedError) as caught:
+        made._await_running(made._process)
+    assert caught.value.code == NOT_ALLOWED
+
+
+def test_what_never_starts_is_refused_and_what_breaks_has_failed(engine):
+    never = {"error": {"code": "STDS_FAILED_TO_READ_OPERATOR_METADATA", "message": "no file"}}
+    with pytest.raises(EngineRefusedError, match="STDS_FAILED"):
+        engine("spark@4.1:rtm-unchecked", "04", never, ended=True).check()
+    broken = {"error": {"code": "KAFKA_DATA_LOSS.X", "message": "gone"}}
+    with pytest.raises(RunFailedError, match=r"KAFKA_DATA_LOSS\.X"):
+        engine("spark@4.1:microbatch", "04", broken, ended=True).check()
+    with pytest.raises(RunFailedError, match="has ended"):
+        engine("spark@4.1:microbatch", "04", MICROBATCH, ended=True).check()
+
+
+def test_late_rows_are_added_up_over_batches_and_operators(engine, tmp_path):
+    made = engine("spark@4.3", "02", REAL_TIME)
+    assert made.late_dropped() == 0
+    events = [
+        {"stateOperators": [{"numRowsDroppedByWatermark": 2}, {"numRowsDroppedByWatermark": 1}]},
+        {"stateOperators": []},
+        {"stateOperators": [{"numRowsDroppedByWatermark": 4}]},
+    ]
+    (tmp_path / spark.PROGRESS).write_text("".join(json.dumps(event) + "\n" for event in events))
+    assert made.late_dropped() == 7
