@@ -334,9 +334,11 @@ class PatternRun:
         self.created_at = result.created_at
         self.grid = result.grid
         self._kafka_build = result.versions.get("kafka", "")
-        cells = {cell.name: cell for cell in (*result.cells, *result.floors)}
-        for column in (*self.columns, *self.floors):
-            cell = cells.get(column.name)
+        # The harness may be run as an engine too: a cell and a floor of one name.
+        cells = {cell.name: cell for cell in result.cells}
+        floors = {cell.name: cell for cell in result.floors}
+        both = [(c, cells.get(c.name)) for c in self.columns] + [(c, floors.get(c.name)) for c in self.floors]
+        for column, cell in both:
             if cell is None:
                 continue
             column.trials.extend(cell.trials)

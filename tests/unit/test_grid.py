@@ -3,7 +3,8 @@ from __future__ import annotations
 import click
 import pytest
 
-from rtmbench.cli.run import Listed, Seconds
+from rtmbench.cli.configuration import load
+from rtmbench.cli.run import Listed, Seconds, run
 from rtmbench.errors import ConfigurationError
 from rtmbench.grid import points
 from rtmbench.options import Options
@@ -79,3 +80,12 @@ def test_options_that_exclude_each_other(changes):
 @pytest.mark.parametrize("changes", [{}, {"aa": True, "axes": {"rate": (1, 2)}}, {"resume": "x", "retry_failed": True}])
 def test_options_that_go_together(changes):
     Options(**changes).check()
+
+
+@pytest.mark.parametrize("text", ['slo = "p99<1s"', 'slo = ["p99<1s"]'])
+def test_targets_and_several_values_may_stand_in_the_file(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rtmbench.toml").write_text(f"{text}\nrate = [1000, 5000]\n")
+    context = run.make_context("run", ["01"], default_map=load({})["run"])
+    assert context.params["slo"] == ("p99<1s",)
+    assert context.params["rate"] == (1_000.0, 5_000.0)

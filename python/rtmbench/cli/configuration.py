@@ -37,6 +37,9 @@ OTHER_VARIABLES = frozenset(
     )
 )
 
+REPEATED = frozenset({"slo"})
+"""Settings whose flag may be given again."""
+
 Function = Any
 
 
@@ -83,7 +86,10 @@ def load(environment: Mapping[str, str]) -> dict[str, Any]:
                 f"{FILE} has the key {key!r}, which means nothing to rtmbench{_guess(key, SETTINGS)}. "
                 f"Its keys are: {', '.join(sorted(SETTINGS))}."
             )
-        defaults[SETTINGS[key]] = ",".join(map(str, value)) if isinstance(value, list) else value
+        values = value if isinstance(value, list) else [value]
+        # click takes a text for a list of characters where an option may be given again.
+        joined = ",".join(map(str, values)) if isinstance(value, list) else value
+        defaults[SETTINGS[key]] = list(map(str, values)) if key in REPEATED else joined
     offline = {name: value for name, value in defaults.items() if name == "offline"}
     results = {name: value for name, value in defaults.items() if name == "results"}
     return {"run": defaults, "doctor": defaults, "report": results, "parity": defaults, "engines": {"fetch": offline}}

@@ -1,0 +1,145 @@
+"""The experiment on the harness alone, against an in-process mock broker: no JVM, and latencies mean nothing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+
+import jsonschema
+import pytest
+
+from rtmbench import _core, doctor, experiment, resume
+from rtmbench.artifacts import Cache
+from rtmbench.experiment import exit_code, run
+from rtmbench.options import Options
+from rtmbench.report.live import LiveView
+from rtmbench.results.model import json_schema
+from rtmbench.results.slo import Target
+from rtmbench.results.store import list_runs, load
+from rtmbench.settings import RunRequest
+from rtmbench.settings import resolve as resolved
+from rtmbench.trial import TrialPlan
+
+VALIDATOR = jsonschema.Draft202012Validator(json_schema())
+
+
+@pytest.fixture
+def request_(tmp_path, monkeypatch):
+    """A request for short trials of the harness alone on a mock broker."""
+    broker, numbers = _core.MockBroker(), itertools.count()
+
+    def create(_admin, topics, *, partitions, **_):
+        for topic in topics:
+            broker.create_topic(topic, partitions=partitions)
+
+    def resolve(request, machine):
+        return replace(
+            resolved(request, machine), floor_duration_s=1.0, floor_warmup_s=0.1, broker_warmup_s=0.1, drain_s=5.0
+        )
+
+    monkeypatch.setattr(_core, "create_topics", create)
+    monkeypatch.setattr(_core, "delete_topics", lambda *_, **__: None)
+    monkeypatch.setattr(doctor, "checks", lambda *_: [])
+    monkeypatch.setattr(Cache, "ensure_many", lambda *_: None)
+    monkeypatch.setattr(experiment, "resolve", resolve)
+    monkeypatch.setattr(resume, "resolve", resolve)
+    # The mock keeps its topics, so that no two trials may have one of the same name.
+    monkeypatch.setattr(
+        TrialPlan, "slug", property(lambda plan: f"{plan.name}-{plan.trial}-{next(numbers)}"), raising=True
+    )
+    yield RunRequest(
+        patterns=("01",),
+        engines=("transport",),
+        rate=200,
+        partitions=1,
+        keys=10,
+        warmup_s=0.1,
+        duration_s=1,
+        trials=1,
+        quick=True,
+        bootstrap_servers=broker.bootstrap_servers,
+        results=tmp_path,
+    )
+    broker.close()
+
+
+def problems(results):
+    return [error.message for result in results for error in VALIDATOR.iter_errors(json.loads(result.to_json()))]
+
+
+def interrupt(monkeypatch, *, trial, phase):
+    """Press Ctrl-C in a phase of a trial of the cell; the floor before it has the same number."""
+    update, entered = LiveView.update, []
+
+    def pressed(view, state):
+        if not entered or entered[-1] != (state.trial, state.phase):
+            entered.append((state.trial, state.phase))
+        if entered.count((trial, phase)) == 2:
+            raise KeyboardInterrupt
+        update(view, state)
+
+    monkeypatch.setattr(LiveView, "update", pressed)
+
+
+def test_a_run_that_was_cut_in_trial_2_of_3_goes_on_there(request_, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt(patch, trial=2, phase="measure")
+        with pytest.raises(KeyboardInterrupt):
+            run(replace(request_, trials=3))
+    (entry,) = list_runs(request_.results)
+    before = entry.result
+    assert [(t.trial, t.status.value) for t in before.cells[0].trials] == [(1, "valid"), (2, "void")]
+    assert not before.complete
+    wishes = RunRequest(patterns=(), results=request_.results, bootstrap_servers=request_.bootstrap_servers)
+    (after,) = run(wishes, Options(resume=before.run_id))
+    assert after.complete
+    assert (after.run_id, after.created_at, after.settings) == (before.run_id, before.created_at, before.settings)
+    assert after.cells[0].trials[:2] == before.cells[0].trials
+    assert [(t.trial, t.attempt) for t in after.cells[0].trials[2:]] == [(2, 2), (3, 1)]
+    assert [t.trial for t in after.floors[0].trials] == [1, 2, 3, 4]
+    assert after.to_dict().keys() == before.to_dict().keys()
+    assert problems([before, after]) == []
+    assert load(after.run_id, request_.results) == after
+    # A second time there is nothing left to do.
+    assert run(wishes, Options(resume=before.run_id)) == [after]
+
+
+def test_a_sweep_is_a_run_for_each_point_in_turns(request_):
+    options = Options(axes={"rate": (200.0, 400.0)}, targets=[Target.parse("p99<10s@400/s")])
+    results = run(replace(request_, trials=2), options)
+    assert [r.grid.point for r in results] == [{"rate": 200.0}, {"rate": 400.0}]
+    assert len({r.experiment_id for r in results}) == 1
+    assert problems(results) == []
+    for result in results:
+        assert {t.rate.requested for t in result.cells[0].trials} == {result.grid.point["rate"]}
+    started = sorted((t.started_at, r.grid.point["rate"]) for r in results for t in r.cells[0].trials)
+    assert [rate for _, rate in started] == [200, 400, 400, 200]
+    assert results[0].slo is None
+    (outcome,) = results[1].slo
+    assert outcome.cell == "transport"
+    assert exit_code(results) in {0, 4}
+
+
+def test_an_engine_against_itself_makes_twins(request_):
+    (result,) = run(request_, Options(aa=True))
+    assert [cell.name for cell in result.cells] == ["transport", "transport-again"]
+    (comparison,) = result.comparisons
+    assert (comparison.baseline, comparison.other) == ("transport", "transport-again")
+    assert result.settings["aa"] is True
+    assert problems([result]) == []
+
+
+def test_a_search_ties_its_rates_together(request_):
+    results = run(replace(request_, rate=100), Options(find_rate=True))
+    assert problems(results) == []
+    (found,) = results[0].sustained
+    assert all(result.sustained == [found] for result in results)
+    assert [point.run_id for point in found.points] == [
+        r.run_id for r in sorted(results, key=lambda result: result.grid.point["rate"])
+    ]
+    assert results[0].grid.axes["rate"] == sorted(r.grid.point["rate"] for r in results)
+    assert found.quick
+    for result in results:
+        assert result.floors[0].trials[0].rate.requested == 1.5 * result.grid.point["rate"]
+        assert load(result.run_id, request_.results) == result
