@@ -58,7 +58,7 @@ def test_the_newest_complete_run_of_just_these_engines_answers(tmp_path, monkeyp
             experiment.effective_settings(request(tmp_path, *wanted), fresh=fresh)
 
 
-def test_what_differs_comes_first_with_what_it_means(tmp_path):
+def test_what_differs_comes_first_with_what_it_means():
     shown = io.StringIO()
     found = Parity(pattern="02", source="run x", rows=parity(FACTS), refused={"spark@4.1:rtm": "CODE.OF_SPARK"})
     print_parity(found, shown)

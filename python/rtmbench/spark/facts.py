@@ -31,6 +31,10 @@ SETTINGS = (
     "spark.sql.streaming.realTimeMode.allowlistCheck",
     "spark.sql.streaming.realTimeMode.minBatchDuration",
     "spark.shuffle.streaming.networkBufferMaxWaitTimeMs",
+    "spark.shuffle.streaming.networkBufferSize",
+    "spark.shuffle.streaming.readerMaxMemory",
+    "spark.shuffle.streaming.checksum.enabled",
+    "spark.scheduler.pipelinedGroup.slotCheck.enabled",
 )
 _SECRET = re.compile(r"password|secret|jaas|token|credential|\.key$|keystore", re.IGNORECASE)
 
