@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtmbench.results.model import Attribution, Coincidence
+from rtmbench.results.model import AFTERMATH_MS, Attribution, Coincidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from rtmbench.results.model import Happening
 
-AFTERMATH_MS = 50.0
 HALF = 0.5
 ROUNDING_MS = 1e-6
 STALL = "stall"
@@ -138,4 +137,4 @@ def _covered(spans: NDArray[np.float64], within_spans: NDArray[np.float64]) -> f
     return total
 
 
-__all__ = ["AFTERMATH_MS", "attribute", "kept", "within"]
+__all__ = ["attribute", "kept", "within"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import json
 import re
 import sys
@@ -16,7 +17,7 @@ from results_builder import cell, latency, result, scenarios, trial
 
 from rtmbench.cli.report import report as command
 from rtmbench.errors import ConfigurationError, PreflightError
-from rtmbench.report import export, write
+from rtmbench.report import export, print_result, write
 from rtmbench.report.sections import command as command_line
 from rtmbench.results import Refusal, RunDirectory, Status, load
 from rtmbench.results.interval_log import merged, read_interval_log
@@ -354,3 +355,20 @@ def test_targets_are_marked():
     targets = [TargetOutcome(target="p99<100ms", cell="a", outcome=word, detail="d") for word, _ in outcomes]
     text = write.to_markdown([(dataclasses.replace(result(cell("a"), cell("b")), slo=targets), None)])
     assert all(f"| {sign} {word} |" in text for word, sign in outcomes)
+
+
+def test_a_refusal_that_is_explained_says_where():
+    code = "STREAMING_REAL_TIME_MODE.OPERATOR_OR_SINK_NOT_IN_ALLOWLIST"
+    refused = [trial(1, Status.REFUSED, [code], latency_us=None)]
+    found = result(cell("a"), cell("spark@4.1", refused, refusal=Refusal(code=code, message="no")))
+    assert f"rtmbench explain {code}" in write.to_markdown([(found, None)]).replace("\\", "")
+    output = io.StringIO()
+    print_result(found, output)
+    assert f"rtmbench explain {code}" in " ".join(output.getvalue().split())
+
+
+def test_the_recorded_run_on_a_terminal(recorded, snapshot):
+    output = io.StringIO()
+    print_result(recorded[0][0], output)
+    assert max(map(len, output.getvalue().splitlines())) <= 100
+    assert output.getvalue() == snapshot

@@ -62,6 +62,7 @@ class _Page:
 
     def __init__(self) -> None:
         self.count = 0
+        self.section = 0
 
     def number(self) -> int:
         self.count += 1
@@ -74,7 +75,7 @@ class _Page:
 
 
 def _section(number: int, section: Section, page: _Page) -> str:
-    level = section.level
+    level, page.section = section.level, number
     head = f'<h{level} id="h{number}">{_text(section.title, 120)}</h{level}>'
     blocks = "".join(_blocks(section.blocks, page))
     return f'<section id="s{number}" aria-labelledby="h{number}">{head}{blocks}</section>\n'
@@ -122,7 +123,7 @@ def _table(table: Table, page: _Page) -> str:
         rows.append(f'<tr{status}><th scope="row"{_kind(row[0], "")}>{_text(row[0], CELL)}</th>{cells}</tr>')
     return (
         f'<p class="caption" id="{name}">{_text(table.caption, CELL)}</p>'
-        f'<div class="scroll" role="region" aria-labelledby="{name}" tabindex="0">'
+        f'<div class="scroll" role="region" aria-labelledby="h{page.section} {name}" tabindex="0">'
         f'<table{kind} aria-labelledby="{name}">'
         f"<thead><tr>{header}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>\n"
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtmbench.attribution import AFTERMATH_MS
 from rtmbench.report.document import Block, Figure, Paragraph, Table
 from rtmbench.report.text import NO_FIGURE, WORDS, clean
+from rtmbench.results.model import AFTERMATH_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,7 +29,8 @@ SIZE_IN = (4.7, 3.0)
 """Small on purpose: at the width of a phone the letters keep their size."""
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 LATENCIES_MS = (0.1, 1, 10, 100, 1_000, 10_000, 100_000)
-SHORT_LABEL = 14
+LEGEND_LETTERS, HANDLE_LETTERS = 62, 7
+"""How many letters fit beside each other in a legend, and how many of them the sample of a line takes."""
 SHOWN_HAPPENINGS = 150
 LEAST_SHOWN_MS = 5.0
 LANES = {"batch_boundary": 0, "checkpoint": 0, "savepoint": 0, "gc_pause": 1, "stall": 2}
@@ -175,11 +176,9 @@ def against(lines: Mapping[str, Sequence[tuple[float, float, float]]], *, label:
             if not line:
                 continue
             values, p50, p99 = (np.array(column) for column in zip(*sorted(line), strict=True))
-            axes.plot(
-                values, np.maximum(p50, 1e-3), color=colour, marker=marker, markersize=4, label=f"{_label(name)} p50"
-            )
-            axes.plot(values, np.maximum(p99, 1e-3), color=colour, marker=marker, markersize=4, linestyle=DASHES[1])
-            axes.plot([], [], color=colour, linestyle=DASHES[1], label=f"{_label(name)} p99")
+            style: Any = {"color": colour, "marker": marker, "markersize": 4}
+            axes.plot(values, np.maximum(p50, 1e-3), label=_label(name), **style)
+            axes.plot(values, np.maximum(p99, 1e-3), linestyle=DASHES[1], **style)
         axes.set_yscale("log")
         known = [value for line in lines.values() for value, _, _ in line if value > 0]
         if known and max(known) > 4 * min(known):
@@ -190,7 +189,7 @@ def against(lines: Mapping[str, Sequence[tuple[float, float, float]]], *, label:
         axes.minorticks_off()
         _latency_axis(axes.yaxis)
         axes.set_xlabel(label)
-        axes.set_ylabel("latency, ms")
+        axes.set_ylabel("latency, ms: p50 (full), p99 (dashed)")
         _legend(axes)
         return _svg(figure)
 
@@ -322,7 +321,7 @@ def _label(name: str) -> str:
 def _legend(axes: Any) -> None:
     # Above the axes, where no line can run through it.
     entries = axes.get_legend_handles_labels()[1]
-    columns = 3 if max(map(len, entries), default=0) <= SHORT_LABEL else 2
+    columns = max(1, min(3, LEGEND_LETTERS // (max(map(len, entries), default=0) + HANDLE_LETTERS)))
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.02, 1.0),

@@ -39,17 +39,21 @@ def point_name(result: Result) -> str:
     """Name a run's point in its sweep, such as `, rate=1000`; empty for a run of its own."""
     if result.grid is None:
         return ""
-    return "".join(f", {name}={_short(value)}" for name, value in result.grid.point.items())
+    return "".join(f", {name}={_short(value)}" for name, value in result.grid.point.items() if _varies(result, name))
+
+
+def _varies(result: Result, name: str) -> bool:
+    return result.grid is not None and len(result.grid.axes.get(name, ())) > 1
 
 
 def _grid(results: Sequence[Result], *, plots: bool) -> Iterator[Block]:
     grid = results[0].grid
-    axes = list(grid.axes) if grid is not None else []
+    axes = [name for name in grid.axes if _varies(results[0], name)] if grid is not None else []
     rows: list[tuple[str, ...]] = []
     lines: dict[str, list[tuple[float, float, float]]] = {}
     for result in (result for result in results if result.grid is not None):
         point = result.grid.point if result.grid else {}
-        others = "".join(f" {name}={_short(point.get(name))}" for name in axes[1:])
+        others = "".join(f", {name}={_short(point.get(name))}" for name in axes[1:])
         for cell in result.cells:
             rows.append((*(_short(point.get(name)) for name in axes), cell.name, *_figures(cell), cell.status.value))
             where = point.get(axes[0]) if axes else None

@@ -6,10 +6,11 @@ import shlex
 import statistics
 from typing import TYPE_CHECKING, Any
 
+from rtmbench.explanations import explain
 from rtmbench.report import evidence, latency_source, points
 from rtmbench.report.document import Block, Code, Document, Items, Paragraph, Section, Table
 from rtmbench.report.terminal import summary
-from rtmbench.report.text import NO_FIGURE, milliseconds, plural
+from rtmbench.report.text import NO_FIGURE, clean, milliseconds, plural
 from rtmbench.results.cost import cost
 from rtmbench.results.slo import SIGNS
 
@@ -146,7 +147,8 @@ def _result(result: Result) -> Iterator[Block]:
 def _notes(result: Result) -> Iterator[str]:
     for cell in (*result.cells, *result.floors):
         if cell.refusal is not None:
-            yield f"{cell.name} refused the query: {cell.refusal.code}: {cell.refusal.message}"
+            known = f" What to do: rtmbench explain {cell.refusal.code}." if explain(cell.refusal.code) else ""
+            yield f"{cell.name} refused the query: {cell.refusal.code}: {clean(cell.refusal.message, 900)}{known}"
         if cell.remark:
             yield f"{cell.name} (mode {cell.mode}, emission {cell.emit}): {cell.remark}"
         closed = [trial.close_latency_us for trial in cell.trials if trial.close_latency_us is not None]

@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from rtmbench.explanations import explain
 from rtmbench.report.text import NO_FIGURE, WORDS, clean, milliseconds, plural
 from rtmbench.results import Status
 from rtmbench.results.slo import SIGNS
@@ -292,7 +293,10 @@ def _reasons(result: Result) -> Iterator[Text]:
         if cell.refusal is not None:
             text = Text(f"{clean(cell.name, _NAME)}, refused: ", style=STYLES[Status.REFUSED])
             text.append(clean(cell.refusal.code, 80), style="bold")
-            yield text.append(f": {clean(cell.refusal.message)}", style="default")
+            text.append(f": {clean(cell.refusal.message)}", style="default")
+            if explain(cell.refusal.code) is not None:
+                text.append(f" What to do: `rtmbench explain {clean(cell.refusal.code, 80)}`.", style="default")
+            yield text
         for trial in cell.trials:
             if trial.status is Status.REFUSED and cell.refusal is not None:
                 continue

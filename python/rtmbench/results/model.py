@@ -232,6 +232,10 @@ class Happening:
     detail: str = ""
 
 
+AFTERMATH_MS = 50.0
+"""How long after a happening a wait still counts as its: what had piled up is being worked off."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Coincidence:
     """How much of a trial's tail fell together with one kind of happening; shares are 0 … 1.
