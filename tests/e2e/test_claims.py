@@ -22,7 +22,7 @@ def test_two_claims_hold_and_are_stored(tmp_path):
     }
     refused = next(one for one in document["outcomes"] if one["claim"] == "tumbling-window")["observation"]
     assert refused["code"] == "STREAMING_REAL_TIME_MODE.OPERATOR_OR_SINK_NOT_IN_ALLOWLIST"
-    assert "HashAggregateExec" in refused["detail"]
+    assert "AggregateExec" in refused["detail"]
     (stored,) = tmp_path.glob("results/*/claims.json")
     assert json.loads(stored.read_text()) == document
     assert "claims.json" in json.loads((stored.parent / "manifest.json").read_text())["files"]

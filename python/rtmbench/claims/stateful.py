@@ -328,7 +328,7 @@ def transform_with_state_microbatch(lab: Lab) -> Observation:
     feature="transformWithState without RocksDB, micro-batches",
     expected={
         "4.1": "fails UNSUPPORTED_FEATURE.STATE_STORE_MULTIPLE_COLUMN_FAMILIES",
-        "4.2": "fails UNSUPPORTED_FEATURE.STATE_STORE_MULTIPLE_COLUMN_FAMILIES",
+        "4.2": "fails UNSUPPORTED_FEATURE.STORE_BACKEND_NOT_SUPPORTED_FOR_TWS",
         "4.3": "fails UNSUPPORTED_FEATURE.STORE_BACKEND_NOT_SUPPORTED_FOR_TWS",
     },
     method="The same counter in micro-batches with the default state store: what Spark says.",
