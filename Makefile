@@ -56,6 +56,10 @@ test-full: $(VENV)/.installed ## The tests that take longer
 	$(BIN)/rtmbench engines fetch all
 	$(BIN)/python -m pytest -m full
 
+.PHONY: claims
+claims: $(VENV)/.installed ## Try out every claim of the documents on the engines (25 minutes)
+	$(BIN)/rtmbench claims
+
 .PHONY: accept
 accept: $(VENV)/.installed ## The timing gates; for a quiet machine
 	$(BIN)/rtmbench engines fetch

@@ -16,7 +16,6 @@ from rtmbench.patterns import find_pattern
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from rtmbench.patterns import Pattern
 
 PACKAGED = Path(__file__).parent / "_pipelines"
 CHECKOUT = Path(__file__).resolve().parents[2] / "pipelines"
@@ -47,7 +46,7 @@ def locate(
     found = find_pattern(pattern)
     if engine not in {"flink", "spark"}:
         raise ConfigurationError(f"There are no pipelines for {engine!r}, only for flink and spark.")
-    directory = _directory(found, engine, packaged, checkout)
+    directory = _directory(found.directory, engine, packaged, checkout)
     if engine == "spark":
         return _only_python_file(directory)
     return _jar(directory, f"{found.name}.jar", packaged, checkout, say)
@@ -67,19 +66,27 @@ def spark_jars(
     found = find_pattern(pattern)
     if found.id not in SPARK_JARS:
         return []
-    directory = _directory(found, "spark", packaged, checkout)
+    directory = _directory(found.directory, "spark", packaged, checkout)
     return [_jar(directory, SPARK_JARS[found.id], packaged, checkout, say)]
 
 
-def _directory(pattern: Pattern, engine: str, packaged: Path, checkout: Path) -> Path:
+def claims_jar(
+    *, say: Callable[[str], None] | None = None, packaged: Path = PACKAGED, checkout: Path = CHECKOUT
+) -> Path:
+    """Return the jar of the small jobs that the claims about Flink run; as `locate` does with a pattern's."""
+    directory = _directory("claims", "flink", packaged, checkout)
+    return _jar(directory, "claims.jar", packaged, checkout, say)
+
+
+def _directory(project: str, engine: str, packaged: Path, checkout: Path) -> Path:
     # A checkout comes first: an editable install leaves copies beside the package, and they age.
     in_checkout = (checkout / "pom.xml").is_file()
     for root in (checkout, packaged) if in_checkout else (packaged,):
-        directory = root / pattern.directory / engine
+        directory = root / project / engine
         if directory.is_dir():
             return directory
     raise PreflightError(
-        f"The {engine} pipeline of pattern {pattern.id} is neither in this installation ({packaged}) nor in a checkout"
+        f"The {engine} pipeline in {project} is neither in this installation ({packaged}) nor in a checkout"
         f" ({checkout}). Install the rtmbench wheel again, or run from a full checkout."
     )
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "compare": "Compare runs, engines of a run, or a run with a stored baseline.",
     "history": "Show how latency went from run to run.",
     "parity": "Show the effective settings of the engines side by side.",
+    "claims": "Try out what the documents say of the engines.",
     "doctor": "Check whether this machine can do a run, and say how to fix what it lacks.",
     "report": "Write the report of a run: one HTML page, Markdown, CSV, Parquet or JSON.",
     "explain": "Say what an error, a status or an exit code means, and what to do.",

@@ -27,6 +27,7 @@ OTHER_VARIABLES = frozenset(
     for name in (
         "CACHE",
         "CHECKPOINT_DIR",
+        "CLAIMS_LOG",
         "FACTS",
         "INPUT_TOPIC",
         "KAFKA_PROPERTIES",
@@ -92,7 +93,14 @@ def load(environment: Mapping[str, str]) -> dict[str, Any]:
         defaults[SETTINGS[key]] = list(map(str, values)) if key in REPEATED else joined
     offline = {name: value for name, value in defaults.items() if name == "offline"}
     results = {name: value for name, value in defaults.items() if name == "results"}
-    return {"run": defaults, "doctor": defaults, "report": results, "parity": defaults, "engines": {"fetch": offline}}
+    return {
+        "run": defaults,
+        "doctor": defaults,
+        "report": results,
+        "parity": defaults,
+        "claims": {**offline, **results},
+        "engines": {"fetch": offline},
+    }
 
 
 def _guess(wrong: str, known: Any) -> str:

@@ -58,7 +58,7 @@ class FlinkEngine:
         flink = self._platform.cache.ensure(f"flink@{self.spec.version}")
         connector = self._platform.cache.ensure(f"flink-connector-kafka@{self.spec.version}")
         self.build = flink.build
-        self._class_path = _class_path(flink, connector)
+        self._class_path = class_path(flink, connector)
         self._jar = pipelines.locate(self._pattern, "flink")
 
     def start(self, io: TrialIo) -> None:
@@ -281,7 +281,7 @@ class FlinkEngine:
         return self._cluster
 
 
-def _class_path(flink: Bundle, connector: Bundle) -> list[Path]:
+def class_path(flink: Bundle, connector: Bundle) -> list[Path]:
     """Return Flink's own jars, most classes first, then the connector's."""
     own = sorted((flink.root / "lib").glob("*.jar"), key=lambda jar: (not jar.name.startswith("flink-dist"), jar.name))
     return [*own, *connector.jars]
@@ -315,4 +315,4 @@ def _collector(options: list[str]) -> str:
     return "default"
 
 
-__all__ = ["FlinkEngine"]
+__all__ = ["ENDED", "FlinkEngine", "class_path"]

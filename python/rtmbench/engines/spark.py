@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import time
@@ -16,8 +15,7 @@ from rtmbench.engines.boundaries import batch_boundaries
 from rtmbench.engines.variants import required_slots
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.patterns import find_pattern
-from rtmbench.platform import jvm, logs
-from rtmbench.platform.ports import LOOPBACK
+from rtmbench.platform import logs, spark_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +41,6 @@ ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvi
 # Spark finds these out in the first batch only, but they say what a refusal says: this query cannot run here.
 NEVER_STARTS = frozenset({"STDS_FAILED_TO_READ_OPERATOR_METADATA", "CHECKPOINT_FORMAT_V1_NOT_SUPPORTED"})
 BUFFER_WAIT = "spark.shuffle.streaming.networkBufferMaxWaitTimeMs"
-# Spark silences what a Python program's JVM logs below the level of this logger.
-LOG_LEVELS = {"org.apache.spark.api.python.PythonGatewayServer": "INFO"}
 
 
 def divide_memory(total_mb: int) -> int:
@@ -96,8 +92,6 @@ class SparkEngine:
         )
         require_slots(f"Spark {self.build}", io, need, arithmetic)
         self._io = io
-        for name in ("conf", "tmp", "local"):
-            (io.work / name).mkdir(parents=True)
         self._configure(io)
         self._process = self._platform.spawn(
             "spark",
@@ -191,23 +185,8 @@ class SparkEngine:
     def _configure(self, io: TrialIo) -> None:
         """Write Spark's configuration as files: on a command line every user of the machine could read it."""
         assert self._connector is not None  # noqa: S101 - prepared
-        heap_mb = divide_memory(io.memory_mb)
-        options = [
-            f"-Xms{heap_mb}m",
-            *jvm.common_options("spark", logs=io.logs, scratch=io.work / "tmp"),
-        ]
         settings = {
             "spark.master": f"local[{io.slots}]",
-            "spark.driver.memory": f"{heap_mb}m",
-            "spark.driver.extraJavaOptions": " ".join(f"'{option}'" for option in options),
-            "spark.driver.extraClassPath": ":".join(str(jar) for jar in (*self._connector.jars, *self._jars)),
-            "spark.driver.host": LOOPBACK,
-            "spark.driver.bindAddress": LOOPBACK,
-            "spark.ui.enabled": "false",
-            "spark.ui.showConsoleProgress": "false",
-            "spark.local.dir": str(io.work / "local"),
-            "spark.sql.warehouse.dir": (io.work / "warehouse").as_uri(),
-            "spark.sql.session.timeZone": "UTC",
             "spark.sql.shuffle.partitions": str(_shuffle_partitions(io)),
             "spark.sql.execution.sortBeforeRepartition": "false",
             "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
@@ -219,25 +198,19 @@ class SparkEngine:
         if self._real_time and io.checkpoint_interval_ms < SHORTEST_BATCH_MS:
             shortest = f"{io.checkpoint_interval_ms}ms"
             settings["spark.sql.streaming.realTimeMode.minBatchDuration"] = shortest
-        conf = io.work / "conf"
-        lines = [f"{name} {value}" for name, value in settings.items()]
-        (conf / "spark-defaults.conf").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        (conf / "log4j2.properties").write_text(jvm.log4j_properties(LOG_LEVELS), encoding="utf-8")
+        conf = spark_process.write_configuration(
+            io.work,
+            settings,
+            name="spark",
+            logs=io.logs,
+            jars=[*self._connector.jars, *self._jars],
+            heap_mb=divide_memory(io.memory_mb),
+        )
         (conf / "kafka-clients.properties").write_text(clients.properties_file(), encoding="utf-8")
 
     def _environment(self, io: TrialIo, root: Path) -> dict[str, str]:
-        environment = self._platform.environment()
-        path = [str(root), *filter(None, [environment.get("PYTHONPATH")])]
+        environment = spark_process.environment(self._platform.environment(), root=root, work=io.work)
         environment.update(
-            PYTHONPATH=os.pathsep.join(path),
-            PYTHONUNBUFFERED="1",
-            SPARK_HOME=str(root / "pyspark"),
-            SPARK_CONF_DIR=str(io.work / "conf"),
-            SPARK_LOCAL_IP=LOOPBACK,
-            SPARK_LOCAL_HOSTNAME=LOOPBACK,
-            PYSPARK_PYTHON=sys.executable,
-            PYSPARK_DRIVER_PYTHON=sys.executable,
-            TMPDIR=str(io.work / "tmp"),
             KAFKA_BOOTSTRAP_SERVERS=io.bootstrap_servers,
             RTMBENCH_INPUT_TOPIC=io.input_topic,
             RTMBENCH_OUTPUT_TOPIC=io.output_topic,

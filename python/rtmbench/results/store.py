@@ -105,9 +105,18 @@ class RunDirectory:
             PreflightError: the disk is full or the directory no longer writable.
 
         """
+        self.put(DOCUMENT, result.to_json(), complete=result.complete)
+
+    def put(self, name: str, text: str, *, complete: bool) -> None:
+        """Replace the document `name` and the manifest, as `write` does for a result.
+
+        Raises:
+            PreflightError: the disk is full or the directory no longer writable.
+
+        """
         try:
-            _write(self.path / DOCUMENT, result.to_json().encode())
-            manifest = {"run_id": self.run_id, "complete": result.complete, "files": self._files()}
+            _write(self.path / name, text.encode())
+            manifest = {"run_id": self.run_id, "complete": complete, "files": self._files()}
             _write(self.path / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
         except OSError as error:
             raise PreflightError(

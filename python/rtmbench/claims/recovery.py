@@ -1,0 +1,211 @@
+"""Claims about what happens when slots are missing, a driver is killed, or nobody sets an address."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+
+from rtmbench import _core, pipelines
+from rtmbench.claims.bench import facts_of
+from rtmbench.claims.lab import wait
+from rtmbench.claims.model import Family, NotObservableError, Observation
+from rtmbench.claims.stateless import everywhere
+from rtmbench.errors import RunFailedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rtmbench.claims.bench import Bench
+    from rtmbench.claims.lab import Lab
+    from rtmbench.platform.process import Process
+
+FAMILY = Family()
+RUNNING_S = 60.0
+KILL_RATE = 500.0
+
+
+@FAMILY.claim(
+    id="starved-partitions",
+    statement="With fewer slots than input partitions, the partitions above are not read, and nothing says so.",
+    engine="spark",
+    expected=everywhere("starves silently"),
+    method="2 slots, 4 partitions, 5 s batches, 20 s: results against events, and whether the query runs on.",
+    slots=2,
+)
+def starved_partitions(lab: Lab) -> Observation:
+    """Read four partitions with two slots."""
+    source, sink = lab.topics.create(4), lab.topics.create(4)
+    with lab.running(lab.to_kafka(lab.events(source), sink).outputMode("update")) as query:
+        generator = lab.topics.generator(source, lab.topics.workload(), rate=100, seconds=10)
+        sent = generator.join(30).acked
+        time.sleep(10)
+        received, active = lab.topics.count(sink), query.isActive and query.exception() is None
+    starves = active and received < 0.75 * sent
+    detail = f"{received} of {sent} events came out in 20 s, query {'active' if active else 'ended'}"
+    return Observation(verdict="starves silently" if starves else "reads all", detail=detail)
+
+
+@FAMILY.claim(
+    id="kill-duplicates",
+    statement="Spark's Kafka sink is at-least-once: after kill -9 nothing is lost, and whole batches come twice.",
+    engine="spark",
+    expected=everywhere("duplicates, nothing lost"),
+    method="Pattern 01 at 500 events/s with 5 s batches, kill -9 of driver and Python within a batch, a restart on the "
+    "same checkpoint: the oracle counts what is missing and what is there twice.",
+    alone=True,
+    timeout_s=180,
+)
+def kill_duplicates(bench: Bench) -> Observation:
+    """Kill the driver within a batch and start it again."""
+    topics, platform = bench.topics, bench.platform
+    source, sink = topics.create(), topics.create()
+    workload = topics.workload()
+    state = platform.scratch("kill")
+    spool = state / "spool"
+    consumer = _core.LatencyConsumer({"bootstrap.servers": topics.servers}, sink, spool=spool)
+    consumer.start()
+    process, work = _passthrough(bench, source, sink, state / "checkpoint")
+    _await_running(process, work)
+    generator = topics.generator(source, workload, rate=KILL_RATE)
+    wait(lambda: consumer.snapshot().received > 0, RUNNING_S)
+    # Into the second batch or a later one, away from its boundary.
+    wait(lambda: _batches(work) >= 1, 30)
+    time.sleep(3)
+    _kill(process)
+    platform.stop(process)
+    second, work = _passthrough(bench, source, sink, state / "checkpoint")
+    try:
+        _await_running(second, work)
+        time.sleep(3)
+    except RunFailedError as error:
+        code = facts_of(work).get("error", {}).get("code", "")
+        generator.stop()
+        generator.join(10)
+        consumer.stop()
+        consumer.join(10)
+        return Observation(verdict="fails", code=code or "UNKNOWN", detail=str(error)[:300])
+    generator.stop()
+    report = generator.join(10)
+    wanted = _core.expected_outputs("01", workload, first=0, count=report.generated) or 0
+    wait(lambda: topics.count(sink) >= wanted and _quiet(consumer), 30)
+    platform.stop(second, grace_s=5)
+    consumer.stop()
+    consumer.join(10)
+    end = _core.now_us()
+    counts = _core.verify(
+        "01",
+        {"bootstrap.servers": topics.servers},
+        input_topic=source,
+        output_topic=sink,
+        spool=spool,
+        workload=workload,
+        measure=(report.start_us, end),
+        deadline_us=end,
+    ).counts
+    detail = f"{counts['duplicate']} of {counts['expected']} results twice, {counts['missing']} missing"
+    if counts["missing"]:
+        return Observation(verdict="loses", detail=detail)
+    return Observation(verdict="duplicates, nothing lost" if counts["duplicate"] else "exactly once", detail=detail)
+
+
+def _passthrough(bench: Bench, source: str, sink: str, checkpoint: Path) -> tuple[Process, Path]:
+    """Start pattern 01."""
+    facts = bench.platform.scratch("facts")
+    variables = {
+        "RTMBENCH_INPUT_TOPIC": source,
+        "RTMBENCH_OUTPUT_TOPIC": sink,
+        "RTMBENCH_CHECKPOINT_DIR": checkpoint.as_uri(),
+        "RTMBENCH_CHECKPOINT_INTERVAL": "5 seconds",
+        "RTMBENCH_FACTS": str(facts / "facts.json"),
+        "RTMBENCH_PROGRESS": str(facts / "progress.jsonl"),
+    }
+    process, _ = bench.spark("killed", [str(pipelines.locate("01", "spark"))], slots=2, variables=variables)
+    return process, facts
+
+
+def _await_running(process: Process, facts: Path) -> None:
+    """Wait until the pipeline says that it runs. Raises RunFailedError where it ends or does not say so."""
+    wait(lambda: process.poll() is not None or facts_of(facts).get("state") == "running", RUNNING_S)
+    process.check()
+    if facts_of(facts).get("state") != "running":
+        raise RunFailedError(f"The pipeline did not run within {RUNNING_S:.0f} s (log: {process.log}).")
+
+
+def _batches(facts: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        lines = (facts / "progress.jsonl").read_text(encoding="utf-8").splitlines()
+        return sum(1 for line in lines if json.loads(line)["numInputRows"])
+    return 0
+
+
+def _quiet(consumer: _core.LatencyConsumer) -> bool:
+    return _core.now_us() - consumer.snapshot().newest_received_us > 2_000_000  # noqa: PLR2004 - µs
+
+
+def _kill(process: Process) -> None:
+    """Send SIGKILL to the driver's JVM and its Python, JVM first."""
+    assert process.pid is not None  # noqa: S101 - it runs
+    children = psutil.Process(process.pid).children(recursive=True)
+    for pid in [*(child.pid for child in children if child.name() == "java"), process.pid]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait(lambda: process.poll() is not None, 10)
+
+
+# Asks a JVM without a Spark context, so that nothing but Py4J's gateway on the loopback address is opened.
+_ADDRESSES = """
+import json, os
+os.environ.pop("SPARK_LOCAL_IP"); os.environ.pop("SPARK_LOCAL_HOSTNAME")
+from pyspark.java_gateway import launch_gateway
+jvm = launch_gateway().jvm
+config = getattr(getattr(jvm.org.apache.spark.internal.config, "package$"), "MODULE$")
+ui = getattr(getattr(jvm.org.apache.spark.internal.config, "UI$"), "MODULE$")
+utils = getattr(getattr(jvm.org.apache.spark.util, "Utils$"), "MODULE$")
+print("addresses=" + json.dumps({
+    "driver": utils.localCanonicalHostName(),
+    "ui": ui.UI_ENABLED().defaultValueString(),
+    "port": ui.UI_PORT().defaultValueString(),
+}), flush=True)
+os._exit(0)
+"""
+
+
+@FAMILY.claim(
+    id="default-addresses",
+    statement="Without settings, Spark's driver listens on an outer address of the machine, and its web page is on.",
+    engine="spark",
+    expected=everywhere("outer address"),
+    method="The defaults for the driver's host and the web page, read in a JVM that opens no port on them.",
+    alone=True,
+)
+def default_addresses(bench: Bench) -> Observation:
+    """Read the addresses that Spark would use, without opening a port on them."""
+    outer = {
+        address.address
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family.name == "AF_INET" and not address.address.startswith("127.")
+    }
+    if not outer:
+        raise NotObservableError("this machine has no address but the loopback's")
+    process, _ = bench.spark("addresses", ["-c", _ADDRESSES])
+    wait(lambda: process.poll() is not None, RUNNING_S)
+    text = process.log.read_text(encoding="utf-8", errors="replace")
+    found = [line.removeprefix("addresses=") for line in text.splitlines() if line.startswith("addresses=")]
+    if not found:
+        raise RunFailedError(f"Spark did not tell its default addresses (log: {process.log}).")
+    addresses = json.loads(found[0])
+    reachable = not addresses["driver"].startswith(("127.", "localhost")) and addresses["ui"] == "true"
+    # The address itself is the machine's affair and stays out of a result.
+    kind = "an outer address" if reachable else "a loopback address"
+    detail = f"driver on {kind}, web page on port {addresses['port']} {'on' if addresses['ui'] == 'true' else 'off'}"
+    return Observation(verdict="outer address" if reachable else "loopback", detail=detail)
+
+
+__all__ = ["FAMILY"]
