@@ -202,7 +202,14 @@ impl DecodeError {
     pub(crate) fn new(reason: impl fmt::Display) -> Self {
         Self(reason.to_string())
     }
+
+    /// Whether the record is sound and only lacks the field that was asked for.
+    pub fn is_missing_field(&self) -> bool {
+        self.0.starts_with(MISSING_FIELD)
+    }
 }
+
+const MISSING_FIELD: &str = "missing field";
 
 impl<'a> Record<'a> {
     /// Reads a record: fields in any order, whitespace and escapes allowed, other fields ignored.
@@ -372,7 +379,7 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        found.ok_or_else(|| A::Error::custom(format_args!("missing field `{}`", self.0)))
+        found.ok_or_else(|| A::Error::custom(format_args!("{MISSING_FIELD} `{}`", self.0)))
     }
 }
 

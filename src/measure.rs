@@ -36,6 +36,10 @@ pub struct ConsumerSettings {
     pub spool: Option<PathBuf>,
     /// The field that holds the intended time.
     pub timestamp: TimestampField,
+    /// The field to use in a record that has no `timestamp`; `None`: such a record is malformed.
+    pub fallback: Option<TimestampField>,
+    /// Whether to leave out what the topic holds already.
+    pub from_end: bool,
     /// Threads, each with a share of the partitions and a connection of its own.
     pub threads: usize,
 }
@@ -70,6 +74,10 @@ pub struct ConsumerReport {
     pub malformed: u64,
     /// Latencies below 0, counted as 1 µs.
     pub negative: u64,
+    /// Latencies that were taken from the fallback field.
+    pub fallback: u64,
+    /// The least latency, µs, unclamped; 0 without any.
+    pub min_us: i64,
     /// The first malformed records: where, why, and what they look like.
     pub malformed_samples: Vec<String>,
     /// Receipt minus the time stamp that the record carries, µs.
@@ -78,10 +86,19 @@ pub struct ConsumerReport {
     pub partitions: Vec<u64>,
 }
 
+/// Where a record's time stamp is.
+#[derive(Clone)]
+struct Fields {
+    timestamp: TimestampField,
+    fallback: Option<TimestampField>,
+}
+
 struct Tally {
     received: u64,
     malformed: u64,
     negative: u64,
+    fallback: u64,
+    min_us: i64,
     samples: Vec<String>,
     newest_received_us: i64,
     total: Histogram,
@@ -95,6 +112,8 @@ impl Tally {
             received: 0,
             malformed: 0,
             negative: 0,
+            fallback: 0,
+            min_us: i64::MAX,
             samples: Vec::new(),
             newest_received_us: 0,
             total: Histogram::new(),
@@ -104,7 +123,7 @@ impl Tally {
     }
 
     #[inline]
-    fn record(&mut self, message: Message<'_>, received_us: i64, timestamp: &TimestampField) {
+    fn record(&mut self, message: Message<'_>, received_us: i64, fields: &Fields) {
         self.received += 1;
         self.newest_received_us = received_us;
         let partition = message.partition as usize;
@@ -114,7 +133,13 @@ impl Tally {
         self.partitions[partition] += 1;
         let decoded = match message.payload {
             None => Err("a tombstone: the record has no value".to_owned()),
-            Some(payload) => timestamp.decode(payload).map_err(|error| error.to_string()),
+            Some(payload) => match fields.timestamp.decode(payload) {
+                Ok(at_us) => Ok(at_us),
+                Err(error) if error.is_missing_field() => {
+                    self.second_choice(payload, fields).ok_or_else(|| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            },
         };
         match decoded {
             Ok(at_us) if at_us - received_us > MAX_US as i64 => {
@@ -126,11 +151,18 @@ impl Tally {
             Ok(at_us) => {
                 let latency_us = received_us - at_us;
                 self.negative += u64::from(latency_us < 0);
+                self.min_us = self.min_us.min(latency_us);
                 self.total.record(latency_us);
                 self.live.record(latency_us);
             }
             Err(reason) => self.malformed(message, &reason),
         }
+    }
+
+    fn second_choice(&mut self, payload: &[u8], fields: &Fields) -> Option<i64> {
+        let at_us = fields.fallback.as_ref()?.decode(payload).ok()?;
+        self.fallback += 1;
+        Some(at_us)
     }
 
     #[cold]
@@ -225,7 +257,9 @@ impl LatencyConsumer {
         let threads = self.settings.threads;
         let mut readers = Vec::with_capacity(threads);
         for number in 0..threads {
-            let reader = PartitionReader::open(
+            let open =
+                if self.settings.from_end { PartitionReader::open_at_end } else { PartitionReader::open };
+            let reader = open(
                 &self.settings.config,
                 &self.settings.topic,
                 |partition| partition as usize % threads == number,
@@ -241,10 +275,13 @@ impl LatencyConsumer {
         }
         for (number, (reader, spools)) in readers.into_iter().enumerate() {
             let shared = Arc::clone(&self.shared);
-            let timestamp = self.settings.timestamp.clone();
+            let fields = Fields {
+                timestamp: self.settings.timestamp.clone(),
+                fallback: self.settings.fallback.clone(),
+            };
             self.shared.running.fetch_add(1, Ordering::AcqRel);
             let work = move || {
-                if let Err(error) = receive(reader, spools, number, &timestamp, &shared) {
+                if let Err(error) = receive(reader, spools, number, &fields, &shared) {
                     shared.fail(error.to_string());
                 }
                 shared.running.fetch_sub(1, Ordering::AcqRel);
@@ -325,6 +362,8 @@ impl LatencyConsumer {
             received: 0,
             malformed: 0,
             negative: 0,
+            fallback: 0,
+            min_us: i64::MAX,
             malformed_samples: Vec::new(),
             latency: Histogram::new(),
             partitions: Vec::new(),
@@ -334,6 +373,8 @@ impl LatencyConsumer {
             report.received += tally.received;
             report.malformed += tally.malformed;
             report.negative += tally.negative;
+            report.fallback += tally.fallback;
+            report.min_us = report.min_us.min(tally.min_us);
             report.malformed_samples.extend(tally.samples.iter().cloned());
             report.latency.merge(&tally.total);
             let partitions = report.partitions.len().max(tally.partitions.len());
@@ -341,6 +382,9 @@ impl LatencyConsumer {
             for (sum, count) in report.partitions.iter_mut().zip(&tally.partitions) {
                 *sum += count;
             }
+        }
+        if report.latency.count() == 0 {
+            report.min_us = 0;
         }
         report
     }
@@ -370,6 +414,16 @@ impl LatencyConsumer {
         snapshot
     }
 
+    /// The latencies since the live percentiles were started afresh, which this does: none is lost or counted twice.
+    pub fn take_live(&self) -> Histogram {
+        let mut taken = Histogram::new();
+        for tally in &self.shared.tallies {
+            let live = std::mem::take(&mut lock(tally).live);
+            taken.merge(&live);
+        }
+        taken
+    }
+
     /// Starts the live percentiles afresh.
     pub fn reset_live(&self) {
         for tally in &self.shared.tallies {
@@ -389,7 +443,7 @@ fn receive(
     mut reader: PartitionReader,
     mut spools: Vec<(i32, Option<SpoolWriter>)>,
     number: usize,
-    timestamp: &TimestampField,
+    fields: &Fields,
     shared: &Shared,
 ) -> Result<()> {
     let mut waiting: BTreeSet<i32> = reader.partitions().iter().copied().collect();
@@ -412,7 +466,7 @@ fn receive(
                     if let Some(Some(writer)) = writers.get_mut(message.partition as usize) {
                         writer.push(message.offset, received_us)?;
                     }
-                    lock(&shared.tallies[number]).record(message, received_us, timestamp);
+                    lock(&shared.tallies[number]).record(message, received_us, fields);
                     message.partition
                 }
                 Fetched::End { partition, .. } => partition,

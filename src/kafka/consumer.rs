@@ -77,6 +77,31 @@ impl PartitionReader {
         timeout: Duration,
         stop: &Stop,
     ) -> Result<Self> {
+        Self::open_at(config, topic, choose, 0, timeout, stop)
+    }
+
+    /// Starts to fetch the partitions that `choose` accepts from their ends: what is there already is left out.
+    ///
+    /// # Errors
+    /// As for [`PartitionReader::open`].
+    pub fn open_at_end(
+        config: &KafkaConfig,
+        topic: &str,
+        choose: impl Fn(i32) -> bool,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Self> {
+        Self::open_at(config, topic, choose, i64::from(sys::RD_KAFKA_OFFSET_END), timeout, stop)
+    }
+
+    fn open_at(
+        config: &KafkaConfig,
+        topic: &str,
+        choose: impl Fn(i32) -> bool,
+        offset: i64,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Self> {
         let client = Client::new(Role::Consumer, &config.consumer())?;
         let count = leaders(&client, topic, Instant::now() + timeout, stop)?.len();
         let handle = client.topic(topic)?;
@@ -87,7 +112,7 @@ impl PartitionReader {
         for partition in (0..count as i32).filter(|&partition| choose(partition)) {
             // SAFETY: the topic and the queue are alive.
             let result =
-                unsafe { sys::rd_kafka_consume_start_queue(reader.topic.native, partition, 0, queue) };
+                unsafe { sys::rd_kafka_consume_start_queue(reader.topic.native, partition, offset, queue) };
             if result != 0 {
                 let what = format!("partition {partition} of topic {topic} cannot be read");
                 return Err(reader.client.error(&what, last_error()));

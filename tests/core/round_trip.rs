@@ -74,6 +74,8 @@ impl Bench {
             topic: topic.to_owned(),
             spool: Some(self.directory.join(format!("spool-{topic}"))),
             timestamp: TimestampField::new("scheduled_at_us"),
+            fallback: None,
+            from_end: false,
             threads,
         })
         .unwrap()

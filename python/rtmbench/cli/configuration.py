@@ -37,6 +37,9 @@ OTHER_VARIABLES = frozenset(
     )
 )
 
+# What a load generator on its own shares with a run.
+_OF_LOAD = frozenset({"bootstrap_servers", "keys", "partitions", "rate", "seed"})
+
 Function = Any
 
 
@@ -86,7 +89,16 @@ def load(environment: Mapping[str, str]) -> dict[str, Any]:
         defaults[SETTINGS[key]] = ",".join(map(str, value)) if isinstance(value, list) else value
     offline = {name: value for name, value in defaults.items() if name == "offline"}
     results = {name: value for name, value in defaults.items() if name == "results"}
-    return {"run": defaults, "doctor": defaults, "report": results, "parity": defaults, "engines": {"fetch": offline}}
+    load = {name: value for name, value in defaults.items() if name in _OF_LOAD}
+    return {
+        "run": defaults,
+        "doctor": defaults,
+        "report": results,
+        "parity": defaults,
+        "produce": load,
+        "measure": load,
+        "engines": {"fetch": offline},
+    }
 
 
 def _guess(wrong: str, known: Any) -> str:
