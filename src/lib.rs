@@ -11,9 +11,10 @@
 //! | [`kafka`] | client configuration, topics, producer, partition reader |
 //! | [`generate`] | workload × schedule → Kafka |
 //! | [`measure`] | Kafka → receipt times, live percentiles |
+//! | [`relay`] | Kafka → Kafka: the floor of any engine |
 //! | [`spool`] | receipt times on disk, by partition and offset |
 //! | [`oracle`] | both topics and the receipts → counts, update latency, verdict |
-//! | [`histogram`] | HDR histograms and the interval log |
+//! | [`histogram`], [`live_log`] | HDR histograms; the interval log, written at the end or meanwhile |
 //! | [`stop`], [`error`] | ending early; what can go wrong |
 //!
 //! All times are µs since the Unix epoch, as i64; durations are µs too unless a name says otherwise. The
@@ -27,8 +28,10 @@ pub mod event;
 pub mod generate;
 pub mod histogram;
 pub mod kafka;
+pub mod live_log;
 pub mod measure;
 pub mod oracle;
+pub mod relay;
 pub mod schedule;
 pub mod spool;
 pub mod stop;

@@ -24,13 +24,15 @@ pub(super) struct LatencyConsumer {
 #[pymethods]
 impl LatencyConsumer {
     #[new]
-    #[pyo3(signature = (config, topic, *, spool=None, timestamp_field="scheduled_at_us", threads=1))]
+    #[pyo3(signature = (config, topic, *, spool=None, timestamp_field="scheduled_at_us", threads=1,
+                        hlog=None))]
     fn new(
         config: &Bound<'_, PyAny>,
         topic: String,
         spool: Option<PathBuf>,
         timestamp_field: &str,
         threads: usize,
+        hlog: Option<PathBuf>,
     ) -> PyResult<Self> {
         let settings = measure::ConsumerSettings {
             config: convert::config(config)?,
@@ -38,6 +40,7 @@ impl LatencyConsumer {
             spool,
             timestamp: TimestampField::new(timestamp_field),
             threads,
+            interval_log: hlog,
         };
         let inner = Arc::new(measure::LatencyConsumer::new(settings)?);
         Ok(Self { inner, report: Mutex::new(None), owner: Owner::here() })
