@@ -1,5 +1,6 @@
 //! Latency histograms (HDR, µs, 3 digits, 1 µs to 1 h) and the `.hlog` interval log.
 
+use std::borrow::Borrow;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -163,11 +164,25 @@ impl IntervalLog<'_> {
     /// # Errors
     /// [`Error::Io`] when the file cannot be written.
     pub fn write<'h>(&self, seconds: impl Iterator<Item = (&'h Histogram, i64)>) -> Result<()> {
-        self.try_write(seconds).map_err(|source| Error::io("cannot write", self.path, source))
+        let file = File::create(self.path).map_err(|source| Error::io("cannot create", self.path, source))?;
+        self.write_to(file, seconds)
     }
 
-    fn try_write<'h>(&self, seconds: impl Iterator<Item = (&'h Histogram, i64)>) -> std::io::Result<()> {
-        let mut writer = BufWriter::new(File::create(self.path)?);
+    /// The same into a file that is open already.
+    pub(crate) fn write_to<H: Borrow<Histogram>>(
+        &self,
+        file: File,
+        seconds: impl Iterator<Item = (H, i64)>,
+    ) -> Result<()> {
+        self.try_write(file, seconds).map_err(|source| Error::io("cannot write", self.path, source))
+    }
+
+    fn try_write<H: Borrow<Histogram>>(
+        &self,
+        file: File,
+        seconds: impl Iterator<Item = (H, i64)>,
+    ) -> std::io::Result<()> {
+        let mut writer = BufWriter::new(file);
         let start = UNIX_EPOCH + Duration::from_micros(self.from_us.max(0) as u64);
         // The format's first line is the version, which the library leaves to its caller.
         writer.write_all(b"#[Histogram log format version 1.3]\n")?;
@@ -181,7 +196,7 @@ impl IntervalLog<'_> {
             let mut since = Duration::ZERO;
             for (histogram, length_us) in seconds {
                 let length = Duration::from_micros(length_us.max(0) as u64);
-                log.write_histogram(&histogram.counts, since, length, None)
+                log.write_histogram(&histogram.borrow().counts, since, length, None)
                     .map_err(|error| std::io::Error::other(error.to_string()))?;
                 since += length;
             }

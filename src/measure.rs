@@ -13,6 +13,7 @@ use crate::event::TimestampField;
 use crate::histogram::{Histogram, MAX_US};
 use crate::kafka::consumer::{Fetched, Message, PartitionReader};
 use crate::kafka::{KafkaConfig, lock};
+use crate::live_log::{LiveLog, SecondsRecorder};
 use crate::spool::SpoolWriter;
 use crate::stop::Stop;
 
@@ -42,6 +43,8 @@ pub struct ConsumerSettings {
     pub from_end: bool,
     /// Threads, each with a share of the partitions and a connection of its own.
     pub threads: usize,
+    /// The file for the latencies of each second of receipt times, as an interval log.
+    pub interval_log: Option<PathBuf>,
 }
 
 /// Counters and live percentiles of a running consumer.
@@ -122,8 +125,9 @@ impl Tally {
         }
     }
 
+    /// Counts a record; returns its latency, µs, if it has one.
     #[inline]
-    fn record(&mut self, message: Message<'_>, received_us: i64, fields: &Fields) {
+    fn record(&mut self, message: Message<'_>, received_us: i64, fields: &Fields) -> Option<i64> {
         self.received += 1;
         self.newest_received_us = received_us;
         let partition = message.partition as usize;
@@ -147,6 +151,7 @@ impl Tally {
                     message,
                     &format!("its time stamp is {} s ahead", (at_us - received_us) / 1_000_000),
                 );
+                None
             }
             Ok(at_us) => {
                 let latency_us = received_us - at_us;
@@ -154,8 +159,12 @@ impl Tally {
                 self.min_us = self.min_us.min(latency_us);
                 self.total.record(latency_us);
                 self.live.record(latency_us);
+                Some(latency_us)
             }
-            Err(reason) => self.malformed(message, &reason),
+            Err(reason) => {
+                self.malformed(message, &reason);
+                None
+            }
         }
     }
 
@@ -197,6 +206,7 @@ struct Shared {
     ready: AtomicUsize,
     running: AtomicUsize,
     failure: Mutex<Option<String>>,
+    log: Mutex<Option<LiveLog>>,
     changed: (Mutex<()>, Condvar),
 }
 
@@ -255,6 +265,8 @@ impl LatencyConsumer {
     fn try_start(&self) -> Result<()> {
         let deadline = Instant::now() + READY_TIMEOUT;
         let threads = self.settings.threads;
+        let path = self.settings.interval_log.as_ref();
+        *lock(&self.shared.log) = path.map(|path| LiveLog::create(path, clock::now_us())).transpose()?;
         let mut readers = Vec::with_capacity(threads);
         for number in 0..threads {
             let open =
@@ -279,9 +291,10 @@ impl LatencyConsumer {
                 timestamp: self.settings.timestamp.clone(),
                 fallback: self.settings.fallback.clone(),
             };
+            let recorder = lock(&self.shared.log).as_ref().map(LiveLog::recorder);
             self.shared.running.fetch_add(1, Ordering::AcqRel);
             let work = move || {
-                if let Err(error) = receive(reader, spools, number, &fields, &shared) {
+                if let Err(error) = receive(reader, spools, number, &fields, recorder, &shared) {
                     shared.fail(error.to_string());
                 }
                 shared.running.fetch_sub(1, Ordering::AcqRel);
@@ -350,6 +363,11 @@ impl LatencyConsumer {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if self.shared.running.load(Ordering::Acquire) > 0 {
             return None;
+        }
+        if let Some(log) = lock(&self.shared.log).take()
+            && let Err(error) = log.finish()
+        {
+            self.shared.fail(error.to_string());
         }
         if let Some(failure) = lock(&self.shared.failure).clone() {
             return Some(Err(Error::Kafka(failure)));
@@ -444,6 +462,7 @@ fn receive(
     mut spools: Vec<(i32, Option<SpoolWriter>)>,
     number: usize,
     fields: &Fields,
+    mut log: Option<SecondsRecorder>,
     shared: &Shared,
 ) -> Result<()> {
     let mut waiting: BTreeSet<i32> = reader.partitions().iter().copied().collect();
@@ -460,13 +479,19 @@ fn receive(
             shared.ready.fetch_add(1, Ordering::AcqRel);
             shared.notify();
         }
-        reader.poll(POLL, clock::now_us, |fetched, received_us| {
+        // The time first: waiting for the lock must not count as latency.
+        let batch = || (clock::now_us(), lock(&shared.tallies[number]));
+        let given = reader.poll(POLL, batch, |fetched, (received_us, tally)| {
             let partition = match fetched {
                 Fetched::Record(message) => {
                     if let Some(Some(writer)) = writers.get_mut(message.partition as usize) {
-                        writer.push(message.offset, received_us)?;
+                        writer.push(message.offset, *received_us)?;
                     }
-                    lock(&shared.tallies[number]).record(message, received_us, fields);
+                    if let Some(latency_us) = tally.record(message, *received_us, fields)
+                        && let Some(log) = &mut log
+                    {
+                        log.record(*received_us, latency_us);
+                    }
                     message.partition
                 }
                 Fetched::End { partition, .. } => partition,
@@ -476,7 +501,13 @@ fn receive(
             }
             Ok(())
         })?;
+        if given == 0
+            && let Some(log) = &mut log
+        {
+            log.advance(clock::now_us());
+        }
     }
+    drop(log);
     for writer in writers.iter_mut().flatten() {
         writer.flush()?;
     }

@@ -221,14 +221,24 @@ class Workload:
     """Event i as a function of (seed, i): the same arguments always make the same events.
 
     `seed` is 0 to 2**64 - 1, `keys` 1 to 10 million; keys are uniform or, with `zipf_exponent` (0 to 10),
-    Zipf-distributed.
+    Zipf-distributed. With `payload_bytes` (256 to 1 million) each record is padded to exactly that size by a last
+    field, `padding`, which engines and oracle ignore: the output stays unpadded.
     """
 
-    def __new__(cls, seed: int, *, keys: int = 100, zipf_exponent: float | None = None) -> Self: ...
+    def __new__(
+        cls,
+        seed: int,
+        *,
+        keys: int = 100,
+        zipf_exponent: float | None = None,
+        payload_bytes: int | None = None,
+    ) -> Self: ...
     @property
     def seed(self) -> int: ...
     @property
     def keys(self) -> int: ...
+    @property
+    def payload_bytes(self) -> int | None: ...
     def event(self, index: int, scheduled_at_us: int) -> bytes:
         """Encode event `index`, intended for `scheduled_at_us`: JSON in UTF-8."""
 
@@ -347,8 +357,16 @@ class Generator:
     It ends after `count` events or before the first event that is intended `duration_s` after the start,
     whichever comes first; with neither, at `stop()`. Event `first_index` is intended for `start_us`, or for
     a moment after `start()`. `measure` is the window [from, to) of intended times that the report's `slip` covers.
-    `precision` is "low" (wakes each ms at most), "default" (each 250 µs at most, never spins) or "high" (spins
-    up to half of a core).
+
+    `precision` is "low" (wakes each ms at most), "default" (each 400 µs at most; neither ever spins) or "high" (wakes
+    for each event and spins the last stretch before it). `spin_share` (0 to 1) bounds the share of a core that
+    spinning may take, 0.5 in "high"; given with another precision, the last stretch before each wake-up is spun.
+
+    `shard` (i, n), i from 1 to n, sends only the events whose key belongs to that shard, each with the index and
+    the intended time that it has in the whole: n generators with the same workload, schedule, `start_us` and end
+    make exactly the workload of one. `count` counts the whole workload's events. `slip_log` is the file for an
+    HdrHistogram interval log (V2) of the slip in each second of intended times; OSError's message stands in the
+    KafkaError of `join()` where it cannot be written.
 
     >>> from rtmbench import _core
     >>> with _core.MockBroker() as broker:
@@ -371,6 +389,9 @@ class Generator:
         start_us: int | None = None,
         measure: tuple[int, int] | None = None,
         precision: str = "default",
+        spin_share: float | None = None,
+        shard: tuple[int, int] | None = None,
+        slip_log: str | PathLike[str] | None = None,
     ) -> Self: ...
     def start(self) -> None:
         """Connect and start. KafkaError when the topic is missing or the brokers do not answer within 30 s."""
@@ -425,8 +446,12 @@ class GeneratorReport:
     @property
     def first_index(self) -> int: ...
     @property
+    def next_index(self) -> int:
+        """The index after the last event that was handed over, or left to other shards."""
+
+    @property
     def generated(self) -> int:
-        """Events handed over to the client; the next index is `first_index + generated`."""
+        """Events handed over to the client."""
 
     @property
     def acked(self) -> int:
@@ -471,7 +496,8 @@ class LatencyConsumer:
     `spool` is a directory of its own, made by it, without which `verify()` has no receipts. `timestamp_field` is
     in µs where its name ends in `_us`, else in ms; a record that lacks it is read by its `fallback_field`. `threads`
     share the partitions. It receives what the topic holds from offset 0 on, or with `from_end` only what comes after
-    `start()`.
+    `start()`. `hlog` is the file for an HdrHistogram interval log (V2) of the latencies in each second of
+    receipt times, written meanwhile.
 
     >>> from rtmbench import _core
     >>> with _core.MockBroker() as broker:
@@ -498,6 +524,7 @@ class LatencyConsumer:
         fallback_field: str | None = None,
         threads: int = 1,
         from_end: bool = False,
+        hlog: str | PathLike[str] | None = None,
     ) -> Self: ...
     def start(self) -> None:
         """Start; return once every partition is being fetched. KafkaError after 30 s."""
@@ -744,6 +771,56 @@ class Verdict:
     @property
     def offending(self) -> list[_Offence]:
         """The first offending records."""
+
+@final
+class Relay:
+    """Consumes one topic and produces its records into another: the floor of any engine. Use it once.
+
+    It begins with the first offset and keeps the keys. At-least-once: a record that is not delivered ends it with an
+    error.
+    """
+
+    def __new__(cls, config: Mapping[str, str], input_topic: str, output_topic: str) -> Self: ...
+    def start(self) -> None:
+        """Connect and start. KafkaError when a topic is missing or the brokers do not answer within 30 s."""
+
+    def start_async(self) -> Future[None]:
+        """`start()` for asyncio. A cancellation stops the relay."""
+
+    def stop(self) -> None:
+        """Ask for the end, from any thread; what was read is still written."""
+
+    def join(self, timeout_s: float | None = None) -> RelaySnapshot:
+        """Wait until the relay was stopped; return its last counters. KafkaError when it ended early.
+
+        TimeoutError after `timeout_s`; it then still runs.
+        """
+
+    def join_async(self, timeout_s: float | None = None) -> Future[RelaySnapshot]:
+        """`join()` for asyncio. A cancellation ends the waiting; the relay still runs."""
+
+    def snapshot(self) -> RelaySnapshot:
+        """Return the counters now."""
+
+@final
+class RelaySnapshot:
+    """Counters of a relay."""
+
+    @property
+    def consumed(self) -> int:
+        """Records read from the input."""
+
+    @property
+    def acked(self) -> int:
+        """Records of the output that the broker confirmed."""
+
+    @property
+    def failed(self) -> int:
+        """Records that were not delivered; the first one ends the relay."""
+
+    @property
+    def queue_full(self) -> int:
+        """Records that had to wait because the producer's queue was full."""
 
 @final
 class MockBroker:

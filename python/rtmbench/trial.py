@@ -420,7 +420,7 @@ class TrialRunner:
 
     @property
     def _oracle(self) -> str:
-        return "transport" if self._transport else self.plan.pattern.id
+        return self.engine.spec.engine if self._floor else self.plan.pattern.id
 
     @property
     def _windows(self) -> _Windows:

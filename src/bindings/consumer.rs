@@ -27,7 +27,8 @@ pub(super) struct LatencyConsumer {
 impl LatencyConsumer {
     #[new]
     #[pyo3(signature = (config, topic, *, spool=None, timestamp_field="scheduled_at_us", fallback_field=None, threads=1,
-                        from_end=false))]
+                        from_end=false, hlog=None))]
+    #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
     fn new(
         config: &Bound<'_, PyAny>,
         topic: String,
@@ -36,6 +37,7 @@ impl LatencyConsumer {
         fallback_field: Option<&str>,
         threads: usize,
         from_end: bool,
+        hlog: Option<PathBuf>,
     ) -> PyResult<Self> {
         let settings = measure::ConsumerSettings {
             config: convert::config(config)?,
@@ -45,6 +47,7 @@ impl LatencyConsumer {
             fallback: fallback_field.map(TimestampField::new),
             from_end,
             threads,
+            interval_log: hlog,
         };
         let inner = Arc::new(measure::LatencyConsumer::new(settings)?);
         Ok(Self { inner, owner: Owner::here() })

@@ -1,5 +1,6 @@
 //! `Generator`, its snapshot and its report.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
@@ -27,7 +28,7 @@ pub(super) struct Generator {
 impl Generator {
     #[new]
     #[pyo3(signature = (config, topic, workload, schedule, *, count=None, duration_s=None, first_index=0,
-                        start_us=None, measure=None, precision="default"))]
+                        start_us=None, measure=None, precision="default", spin_share=None, shard=None, slip_log=None))]
     #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
     fn new(
         config: &Bound<'_, PyAny>,
@@ -40,10 +41,14 @@ impl Generator {
         start_us: Option<i64>,
         measure: Option<(i64, i64)>,
         precision: &str,
+        spin_share: Option<f64>,
+        shard: Option<(u32, u32)>,
+        slip_log: Option<PathBuf>,
     ) -> PyResult<Self> {
         let precision = Precision::named(precision).ok_or_else(|| {
             Error::Invalid(format!("precision must be \"low\", \"default\" or \"high\", not {precision:?}"))
         })?;
+        let precision = spin_share.map_or(Ok(precision), |share| precision.with_spin_share(share))?;
         let settings = generate::GeneratorSettings {
             config: convert::config(config)?,
             topic,
@@ -55,6 +60,8 @@ impl Generator {
             start_us,
             measure,
             precision,
+            shard: shard.map(|(number, of)| generate::Shard::new(number, of)).transpose()?,
+            slip_log,
         };
         let inner = Arc::new(generate::Generator::new(settings)?);
         Ok(Self { inner, owner: Owner::here() })
@@ -166,6 +173,7 @@ impl GeneratorSnapshot {
 pub(super) struct GeneratorReport {
     topic: String,
     first_index: u64,
+    next_index: u64,
     generated: u64,
     acked: u64,
     failed: u64,
@@ -183,6 +191,7 @@ impl GeneratorReport {
         Ok(Self {
             topic: report.topic.clone(),
             first_index: report.first_index,
+            next_index: report.next_index,
             generated: report.generated,
             acked: report.acked,
             failed: report.failed,

@@ -13,6 +13,7 @@ mod errors;
 mod generator;
 mod histogram;
 mod mock;
+mod relay;
 mod runtime;
 mod schedule;
 mod table;
@@ -38,6 +39,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<generator::GeneratorSnapshot>()?;
     module.add_class::<histogram::Histogram>()?;
     module.add_class::<mock::MockBroker>()?;
+    module.add_class::<relay::Relay>()?;
+    module.add_class::<relay::RelaySnapshot>()?;
     module.add_class::<schedule::Schedule>()?;
     module.add_class::<table::Table>()?;
     module.add_class::<verify::Verdict>()?;

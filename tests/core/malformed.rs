@@ -100,6 +100,7 @@ impl Kafka {
             topic: "topic".to_owned(),
             spool: None,
             timestamp: TimestampField::new("scheduled_at_us"),
+            interval_log: None,
             fallback: fallback.map(TimestampField::new),
             from_end: false,
             threads: 1,

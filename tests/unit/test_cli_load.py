@@ -93,6 +93,19 @@ def test_schedules_have_their_rate(schedule, rate, count, broker, tmp_path):
     assert json.loads(out)["acked"] == pytest.approx(count, rel=0.15)
 
 
+def test_shards_of_padded_events_make_the_whole(broker, tmp_path):
+    options = ["--topic", "topic", "--rate", "max", "--count", 2000, "--payload", 400, "--json"]
+    acked = []
+    for shard in ("1/3", "2/3", "3/3"):
+        code, out, err = call("produce", *options, "--shard", shard, cwd=tmp_path, broker=broker)
+        assert code == 0, err
+        acked.append(json.loads(out)["acked"])
+    assert sum(acked) == 2000
+    assert min(acked) > 100
+    code, _, err = call("produce", *options, "--shard", "4/3", cwd=tmp_path, broker=broker)
+    assert code == 2, err
+
+
 def test_as_fast_as_it_goes_has_no_slip(broker, tmp_path):
     options = ["--topic", "topic", "--rate", "max", "--count", 5000, "--acks", "1", "--json"]
     code, out, err = call("produce", *options, cwd=tmp_path, broker=broker)

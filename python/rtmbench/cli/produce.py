@@ -40,6 +40,22 @@ class Rate(click.ParamType[float]):
         return rate
 
 
+class Shard(click.ParamType[tuple[int, int]]):
+    """A part of a workload: `2/3`."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return the number and the count of parts; a click usage error where the text is no such pair."""
+        if isinstance(value, tuple):
+            return value
+        number, _, of = str(value).partition("/")
+        try:
+            return int(number), int(of)
+        except ValueError:
+            self.fail(f"{value!r} is no shard; give I/N, as in 2/3", param, ctx)
+
+
 @click.command()
 @kafka_options
 @click.option("--topic", default="benchmark-input", show_default=True, help="Where the events go.")
@@ -56,6 +72,13 @@ class Rate(click.ParamType[float]):
     metavar="SHAPE",
     help="constant, poisson, burst:SIZE, ramp:FROM:SECONDS (up to --rate), step:SECONDS@RATE,… (its own rates).",
 )
+@click.option("--payload", type=click.IntRange(min=1), metavar="BYTES", help="Pad each event to this size.")
+@click.option(
+    "--shard",
+    type=Shard(),
+    metavar="I/N",
+    help="Send the keys of part I of N. The parts of one --seed make the whole; --count and --rate are the whole's.",
+)
 @click.option("--first-index", type=click.IntRange(min=0), default=0, help="Of the events; go on where a run ended.")
 @click.option(
     "--precision",
@@ -63,6 +86,11 @@ class Rate(click.ParamType[float]):
     default="default",
     show_default=True,
     help="How much CPU an exact schedule may cost.",
+)
+@click.option(
+    "--spin-share",
+    type=click.FloatRange(0, 1),
+    help="Share of a core that waiting exactly may take. [default: 0.5 in high]",
 )
 @click.option(
     "--acks",
@@ -104,12 +132,16 @@ def produce(
         generator = _core.Generator(
             config,
             topic,
-            _core.Workload(wishes["seed"], keys=wishes["keys"], zipf_exponent=wishes["zipf"]),
+            _core.Workload(
+                wishes["seed"], keys=wishes["keys"], zipf_exponent=wishes["zipf"], payload_bytes=wishes["payload"]
+            ),
             _schedule(schedule, rate, wishes["seed"]),
             count=wishes["count"],
             duration_s=wishes["duration"],
             first_index=wishes["first_index"],
             precision=wishes["precision"],
+            spin_share=wishes["spin_share"],
+            shard=wishes["shard"],
         )
     if create:
         with client_errors(config):

@@ -28,10 +28,11 @@ REGISTRY = {
     "flink": Registered(versions=("1.20", "2.2"), bundles=("flink", "flink-connector-kafka")),
     "spark": Registered(versions=("4.1", "4.2", "4.3"), bundles=("spark", "spark-connector-kafka")),
     "transport": Registered(versions=(), bundles=()),
+    "relay": Registered(versions=(), bundles=()),
 }
 
 
-FLOORS = ("transport",)
+FLOORS = ("transport", "relay")
 """What stands in an engine's place to show the least that harness and broker can do."""
 
 
@@ -101,9 +102,9 @@ def create_engine(spec: EngineSpec, *, platform: LocalPlatform, pattern: str, fl
         from rtmbench.engines.spark import SparkEngine  # noqa: PLC0415
 
         return SparkEngine(spec, variant=variant, platform=platform, pattern=pattern)
-    from rtmbench.engines.floor import TransportEngine  # noqa: PLC0415
+    from rtmbench.engines.floor import RelayEngine, TransportEngine  # noqa: PLC0415
 
-    return TransportEngine(spec)
+    return RelayEngine(spec, platform=platform) if spec.engine == "relay" else TransportEngine(spec)
 
 
 __all__ = [

@@ -42,6 +42,11 @@ def harness_producer(bootstrap_servers: str) -> dict[str, str]:
     return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(SINK)}
 
 
+def relay(bootstrap_servers: str) -> dict[str, str]:
+    """Return the settings of the relay's two clients, an engine's, in librdkafka's names."""
+    return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(SOURCE), **_for_librdkafka(SINK)}
+
+
 def properties_file(source: Mapping[str, str] = SOURCE, sink: Mapping[str, str] = SINK) -> str:
     """Return the file that an engine's job reads its client settings from: `source.NAME=…` and `sink.NAME=…`."""
     lines = [f"source.{name}={value}" for name, value in source.items()]
@@ -80,4 +85,4 @@ def _for_librdkafka(settings: Mapping[str, str]) -> dict[str, str]:
     return {_LIBRDKAFKA.get(name, name): value for name, value in settings.items()}
 
 
-__all__ = ["SINK", "SOURCE", "harness_consumer", "harness_producer", "properties_file", "read_back"]
+__all__ = ["SINK", "SOURCE", "harness_consumer", "harness_producer", "properties_file", "read_back", "relay"]
