@@ -53,7 +53,6 @@ fn allocations(config: &KafkaConfig, topic: &str, count: u64) -> u64 {
         topic: topic.to_owned(),
         spool: Some(directory.clone()),
         timestamp: TimestampField::new("scheduled_at_us"),
-        interval_log: None,
         fallback: None,
         from_end: false,
         threads: 1,

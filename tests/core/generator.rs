@@ -174,7 +174,6 @@ fn the_relay_copies_every_record_in_its_keys_order() {
         topic: "output".to_owned(),
         spool: None,
         timestamp: TimestampField::new("scheduled_at_us"),
-        interval_log: None,
         fallback: None,
         from_end: false,
         threads: 2,

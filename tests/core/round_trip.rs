@@ -76,7 +76,6 @@ impl Bench {
             topic: topic.to_owned(),
             spool: Some(self.directory.join(format!("spool-{topic}"))),
             timestamp: TimestampField::new("scheduled_at_us"),
-            interval_log: None,
             fallback: None,
             from_end: false,
             threads,

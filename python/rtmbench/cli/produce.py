@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from rtmbench._core import Generator, Histogram, Schedule
+    from rtmbench._core import Generator, GeneratorReport, Histogram, Schedule
 
 _WIND_UP_S = 0.7
 
@@ -218,24 +219,15 @@ def _follow(generator: Generator, config: Mapping[str, str]) -> tuple[BaseExcept
     started = time.monotonic()
     live = LiveLine()
     interruption: BaseException | None = None
-    report = None
-    while report is None:
-        try:
-            report = generator.join(1.0)
-        except TimeoutError:  # noqa: PERF203 - once a second
-            now = generator.snapshot()
-            failed = f" · {now.failed:,} failed" if now.failed else ""
-            live.show(f"{time.monotonic() - started:4.0f} s · {now.generated:,} sent · {now.acked:,} acked{failed}")
-        except (KeyboardInterrupt, Terminated) as raised:
-            interruption = raised
-            with shielded():
-                generator.stop()
-                try:
-                    with client_errors(config):
-                        report = generator.join(_WIND_UP_S)
-                except TimeoutError:
-                    # The broker confirms no more: what is known now is the report.
-                    break
+    report: GeneratorReport | None = None
+    try:
+        report = _watch(generator, live, started)
+    except (KeyboardInterrupt, Terminated) as raised:
+        interruption = raised
+        # Where the broker confirms no more, what is known now is the report.
+        with shielded(), client_errors(config), contextlib.suppress(TimeoutError):
+            generator.stop()
+            report = generator.join(_WIND_UP_S)
     live.end()
     if report is None:
         now = generator.snapshot()
@@ -246,6 +238,15 @@ def _follow(generator: Generator, config: Mapping[str, str]) -> tuple[BaseExcept
         return interruption, {**sent, "slip": None, "errors": []}
     names = ("acked", "failed", "seconds", "rate", "errors")
     return interruption, {**{name: getattr(report, name) for name in names}, "slip": report.slip_all}
+
+
+def _watch(generator: Generator, live: LiveLine, started: float) -> GeneratorReport:
+    while True:
+        with contextlib.suppress(TimeoutError):
+            return generator.join(1.0)
+        now = generator.snapshot()
+        failed = f" · {now.failed:,} failed" if now.failed else ""
+        live.show(f"{time.monotonic() - started:4.0f} s · {now.generated:,} sent · {now.acked:,} acked{failed}")
 
 
 def _print(outcome: Mapping[str, Any], slip: Histogram | None) -> None:
