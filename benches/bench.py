@@ -168,11 +168,8 @@ class Bench:
             seconds=seconds,
             librdkafka=settings,
         )
-        named = [
-            "--bootstrap-server", self.servers, "--topic", other, "--num-records", str(count),
-            "--producer-acks", "1", "--record-size", str(BYTES),
-        ]  # fmt: skip
-        self.java("Java EndToEndLatency", "EndToEndLatency", named, lambda text: _end_to_end(text, count))
+        positional = [self.servers, other, str(count), "1", str(BYTES)]
+        self.java("Java EndToEndLatency", "EndToEndLatency", positional, lambda text: _end_to_end(text, count))
         self.drop(topic, other)
 
     def large(self, count):

@@ -76,7 +76,7 @@ class RelayEngine:
         self.spec = spec
         self.build = _core.librdkafka_version()
         self.mode = spec.mode
-        self.emit = "row"
+        self.emit: Emission = "row"
         self._platform = platform
         self._process: Process | None = None
         self._nice = 0
@@ -128,6 +128,10 @@ class RelayEngine:
             **{f"sink.{name}": value for name, value in clients.SINK.items()},
         }
         return {"settings": settings}
+
+    def happenings(self, from_us: int) -> list[Happening]:  # noqa: ARG002 - the protocol's signature
+        """Return none: nothing is made durable here but by the broker."""
+        return []
 
     def processes(self) -> list[Process]:
         """Return the one process."""
