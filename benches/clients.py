@@ -42,7 +42,8 @@ def core_produce(options):
     report = generator.run()
     if report.acked != options["count"]:
         raise SystemExit(f"{report.acked} of {options['count']} acknowledged: {report.errors}")
-    return {"events": report.acked, "seconds": report.seconds}
+    to_us = report.start_us + round(report.seconds * 1e6)
+    return {"events": report.acked, "seconds": report.seconds, "from_us": report.start_us, "to_us": to_us + 1}
 
 
 def core_receive(options):
@@ -67,7 +68,7 @@ def core_receive(options):
             output_topic=options["topic"],
             spool=spool,
             workload=core_workload(options),
-            measure=(0, 2**62),
+            measure=(options["from_us"], options["to_us"]),
             deadline_us=_core.now_us(),
         )
         verified = time.perf_counter() - begin
@@ -246,7 +247,8 @@ def confluent_paced(options):
 
 def core_large(options):
     """Send, receive and check many events while the peak of this process's memory is watched."""
-    return core_produce(options) | core_receive(options)
+    sent = core_produce(options)
+    return sent | core_receive(options | sent)
 
 
 ROLES = {

@@ -441,7 +441,7 @@ class TrialRunner:
 
     def _new_generator(self, schedule: _core.Schedule, duration_s: float, **options: Any) -> _core.Generator:
         return _core.Generator(
-            harness_producer(self.plan.bootstrap_servers),
+            harness_producer(self.plan.bootstrap_servers, self.plan.settings.rate),
             self.topics.input,
             self._workload,
             schedule,

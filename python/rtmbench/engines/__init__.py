@@ -34,6 +34,8 @@ REGISTRY = {
 
 FLOORS = ("transport", "relay")
 """What stands in an engine's place to show the least that harness and broker can do."""
+BRACKETS = ("transport",)
+"""The floors that every run measures before and after each group of engines; the others run where they are named."""
 
 
 def parse_engine(text: str) -> EngineSpec:
@@ -108,6 +110,7 @@ def create_engine(spec: EngineSpec, *, platform: LocalPlatform, pattern: str, fl
 
 
 __all__ = [
+    "BRACKETS",
     "FLOORS",
     "REGISTRY",
     "EngineSpec",

@@ -23,6 +23,8 @@ SINK: Mapping[str, str] = {
     "compression.type": "none",
     "max.in.flight.requests.per.connection": "5",
 }
+LINGER_FROM_RATE = 5_000
+LINGER_MS = "1"
 _LIBRDKAFKA = {"fetch.max.wait.ms": "fetch.wait.max.ms", "compression.type": "compression.codec"}
 
 _BLOCK = re.compile(r"\b(Consumer|Producer)Config values:")
@@ -37,9 +39,14 @@ def harness_consumer(bootstrap_servers: str) -> dict[str, str]:
     return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(SOURCE)}
 
 
-def harness_producer(bootstrap_servers: str) -> dict[str, str]:
-    """Return the settings of the load generator, in librdkafka's names."""
-    return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(SINK)}
+def harness_producer(bootstrap_servers: str, rate: float = 0) -> dict[str, str]:
+    """Return the settings of the load generator at a rate in events/s, in librdkafka's names.
+
+    They are the engines' but for the linger: from `LINGER_FROM_RATE` on records wait for each other a little, because
+    a request for each of them would cost the machine more than it spares the record (`docs/performance.md`).
+    """
+    linger = {"linger.ms": LINGER_MS} if rate >= LINGER_FROM_RATE else {}
+    return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka({**SINK, **linger})}
 
 
 def relay(bootstrap_servers: str) -> dict[str, str]:

@@ -130,7 +130,7 @@ class RelayEngine:
         return {"settings": settings}
 
     def happenings(self, from_us: int) -> list[Happening]:  # noqa: ARG002 - the protocol's signature
-        """Return nothing: a relay has neither checkpoints nor collections."""
+        """Return none: nothing is made durable here but by the broker."""
         return []
 
     def processes(self) -> list[Process]:
