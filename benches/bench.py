@@ -38,7 +38,8 @@ JAVA = {
     "batch.size": "65536",
     "compression.type": "none",
 }
-MIB = 1024 * 1024
+# As often as the core wakes in its default precision.
+WAKE_S = 0.0004
 
 
 class Bench:
@@ -54,11 +55,11 @@ class Bench:
         self.results = {}
         self._topics = 0
 
-    def topic(self):
+    def topic(self, partitions=PARTITIONS):
         """Create a fresh topic and return its name."""
         self._topics += 1
         name = f"bench-{self._topics}"
-        _core.create_topics({"bootstrap.servers": self.servers}, [name], partitions=PARTITIONS)
+        _core.create_topics({"bootstrap.servers": self.servers}, [name], partitions=partitions)
         return name
 
     def drop(self, *topics):
@@ -120,7 +121,7 @@ class Bench:
         return times.user + times.system
 
     def produce(self, count):
-        """Let every producer send: the fast ones `count` records, the slow ones fewer."""
+        """Let every producer send: `count` records, the slowest one fewer."""
         topic = self.topic()
         self.python("core produce", "core_produce", topic=topic, count=count)
         self.bare("bare librdkafka produce", "produce", topic, count)
@@ -128,7 +129,7 @@ class Bench:
         properties = [f"{key}={value}" for key, value in {"bootstrap.servers": self.servers, **JAVA}.items()]
         options += ["--producer-props", *properties]
         self.java("Java ProducerPerformance", "ProducerPerformance", options, lambda text: _produced(text, count))
-        self.python("confluent-kafka produce", "confluent_produce", topic=topic, count=count // 4)
+        self.python("confluent-kafka produce", "confluent_produce", topic=topic, count=count)
         self.python("kafka-python-ng produce", "kafka_python_produce", topic=topic, count=count // 40, optional=True)
         self.drop(topic)
 
@@ -139,28 +140,32 @@ class Bench:
         self.bare("bare librdkafka consume", "consume", topic, count)
         options = ["--bootstrap-server", self.servers, "--topic", topic, "--messages", str(count)]
         self.java("Java ConsumerPerformance", "ConsumerPerformance", options, _consumed)
-        self.python("confluent-kafka + json", "confluent_receive", topic=topic, count=count // 4)
+        self.python("confluent-kafka + json", "confluent_receive", topic=topic, count=count)
 
     def pace(self, seconds):
         """Let harnesses keep a rate of 10,000 events/s."""
         own = {"bootstrap.servers": self.servers, "acks": "1", "enable.idempotence": "false"}
-        for name, precision, rate, linger in (
-            ("core paced, default", "default", RATE, self.arguments.linger),
-            ("core paced, high", "high", RATE, self.arguments.linger),
+        settings = {**own, "linger.ms": self.arguments.linger}
+        for name, role, partitions, precision in (
+            ("core paced, default", "core_paced", PARTITIONS, "default"),
+            ("core paced, default, 1 partition", "core_paced", 1, "default"),
+            ("core paced, high", "core_paced", PARTITIONS, "high"),
+            ("confluent-kafka paced", "confluent_paced", PARTITIONS, ""),
+            ("confluent-kafka paced, 1 partition", "confluent_paced", 1, ""),
         ):
-            topic = self.topic()
-            settings = {**own, "linger.ms": linger}
+            topic = self.topic(partitions)
             self.python(
-                name, "core_paced", topic=topic, rate=rate, precision=precision, seconds=seconds, librdkafka=settings
+                name,
+                role,
+                topic=topic,
+                partitions=partitions,
+                rate=RATE,
+                precision=precision,
+                seconds=seconds,
+                wake_s=WAKE_S,
+                librdkafka=settings,
             )
             self.drop(topic)
-        topic = self.topic()
-        settings = {**own, "linger.ms": self.arguments.linger}
-        self.python(
-            "confluent-kafka paced", "confluent_paced", topic=topic, rate=RATE, seconds=seconds, librdkafka=settings,
-            wake_s=0.0004,
-        )  # fmt: skip
-        self.drop(topic)
 
     def floor(self, seconds, count):
         """Compare the transport floor at 100 events/s with Kafka's own EndToEndLatency, which sends one at a time."""

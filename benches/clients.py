@@ -238,7 +238,7 @@ def confluent_paced(options):
     latencies.sort()
     return {
         "events": count,
-        "seconds": options["seconds"],
+        "seconds": WARMUP_S + options["seconds"],
         **shares,
         "p50_us": latencies[len(latencies) // 2],
         "p99_us": latencies[len(latencies) * 99 // 100],

@@ -6,7 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rtmbench::event::{Record, TimestampField};
 use rtmbench::histogram::Histogram;
 use rtmbench::kafka::consumer::Message;
-use rtmbench::oracle::{Identity, Passthrough};
+use rtmbench::oracle::{Oracle, Rules, Scope};
 use rtmbench::schedule::Schedule;
 use rtmbench::workload::Workload;
 
@@ -118,15 +118,15 @@ fn oracle(criterion: &mut Criterion) {
         payload: Some(&records[index]),
         append_ms: Some(START / 1_000),
     };
-    group.bench_function("pattern 01, input and output", |bencher| {
+    group.bench_function("transport, input and output", |bencher| {
         bencher.iter(|| {
-            let identity = Identity::of_pattern("transport").unwrap();
-            let mut oracle = Passthrough::new(&workload, identity, (START, START + 2_000_000), 20);
+            let rules = Rules::of("transport", "row", None, None, 10_000).unwrap();
+            let mut oracle = Oracle::new(&workload, rules, Scope::of((START, START + 2_000_000)));
             for index in 0..records.len() {
                 oracle.input(message(index)).unwrap();
                 oracle.output(message(index), Some(START + 2_000_000));
             }
-            oracle.close().unwrap();
+            black_box(&oracle);
         });
     });
     group.finish();

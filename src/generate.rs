@@ -389,7 +389,13 @@ fn pace(
             result.next_index += 1;
             continue;
         }
-        if !pacer.wait_until(due_us, &shared.stop) {
+        // Without a schedule an event is due at once, and only the flag is looked at.
+        let go = if unpaced && offset_us > 0 {
+            !shared.stop.is_set()
+        } else {
+            pacer.wait_until(due_us, &shared.stop)
+        };
+        if !go {
             result.end_us = clock::now_us().max(start_us);
             return result;
         }
