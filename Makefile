@@ -65,6 +65,20 @@ accept: $(VENV)/.installed ## The timing gates; for a quiet machine
 	$(BIN)/rtmbench engines fetch
 	$(BIN)/python -m pytest -m accept -s
 
+.PHONY: bench
+bench: $(VENV)/.installed $(VENV)/.bench ## The core beside other Kafka clients on a real broker; for a quiet machine
+	cargo build --locked --release --example bare
+	$(BIN)/python benches/bench.py --bare "$${CARGO_TARGET_DIR:-target}/release/examples/bare" $(BENCH_ARGS)
+
+$(VENV)/.bench: benches/requirements.txt $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --require-hashes -r $<
+	touch $@
+
+.PHONY: bench-lock
+bench-lock: ## Write benches/requirements.txt anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate \
+		--custom-compile-command "make bench-lock" benches/requirements.in -o benches/requirements.txt
+
 .PHONY: lint
 lint: $(VENV)/.installed ## Format check and lints of Rust, Python and Java
 	cargo fmt --check

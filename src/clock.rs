@@ -6,6 +6,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::error::{Error, Result};
 use crate::stop::Stop;
 
 struct Base {
@@ -75,12 +76,27 @@ pub struct Precision {
 }
 
 impl Precision {
+    /// How long before a point in time the spinning begins where only the share is given, µs.
+    const SPIN_US: i64 = 100;
     /// Cheapest: wakes at most every millisecond, never spins.
     pub const LOW: Self = Self { wake_interval_us: 1_000, spin_us: 0, spin_share: 0.0 };
-    /// Wakes at most every 250 µs and never spins; a sleep ends some 10–60 µs late.
-    pub const DEFAULT: Self = Self { wake_interval_us: 250, spin_us: 0, spin_share: 0.0 };
+    /// Wakes at most every 400 µs and never spins; a sleep ends some 10–60 µs late.
+    pub const DEFAULT: Self = Self { wake_interval_us: 400, spin_us: 0, spin_share: 0.0 };
     /// Spins the last 100 µs before each event, for at most half of a core.
-    pub const HIGH: Self = Self { wake_interval_us: 0, spin_us: 100, spin_share: 0.5 };
+    pub const HIGH: Self = Self { wake_interval_us: 0, spin_us: Self::SPIN_US, spin_share: 0.5 };
+
+    /// The same with another bound on the share of a core that spinning may take, 0 to 1. A precision that did
+    /// not spin then spins the last stretch before each of its wake-ups.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the share is not 0 to 1.
+    pub fn with_spin_share(self, spin_share: f64) -> Result<Self> {
+        if !(0.0..=1.0).contains(&spin_share) {
+            return Err(Error::Invalid(format!("the spin share must be 0 to 1, not {spin_share}")));
+        }
+        let spin_us = if self.spin_us == 0 { Self::SPIN_US } else { self.spin_us };
+        Ok(Self { spin_us, spin_share, ..self })
+    }
 
     /// The precision of that name: `low`, `default` or `high`.
     pub fn named(name: &str) -> Option<Self> {
@@ -100,6 +116,8 @@ pub struct Pacer {
     started_us: i64,
     last_wake_us: i64,
     spun_us: i64,
+    /// How late sleeps have ended of late, µs: what is spun instead of slept.
+    oversleep_us: f64,
 }
 
 impl Pacer {
@@ -111,7 +129,7 @@ impl Pacer {
         unsafe {
             libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong);
         }
-        Self { precision, started_us: now_us(), last_wake_us: 0, spun_us: 0 }
+        Self { precision, started_us: now_us(), last_wake_us: 0, spun_us: 0, oversleep_us: 50.0 }
     }
 
     /// Waits until `due_us` or, where the precision says so, for the next wake-up after it.
@@ -124,14 +142,19 @@ impl Pacer {
         }
         let wake_us = due_us.max(self.last_wake_us + self.precision.wake_interval_us);
         let budget = (self.precision.spin_share * (now - self.started_us) as f64) as i64;
-        let spin_us = if self.spun_us < budget { self.precision.spin_us } else { 0 };
+        // No longer than sleeps usually are late: a sleep that ends in time costs nothing.
+        let useful_us = (1.5 * self.oversleep_us) as i64 + 5;
+        let spin_us = if self.spun_us < budget { useful_us.min(self.precision.spin_us) } else { 0 };
         while wake_us - now > spin_us {
             if stop.is_set() {
                 return false;
             }
             let sleep = Duration::from_micros((wake_us - now - spin_us) as u64).min(SLICE);
             std::thread::sleep(sleep);
+            let before = now;
             now = now_us();
+            let late_us = (now - before) as f64 - sleep.as_micros() as f64;
+            self.oversleep_us += (late_us.clamp(0.0, 200.0) - self.oversleep_us) / 32.0;
         }
         if now < wake_us {
             let spin_from = now;
@@ -176,6 +199,16 @@ mod tests {
         let before = now_us();
         assert!(!Pacer::for_this_thread(Precision::DEFAULT).wait_until(before + 5_000_000, &stop));
         assert!(now_us() - before < 1_000_000);
+    }
+
+    #[test]
+    fn a_spin_share_is_a_share() {
+        for bad in [-0.1, 1.1, f64::NAN] {
+            assert!(Precision::DEFAULT.with_spin_share(bad).is_err());
+        }
+        let none = Precision::HIGH.with_spin_share(0.0).unwrap();
+        assert_eq!((none.spin_share, none.wake_interval_us), (0.0, 0));
+        assert!(Precision::LOW.with_spin_share(0.3).unwrap().spin_us > 0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The load generator: workload × schedule → Kafka, open loop, paced on a thread of its own.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -7,9 +8,11 @@ use std::time::Duration;
 
 use crate::clock::{self, Pacer, Precision};
 use crate::error::{Error, Result};
+use crate::event::Event;
 use crate::histogram::Histogram;
 use crate::kafka::producer::{Producer, Refused};
 use crate::kafka::{KafkaConfig, lock};
+use crate::live_log::{LiveLog, SecondsRecorder};
 use crate::schedule::Schedule;
 use crate::stop::Stop;
 use crate::workload::Workload;
@@ -37,7 +40,7 @@ pub struct GeneratorSettings {
     pub workload: Arc<Workload>,
     /// When they are intended.
     pub schedule: Schedule,
-    /// End after this many events.
+    /// End after this many events of the whole workload, other shards' included.
     pub count: Option<u64>,
     /// End before the first event that is intended this long after the start.
     pub duration: Option<Duration>,
@@ -49,6 +52,39 @@ pub struct GeneratorSettings {
     pub measure: Option<(i64, i64)>,
     /// How exactly to keep time.
     pub precision: Precision,
+    /// Send only the events of this shard; all of them when `None`.
+    pub shard: Option<Shard>,
+    /// The file for the slip of each second of intended times, as an interval log.
+    pub slip_log: Option<PathBuf>,
+}
+
+/// One of several generators that make one workload together: it sends the events whose key is its own, each
+/// with the index and the intended time that it has in the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    number: u32,
+    of: u32,
+}
+
+impl Shard {
+    /// Shard `number` (from 1) of `of`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when `number` is not 1 to `of`.
+    pub fn new(number: u32, of: u32) -> Result<Self> {
+        if number == 0 || number > of {
+            return Err(Error::Invalid(format!(
+                "there is no shard {number}/{of}: shards are numbered from 1, as in 1/2 and 2/2"
+            )));
+        }
+        Ok(Self { number, of })
+    }
+
+    /// Whether the event is one of this shard's.
+    #[inline]
+    pub fn has(self, event: &Event) -> bool {
+        Workload::shard_of(event, self.of) == self.number - 1
+    }
 }
 
 /// Counters of a running generator.
@@ -71,7 +107,9 @@ pub struct GeneratorReport {
     pub topic: String,
     /// The index of the first event.
     pub first_index: u64,
-    /// Events handed over to the client; the next index is `first_index + generated`.
+    /// The index after the last event that was handed over, or left to other shards.
+    pub next_index: u64,
+    /// Events handed over to the client.
     pub generated: u64,
     /// Events that the broker confirmed.
     pub acked: u64,
@@ -99,6 +137,7 @@ impl GeneratorReport {
         Self {
             topic: settings.topic.clone(),
             first_index: settings.first_index,
+            next_index: settings.first_index,
             generated: 0,
             acked: 0,
             failed: 0,
@@ -260,6 +299,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 }
 
 struct Paced {
+    next_index: u64,
     start_us: i64,
     end_us: i64,
     slip: Histogram,
@@ -277,12 +317,18 @@ fn run(
         let (producer, shared) = (Arc::clone(producer), Arc::clone(shared));
         spawn("rtmbench-deliver", move || serve_deliveries(&producer, &shared))?
     };
-    let paced = pace(settings, producer, shared);
+    let start_us = settings.start_us.unwrap_or_else(|| clock::now_us() + 5_000);
+    let log = settings.slip_log.as_ref().map(|path| LiveLog::create(path, start_us)).transpose();
+    let paced = log.and_then(|log| {
+        let paced = pace(settings, start_us, log.as_ref().map(LiveLog::recorder), producer, shared);
+        log.map_or(Ok(()), LiveLog::finish).map(|()| paced)
+    });
     shared.handed_over.store(true, Ordering::Release);
     shared.ask_for_poll();
     if polling.join().is_err() {
         return Err(Error::Harness("the thread that serves delivery reports ended early".to_owned()));
     }
+    let paced = paced?;
     let end_us = paced.end_us.max(shared.last_ack_us.load(Ordering::Relaxed));
     let seconds = ((end_us - paced.start_us).max(1)) as f64 / 1e6;
     let acked = producer.acked();
@@ -291,6 +337,7 @@ fn run(
     Ok(GeneratorReport {
         topic: settings.topic.clone(),
         first_index: settings.first_index,
+        next_index: paced.next_index,
         generated: shared.generated.load(Ordering::Relaxed),
         acked,
         failed: producer.failed() + shared.refused.load(Ordering::Relaxed),
@@ -304,13 +351,20 @@ fn run(
     })
 }
 
-fn pace(settings: &GeneratorSettings, producer: &Producer, shared: &Shared) -> Paced {
+fn pace(
+    settings: &GeneratorSettings,
+    start_us: i64,
+    mut log: Option<SecondsRecorder>,
+    producer: &Producer,
+    shared: &Shared,
+) -> Paced {
     let mut pacer = Pacer::for_this_thread(settings.precision);
-    let start_us = settings.start_us.unwrap_or_else(|| clock::now_us() + 5_000);
     let (from_us, to_us) = settings.measure.unwrap_or((i64::MIN, i64::MAX));
     let end_offset_us = settings.duration.map_or(i64::MAX, |duration| duration.as_micros() as i64);
+    let end_index = settings.count.map_or(u64::MAX, |count| settings.first_index.saturating_add(count));
     let unpaced = settings.schedule == Schedule::Unpaced;
     let mut result = Paced {
+        next_index: settings.first_index,
         start_us,
         end_us: start_us,
         slip: Histogram::new(),
@@ -318,36 +372,54 @@ fn pace(settings: &GeneratorSettings, producer: &Producer, shared: &Shared) -> P
         errors: vec![],
     };
     let mut arrivals = settings.schedule.arrivals(0);
-    let (mut key, mut payload) = (Vec::with_capacity(64), Vec::with_capacity(512));
+    let (mut key, mut payload) =
+        (Vec::with_capacity(64), Vec::with_capacity(settings.workload.payload_bytes().unwrap_or(512)));
     let mut sent = 0_u64;
-    loop {
+    while result.next_index < end_index {
+        let index = result.next_index;
         let offset_us = if unpaced { (clock::now_us() - start_us).max(0) } else { arrivals.next_us() };
-        if settings.count == Some(sent) || offset_us >= end_offset_us {
-            result.end_us =
-                start_us.saturating_add(if unpaced { offset_us } else { offset_us.min(end_offset_us) });
+        if offset_us >= end_offset_us {
+            result.end_us = start_us.saturating_add(if unpaced { offset_us } else { end_offset_us });
             return result;
         }
         let due_us = start_us + offset_us;
-        if !pacer.wait_until(due_us, &shared.stop) {
+        let event = settings.workload.event(index, due_us);
+        let foreign = settings.shard.is_some_and(|shard| !shard.has(&event));
+        if foreign && !shared.stop.is_set() {
+            result.next_index += 1;
+            continue;
+        }
+        // Without a schedule an event is due at once, and only the flag is looked at.
+        let go = if unpaced && offset_us > 0 {
+            !shared.stop.is_set()
+        } else {
+            pacer.wait_until(due_us, &shared.stop)
+        };
+        if !go {
             result.end_us = clock::now_us().max(start_us);
             return result;
         }
-        let index = settings.first_index + sent;
-        let event = settings.workload.event(index, due_us);
         event.encode_key(&mut key);
-        event.encode(&mut payload);
+        settings.workload.encode(index, &event, &mut payload);
         if !hand_over(producer, shared, index, &key, &payload, &mut result.errors) {
             result.end_us = clock::now_us();
             return result;
         }
+        result.next_index += 1;
         let slip_us = clock::now_us() - due_us;
         result.slip_all.record(slip_us);
         if (from_us..to_us).contains(&due_us) {
             result.slip.record(slip_us);
         }
+        if let Some(log) = &mut log {
+            log.record(due_us, slip_us);
+        }
         sent += 1;
         shared.generated.store(sent, Ordering::Relaxed);
     }
+    // The schedule ends where the next event would be.
+    result.end_us = if unpaced { clock::now_us() } else { start_us + arrivals.next_us().min(end_offset_us) };
+    result
 }
 
 /// Hands one record over, waiting while the queue is full; false when stopped meanwhile.

@@ -1,5 +1,6 @@
 //! Latency histograms (HDR, µs, 3 digits, 1 µs to 1 h) and the `.hlog` interval log.
 
+use std::borrow::Borrow;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -162,10 +163,19 @@ impl IntervalLog<'_> {
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be written.
-    pub fn write<'h>(&self, intervals: impl Iterator<Item = (&'h Histogram, i64)>) -> Result<()> {
-        self.stream(|write| {
+    pub fn write<H: Borrow<Histogram>>(&self, intervals: impl Iterator<Item = (H, i64)>) -> Result<()> {
+        self.write_to(self.create()?, intervals)
+    }
+
+    /// The same into a file that is open already.
+    pub(crate) fn write_to<H: Borrow<Histogram>>(
+        &self,
+        file: File,
+        intervals: impl Iterator<Item = (H, i64)>,
+    ) -> Result<()> {
+        self.stream_to(file, |write| {
             for (histogram, length_us) in intervals {
-                write(histogram, length_us)?;
+                write(histogram.borrow(), length_us)?;
             }
             Ok(())
         })
@@ -179,14 +189,27 @@ impl IntervalLog<'_> {
         &self,
         feed: impl FnOnce(&mut dyn FnMut(&Histogram, i64) -> io::Result<()>) -> io::Result<T>,
     ) -> Result<T> {
-        self.try_stream(feed).map_err(|source| Error::io("cannot write", self.path, source))
+        self.stream_to(self.create()?, feed)
+    }
+
+    fn create(&self) -> Result<File> {
+        File::create(self.path).map_err(|source| Error::io("cannot create", self.path, source))
+    }
+
+    fn stream_to<T>(
+        &self,
+        file: File,
+        feed: impl FnOnce(&mut dyn FnMut(&Histogram, i64) -> io::Result<()>) -> io::Result<T>,
+    ) -> Result<T> {
+        self.try_stream(file, feed).map_err(|source| Error::io("cannot write", self.path, source))
     }
 
     fn try_stream<T>(
         &self,
+        file: File,
         feed: impl FnOnce(&mut dyn FnMut(&Histogram, i64) -> io::Result<()>) -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut writer = BufWriter::new(File::create(self.path)?);
+        let mut writer = BufWriter::new(file);
         let start = UNIX_EPOCH + Duration::from_micros(self.from_us.max(0) as u64);
         // The format's first line is the version, which the library leaves to its caller.
         writer.write_all(b"#[Histogram log format version 1.3]\n")?;

@@ -11,14 +11,18 @@
 //! | [`kafka`] | client configuration, topics, producer, partition reader |
 //! | [`generate`] | workload × schedule → Kafka |
 //! | [`measure`] | Kafka → receipt times, live percentiles |
+//! | [`relay`] | Kafka → Kafka: the floor of any engine |
 //! | [`spool`] | receipt times on disk, by partition and offset |
 //! | [`oracle`] | both topics and the receipts → counts, update latency, verdict |
-//! | [`histogram`] | HDR histograms and the interval log |
+//! | [`histogram`], [`live_log`] | HDR histograms; the interval log, written at the end or meanwhile |
+//! | [`interval_log`] | reads such a log |
+//! | [`arrow`] | tables that other libraries read where they lie |
 //! | [`stop`], [`error`] | ending early; what can go wrong |
 //!
 //! All times are µs since the Unix epoch, as i64; durations are µs too unless a name says otherwise. The
 //! Python extension `rtmbench._core` (feature `python`) is a thin layer over these modules.
 
+pub mod arrow;
 #[cfg(feature = "python")]
 mod bindings;
 pub mod clock;
@@ -26,9 +30,12 @@ pub mod error;
 pub mod event;
 pub mod generate;
 pub mod histogram;
+pub mod interval_log;
 pub mod kafka;
+pub mod live_log;
 pub mod measure;
 pub mod oracle;
+pub mod relay;
 pub mod schedule;
 pub mod spool;
 pub mod stop;

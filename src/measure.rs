@@ -13,6 +13,7 @@ use crate::event::TimestampField;
 use crate::histogram::{Histogram, MAX_US};
 use crate::kafka::consumer::{Fetched, Message, PartitionReader};
 use crate::kafka::{KafkaConfig, lock};
+use crate::live_log::{LiveLog, SecondsRecorder};
 use crate::spool::SpoolWriter;
 use crate::stop::Stop;
 
@@ -36,8 +37,14 @@ pub struct ConsumerSettings {
     pub spool: Option<PathBuf>,
     /// The field that holds the intended time.
     pub timestamp: TimestampField,
+    /// The field to use in a record that has no `timestamp`; `None`: such a record is malformed.
+    pub fallback: Option<TimestampField>,
+    /// Whether to leave out what the topic holds already.
+    pub from_end: bool,
     /// Threads, each with a share of the partitions and a connection of its own.
     pub threads: usize,
+    /// The file for the latencies of each second of receipt times, as an interval log.
+    pub interval_log: Option<PathBuf>,
 }
 
 /// Counters and live percentiles of a running consumer.
@@ -70,6 +77,10 @@ pub struct ConsumerReport {
     pub malformed: u64,
     /// Latencies below 0, counted as 1 µs.
     pub negative: u64,
+    /// Latencies that were taken from the fallback field.
+    pub fallback: u64,
+    /// The least latency, µs, unclamped; 0 without any.
+    pub min_us: i64,
     /// The first malformed records: where, why, and what they look like.
     pub malformed_samples: Vec<String>,
     /// Receipt minus the time stamp that the record carries, µs.
@@ -78,10 +89,19 @@ pub struct ConsumerReport {
     pub partitions: Vec<u64>,
 }
 
+/// Where a record's time stamp is.
+#[derive(Clone)]
+struct Fields {
+    timestamp: TimestampField,
+    fallback: Option<TimestampField>,
+}
+
 struct Tally {
     received: u64,
     malformed: u64,
     negative: u64,
+    fallback: u64,
+    min_us: i64,
     samples: Vec<String>,
     newest_received_us: i64,
     total: Histogram,
@@ -95,6 +115,8 @@ impl Tally {
             received: 0,
             malformed: 0,
             negative: 0,
+            fallback: 0,
+            min_us: i64::MAX,
             samples: Vec::new(),
             newest_received_us: 0,
             total: Histogram::new(),
@@ -103,8 +125,9 @@ impl Tally {
         }
     }
 
+    /// Counts a record; returns its latency, µs, if it has one.
     #[inline]
-    fn record(&mut self, message: Message<'_>, received_us: i64, timestamp: &TimestampField) {
+    fn record(&mut self, message: Message<'_>, received_us: i64, fields: &Fields) -> Option<i64> {
         self.received += 1;
         self.newest_received_us = received_us;
         let partition = message.partition as usize;
@@ -114,7 +137,13 @@ impl Tally {
         self.partitions[partition] += 1;
         let decoded = match message.payload {
             None => Err("a tombstone: the record has no value".to_owned()),
-            Some(payload) => timestamp.decode(payload).map_err(|error| error.to_string()),
+            Some(payload) => match fields.timestamp.decode(payload) {
+                Ok(at_us) => Ok(at_us),
+                Err(error) if error.is_missing_field() => {
+                    self.second_choice(payload, fields).ok_or_else(|| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            },
         };
         match decoded {
             Ok(at_us) if at_us - received_us > MAX_US as i64 => {
@@ -122,15 +151,27 @@ impl Tally {
                     message,
                     &format!("its time stamp is {} s ahead", (at_us - received_us) / 1_000_000),
                 );
+                None
             }
             Ok(at_us) => {
                 let latency_us = received_us - at_us;
                 self.negative += u64::from(latency_us < 0);
+                self.min_us = self.min_us.min(latency_us);
                 self.total.record(latency_us);
                 self.live.record(latency_us);
+                Some(latency_us)
             }
-            Err(reason) => self.malformed(message, &reason),
+            Err(reason) => {
+                self.malformed(message, &reason);
+                None
+            }
         }
+    }
+
+    fn second_choice(&mut self, payload: &[u8], fields: &Fields) -> Option<i64> {
+        let at_us = fields.fallback.as_ref()?.decode(payload).ok()?;
+        self.fallback += 1;
+        Some(at_us)
     }
 
     #[cold]
@@ -165,6 +206,7 @@ struct Shared {
     ready: AtomicUsize,
     running: AtomicUsize,
     failure: Mutex<Option<String>>,
+    log: Mutex<Option<LiveLog>>,
     changed: (Mutex<()>, Condvar),
 }
 
@@ -223,9 +265,13 @@ impl LatencyConsumer {
     fn try_start(&self) -> Result<()> {
         let deadline = Instant::now() + READY_TIMEOUT;
         let threads = self.settings.threads;
+        let path = self.settings.interval_log.as_ref();
+        *lock(&self.shared.log) = path.map(|path| LiveLog::create(path, clock::now_us())).transpose()?;
         let mut readers = Vec::with_capacity(threads);
         for number in 0..threads {
-            let reader = PartitionReader::open(
+            let open =
+                if self.settings.from_end { PartitionReader::open_at_end } else { PartitionReader::open };
+            let reader = open(
                 &self.settings.config,
                 &self.settings.topic,
                 |partition| partition as usize % threads == number,
@@ -241,10 +287,14 @@ impl LatencyConsumer {
         }
         for (number, (reader, spools)) in readers.into_iter().enumerate() {
             let shared = Arc::clone(&self.shared);
-            let timestamp = self.settings.timestamp.clone();
+            let fields = Fields {
+                timestamp: self.settings.timestamp.clone(),
+                fallback: self.settings.fallback.clone(),
+            };
+            let recorder = lock(&self.shared.log).as_ref().map(LiveLog::recorder);
             self.shared.running.fetch_add(1, Ordering::AcqRel);
             let work = move || {
-                if let Err(error) = receive(reader, spools, number, &timestamp, &shared) {
+                if let Err(error) = receive(reader, spools, number, &fields, recorder, &shared) {
                     shared.fail(error.to_string());
                 }
                 shared.running.fetch_sub(1, Ordering::AcqRel);
@@ -314,6 +364,11 @@ impl LatencyConsumer {
         if self.shared.running.load(Ordering::Acquire) > 0 {
             return None;
         }
+        if let Some(log) = lock(&self.shared.log).take()
+            && let Err(error) = log.finish()
+        {
+            self.shared.fail(error.to_string());
+        }
         if let Some(failure) = lock(&self.shared.failure).clone() {
             return Some(Err(Error::Kafka(failure)));
         }
@@ -325,6 +380,8 @@ impl LatencyConsumer {
             received: 0,
             malformed: 0,
             negative: 0,
+            fallback: 0,
+            min_us: i64::MAX,
             malformed_samples: Vec::new(),
             latency: Histogram::new(),
             partitions: Vec::new(),
@@ -334,6 +391,8 @@ impl LatencyConsumer {
             report.received += tally.received;
             report.malformed += tally.malformed;
             report.negative += tally.negative;
+            report.fallback += tally.fallback;
+            report.min_us = report.min_us.min(tally.min_us);
             report.malformed_samples.extend(tally.samples.iter().cloned());
             report.latency.merge(&tally.total);
             let partitions = report.partitions.len().max(tally.partitions.len());
@@ -341,6 +400,9 @@ impl LatencyConsumer {
             for (sum, count) in report.partitions.iter_mut().zip(&tally.partitions) {
                 *sum += count;
             }
+        }
+        if report.latency.count() == 0 {
+            report.min_us = 0;
         }
         report
     }
@@ -370,6 +432,16 @@ impl LatencyConsumer {
         snapshot
     }
 
+    /// The latencies since the live percentiles were started afresh, which this does: none is lost or counted twice.
+    pub fn take_live(&self) -> Histogram {
+        let mut taken = Histogram::new();
+        for tally in &self.shared.tallies {
+            let live = std::mem::take(&mut lock(tally).live);
+            taken.merge(&live);
+        }
+        taken
+    }
+
     /// Starts the live percentiles afresh.
     pub fn reset_live(&self) {
         for tally in &self.shared.tallies {
@@ -389,7 +461,8 @@ fn receive(
     mut reader: PartitionReader,
     mut spools: Vec<(i32, Option<SpoolWriter>)>,
     number: usize,
-    timestamp: &TimestampField,
+    fields: &Fields,
+    mut log: Option<SecondsRecorder>,
     shared: &Shared,
 ) -> Result<()> {
     let mut waiting: BTreeSet<i32> = reader.partitions().iter().copied().collect();
@@ -406,13 +479,19 @@ fn receive(
             shared.ready.fetch_add(1, Ordering::AcqRel);
             shared.notify();
         }
-        reader.poll(POLL, clock::now_us, |fetched, received_us| {
+        // The time first: waiting for the lock must not count as latency.
+        let batch = || (clock::now_us(), lock(&shared.tallies[number]));
+        let given = reader.poll(POLL, batch, |fetched, (received_us, tally)| {
             let partition = match fetched {
                 Fetched::Record(message) => {
                     if let Some(Some(writer)) = writers.get_mut(message.partition as usize) {
-                        writer.push(message.offset, received_us)?;
+                        writer.push(message.offset, *received_us)?;
                     }
-                    lock(&shared.tallies[number]).record(message, received_us, timestamp);
+                    if let Some(latency_us) = tally.record(message, *received_us, fields)
+                        && let Some(log) = &mut log
+                    {
+                        log.record(*received_us, latency_us);
+                    }
                     message.partition
                 }
                 Fetched::End { partition, .. } => partition,
@@ -422,7 +501,13 @@ fn receive(
             }
             Ok(())
         })?;
+        if given == 0
+            && let Some(log) = &mut log
+        {
+            log.advance(clock::now_us());
+        }
     }
+    drop(log);
     for writer in writers.iter_mut().flatten() {
         writer.flush()?;
     }

@@ -1,10 +1,19 @@
 //! Event *i* as a function of (seed, i): what is generated, and what the oracle expects, come from here.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::event::{Event, EventId, EventType};
 
 /// The most distinct keys a workload may have.
 pub const MAX_KEYS: u32 = 10_000_000;
+
+/// The least `payload_bytes`: more than any record has without padding.
+pub const MIN_PAYLOAD: usize = 256;
+/// The most `payload_bytes`; with the key it still fits Kafka's default limit of 1 MiB for a record.
+pub const MAX_PAYLOAD: usize = 1_000_000;
+/// Bytes of padding that do not repeat within a record or from one record to the next.
+const PADDING_PERIOD: usize = 1 << 16;
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -73,6 +82,24 @@ pub struct Workload {
     mixed_seed: u64,
     keys: u32,
     zipf: Option<Alias>,
+    padding: Option<Padding>,
+}
+
+/// Letters and digits to pad records with: each event takes a stretch of its own, so that compression gains
+/// little from it.
+#[derive(Clone, Debug)]
+struct Padding {
+    payload_bytes: usize,
+    text: Arc<[u8]>,
+}
+
+impl Padding {
+    fn new(seed: u64, payload_bytes: usize) -> Self {
+        const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let letter = |at: usize| LETTERS[(mix(seed ^ mix(at as u64)) >> 58) as usize];
+        // One period more than the longest record needs: a stretch may begin anywhere in the first one.
+        Self { payload_bytes, text: (0..PADDING_PERIOD + payload_bytes).map(letter).collect() }
+    }
 }
 
 impl Workload {
@@ -91,7 +118,41 @@ impl Workload {
             return Err(Error::Invalid(format!("the Zipf exponent must be 0 to 10, not {exponent}")));
         }
         let zipf = zipf_exponent.map(|exponent| Alias::zipf(keys, exponent));
-        Ok(Self { seed, mixed_seed: mix(seed.wrapping_add(GOLDEN)), keys, zipf })
+        Ok(Self { seed, mixed_seed: mix(seed.wrapping_add(GOLDEN)), keys, zipf, padding: None })
+    }
+
+    /// The same workload with every record padded to exactly `payload_bytes` bytes ([`MIN_PAYLOAD`] to
+    /// [`MAX_PAYLOAD`]) by a last field, `padding`, that engines and oracle ignore.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the size is out of its range.
+    pub fn with_payload_bytes(mut self, payload_bytes: usize) -> Result<Self> {
+        if !(MIN_PAYLOAD..=MAX_PAYLOAD).contains(&payload_bytes) {
+            return Err(Error::Invalid(format!(
+                "payload_bytes must be {MIN_PAYLOAD} to {MAX_PAYLOAD}, not {payload_bytes}"
+            )));
+        }
+        self.padding = Some(Padding::new(self.mixed_seed, payload_bytes));
+        Ok(self)
+    }
+
+    /// The size of every record, bytes; `None` without padding, when records differ in size.
+    pub fn payload_bytes(&self) -> Option<usize> {
+        self.padding.as_ref().map(|padding| padding.payload_bytes)
+    }
+
+    /// Replaces `buffer` by the record of event `index`, padded where the workload is. Allocates nothing once
+    /// the buffer is large enough.
+    #[inline]
+    pub fn encode(&self, index: u64, event: &Event, buffer: &mut Vec<u8>) {
+        event.encode(buffer);
+        if let Some(Padding { payload_bytes, text }) = &self.padding {
+            buffer.pop();
+            buffer.extend_from_slice(b",\"padding\":\"");
+            let from = mix(index ^ self.mixed_seed) as usize % PADDING_PERIOD;
+            buffer.extend_from_slice(&text[from..from + payload_bytes - 2 - buffer.len()]);
+            buffer.extend_from_slice(b"\"}");
+        }
     }
 
     /// The seed that was given.
@@ -125,6 +186,13 @@ impl Workload {
             value: 1 + below(first as u32, 1000),
             scheduled_at_us,
         }
+    }
+
+    /// The shard of `shards` that an event belongs to, from 0: a function of its key alone, and another one than
+    /// that by which Kafka chooses the partition.
+    #[inline]
+    pub fn shard_of(event: &Event, shards: u32) -> u32 {
+        below((mix(u64::from(event.key) ^ 0x7368_6172_6473) >> 32) as u32, shards)
     }
 
     /// The id of event `index`: a UUID of version 8 that carries a 58-bit tag of the run and the index.
@@ -207,10 +275,37 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_record_leaves_room_for_padding() {
+        let workload = Workload::new(7, MAX_KEYS, None).unwrap().with_payload_bytes(MIN_PAYLOAD).unwrap();
+        let event = Event {
+            event_type: EventType::Purchase,
+            key: MAX_KEYS,
+            value: 1000,
+            ..workload.event(u64::MAX, i64::MAX)
+        };
+        let mut record = Vec::new();
+        workload.encode(u64::MAX, &event, &mut record);
+        assert_eq!(record.len(), MIN_PAYLOAD);
+    }
+
+    #[test]
+    fn shards_share_the_keys_out_evenly() {
+        let workload = Workload::new(7, 10_000, None).unwrap();
+        let mut sent = [0_u32; 4];
+        for index in 0..40_000 {
+            sent[Workload::shard_of(&workload.event(index, 0), 4) as usize] += 1;
+        }
+        assert!(sent.iter().all(|&count| (9_000..11_000).contains(&count)), "{sent:?}");
+    }
+
+    #[test]
     fn bad_parameters_are_refused() {
         assert!(Workload::new(1, 0, None).is_err());
         assert!(Workload::new(1, MAX_KEYS + 1, None).is_err());
         assert!(Workload::new(1, 10, Some(-1.0)).is_err());
         assert!(Workload::new(1, 10, Some(f64::NAN)).is_err());
+        for bytes in [0, MIN_PAYLOAD - 1, MAX_PAYLOAD + 1] {
+            assert!(Workload::new(1, 10, None).unwrap().with_payload_bytes(bytes).is_err());
+        }
     }
 }

@@ -6,8 +6,13 @@ librdkafka properties with at least `bootstrap.servers`; properties that only a 
 has reach that client alone. A value out of its range raises ValueError, and nothing is started. Long calls
 release the GIL and raise KeyboardInterrupt within 200 ms of a Ctrl-C on the main thread; from another thread
 use `stop()`.
+
+Each long call NAME has a twin NAME_async with the same parameters and errors, which returns a future of the running
+event loop; all of them share one tokio runtime. To cancel it stops the Rust side. In a process that was forked off
+after the first of them they raise RtmbenchError.
 """
 
+from asyncio import Future
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from types import TracebackType
@@ -43,6 +48,9 @@ def librdkafka_version() -> str:
 def wait_for_broker(config: Mapping[str, str], timeout_s: float) -> int:
     """Wait until a broker answers; return how many brokers there are. KafkaError when none does in time."""
 
+def wait_for_broker_async(config: Mapping[str, str], timeout_s: float) -> Future[int]:
+    """`wait_for_broker()` for asyncio."""
+
 def create_topics(
     config: Mapping[str, str],
     topics: Sequence[str],
@@ -54,11 +62,28 @@ def create_topics(
 ) -> None:
     """Create topics; return when every partition has a leader. KafkaError when one exists or is refused."""
 
+def create_topics_async(
+    config: Mapping[str, str],
+    topics: Sequence[str],
+    *,
+    partitions: int,
+    replication: int = 1,
+    properties: Mapping[str, str] | None = None,
+    timeout_s: float = 30.0,
+) -> Future[None]:
+    """`create_topics()` for asyncio."""
+
 def delete_topics(config: Mapping[str, str], topics: Sequence[str], *, timeout_s: float = 30.0) -> None:
     """Delete topics; one that does not exist is no error."""
 
+def delete_topics_async(config: Mapping[str, str], topics: Sequence[str], *, timeout_s: float = 30.0) -> Future[None]:
+    """`delete_topics()` for asyncio."""
+
 def end_offsets(config: Mapping[str, str], topic: str, *, timeout_s: float = 10.0) -> list[int]:
     """Return the offset that the next record of each partition will get."""
+
+def end_offsets_async(config: Mapping[str, str], topic: str, *, timeout_s: float = 10.0) -> Future[list[int]]:
+    """`end_offsets()` for asyncio."""
 
 def verify(
     pattern: str,
@@ -97,6 +122,27 @@ def verify(
     never received by the consumer; OSError when the spool cannot be read or an interval log not be written.
     """
 
+def verify_async(
+    pattern: str,
+    config: Mapping[str, str],
+    *,
+    input_topic: str,
+    output_topic: str,
+    spool: str | PathLike[str],
+    workload: Workload,
+    measure: tuple[int, int],
+    deadline_us: int,
+    emit: Literal["row", "update", "batch", "close"] = "row",
+    window_ms: int | None = None,
+    slide_ms: int | None = None,
+    watermark_delay_ms: int = 10_000,
+    restarts: Sequence[tuple[int, int]] = (),
+    hlog: str | PathLike[str] | None = None,
+    close_hlog: str | PathLike[str] | None = None,
+    offending_limit: int = 20,
+) -> Future[Verdict]:
+    """`verify()` for asyncio."""
+
 def expected_outputs(
     pattern: str,
     workload: Workload,
@@ -113,19 +159,86 @@ def expected_outputs(
     their slide. ValueError for settings that do not fit the pattern.
     """
 
+def read_interval_log(path: str | PathLike[str]) -> list[tuple[int, int, Histogram]]:
+    """Read an interval log (.hlog, V2): a list of (start, length, histogram).
+
+    Both times are in µs, the start since the epoch; recorded values are taken as µs, tags are ignored. ValueError
+    when the file is no interval log; OSError when it cannot be read.
+
+    >>> import tempfile
+    >>> from rtmbench import _core
+    >>> histogram = _core.Histogram()
+    >>> histogram.record(250)
+    >>> with tempfile.NamedTemporaryFile(suffix=".hlog") as file:
+    ...     _core.write_interval_log(file.name, 1_700_000_000_000_000, [(1_000_000, histogram)])
+    ...     [(start, length, read.count) for start, length, read in _core.read_interval_log(file.name)]
+    [(1700000000000000, 1000000, 1)]
+    """
+
+def write_interval_log(path: str | PathLike[str], start_us: int, intervals: Sequence[tuple[int, Histogram]]) -> None:
+    """Write an interval log (.hlog, V2) of consecutive intervals: (length in µs, histogram).
+
+    Other HdrHistogram tools read it; its maximum column is in ms. OSError when the file cannot be written.
+    """
+
+@final
+class Table:
+    """Named columns of one length: int64, uint64, float64 or text, without nulls. Anything that speaks Arrow reads it.
+
+    `columns` gives one-dimensional arrays of these types, or lists of str, in order; they are copied once. PyArrow,
+    polars, DuckDB and others then take numeric columns without a copy, through the Arrow PyCapsule protocol.
+
+    >>> import numpy as np
+    >>> from rtmbench import _core
+    >>> table = _core.Table({"engine": ["flink", "spark"], "p99_us": np.array([900, 2100])})
+    >>> table
+    <Table rows=2 columns=engine, p99_us>
+    >>> table.to_numpy("p99_us")
+    array([ 900, 2100])
+    """
+
+    def __new__(cls, columns: Mapping[str, NDArray[np.int64 | np.uint64 | np.float64] | Sequence[str]]) -> Self: ...
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns, in their order."""
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+
+    def __len__(self) -> int: ...
+    def to_numpy(self, name: str) -> NDArray[np.int64 | np.uint64 | np.float64 | np.str_]:
+        """Return a column as an array: a read-only view of the numbers, a copy of text. KeyError when there is none."""
+
+    def __getitem__(self, name: str, /) -> NDArray[np.int64 | np.uint64 | np.float64 | np.str_]: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def _repr_html_(self) -> str: ...
+
 @final
 class Workload:
     """Event i as a function of (seed, i): the same arguments always make the same events.
 
     `seed` is 0 to 2**64 - 1, `keys` 1 to 10 million; keys are uniform or, with `zipf_exponent` (0 to 10),
-    Zipf-distributed.
+    Zipf-distributed. With `payload_bytes` (256 to 1 million) each record is padded to exactly that size by a last
+    field, `padding`, which engines and oracle ignore: the output stays unpadded.
     """
 
-    def __new__(cls, seed: int, *, keys: int = 100, zipf_exponent: float | None = None) -> Self: ...
+    def __new__(
+        cls,
+        seed: int,
+        *,
+        keys: int = 100,
+        zipf_exponent: float | None = None,
+        payload_bytes: int | None = None,
+    ) -> Self: ...
     @property
     def seed(self) -> int: ...
     @property
     def keys(self) -> int: ...
+    @property
+    def payload_bytes(self) -> int | None: ...
     def event(self, index: int, scheduled_at_us: int) -> bytes:
         """Encode event `index`, intended for `scheduled_at_us`: JSON in UTF-8."""
 
@@ -171,7 +284,19 @@ class Schedule:
 
 @final
 class Histogram:
-    """Durations in µs: HdrHistogram, 3 significant digits, 1 µs to 1 h; values outside are clamped."""
+    """Durations in µs: HdrHistogram, 3 significant digits, 1 µs to 1 h; values outside are clamped.
+
+    >>> from rtmbench import _core
+    >>> histogram = _core.Histogram()
+    >>> for us in range(1, 101):
+    ...     histogram.record(us)
+    >>> histogram.percentile(99)
+    99
+    >>> shard = _core.Histogram.from_bytes(histogram.to_bytes())
+    >>> histogram.merge(shard)
+    >>> histogram.count
+    200
+    """
 
     def __new__(cls) -> Self: ...
     def record(self, us: int) -> None:
@@ -208,6 +333,12 @@ class Histogram:
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
         """Return the recorded values, µs (the upper end of each bucket), and how often each came."""
 
+    def table(self) -> Table:
+        """Return the same as a table: value_us, count, and percentile.
+
+        The last is the share of samples at or below value_us, in percent.
+        """
+
     def to_bytes(self) -> bytes:
         """Return the samples in HdrHistogram's V2 form, deflated."""
 
@@ -217,7 +348,7 @@ class Histogram:
 
     def __reduce__(self) -> tuple[object, tuple[bytes], tuple[int, int]]: ...
     def __setstate__(self, bounds: tuple[int, int]) -> None: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
 
 @final
 class Generator:
@@ -226,8 +357,23 @@ class Generator:
     It ends after `count` events or before the first event that is intended `duration_s` after the start,
     whichever comes first; with neither, at `stop()`. Event `first_index` is intended for `start_us`, or for
     a moment after `start()`. `measure` is the window [from, to) of intended times that the report's `slip` covers.
-    `precision` is "low" (wakes each ms at most), "default" (each 250 µs at most, never spins) or "high" (spins
-    up to half of a core).
+
+    `precision` is "low" (wakes each ms at most), "default" (each 400 µs at most; neither ever spins) or "high" (wakes
+    for each event and spins the last stretch before it). `spin_share` (0 to 1) bounds the share of a core that
+    spinning may take, 0.5 in "high"; given with another precision, the last stretch before each wake-up is spun.
+
+    `shard` (i, n), i from 1 to n, sends only the events whose key belongs to that shard, each with the index and
+    the intended time that it has in the whole: n generators with the same workload, schedule, `start_us` and end
+    make exactly the workload of one. `count` counts the whole workload's events. `slip_log` is the file for an
+    HdrHistogram interval log (V2) of the slip in each second of intended times; OSError's message stands in the
+    KafkaError of `join()` where it cannot be written.
+
+    >>> from rtmbench import _core
+    >>> with _core.MockBroker() as broker:
+    ...     broker.create_topic("topic")
+    ...     kafka = {"bootstrap.servers": broker.bootstrap_servers}
+    ...     _core.Generator(kafka, "topic", _core.Workload(1), _core.Schedule.constant(1000), count=20).run().acked
+    20
     """
 
     def __new__(
@@ -243,9 +389,15 @@ class Generator:
         start_us: int | None = None,
         measure: tuple[int, int] | None = None,
         precision: str = "default",
+        spin_share: float | None = None,
+        shard: tuple[int, int] | None = None,
+        slip_log: str | PathLike[str] | None = None,
     ) -> Self: ...
     def start(self) -> None:
         """Connect and start. KafkaError when the topic is missing or the brokers do not answer within 30 s."""
+
+    def start_async(self) -> Future[None]:
+        """`start()` for asyncio. A cancellation stops the generator."""
 
     def stop(self) -> None:
         """End the generation, from any thread. Records in flight are waited for while the broker confirms any."""
@@ -253,8 +405,14 @@ class Generator:
     def join(self, timeout_s: float | None = None) -> GeneratorReport:
         """Wait for the end and return the report. TimeoutError after `timeout_s`; it then still runs."""
 
+    def join_async(self, timeout_s: float | None = None) -> Future[GeneratorReport]:
+        """`join()` for asyncio. A cancellation ends the waiting; the generator still runs."""
+
     def run(self) -> GeneratorReport:
         """`start()` and `join()`. An interrupt stops the generator."""
+
+    def run_async(self) -> Future[GeneratorReport]:
+        """`run()` for asyncio. A cancellation stops the generator."""
 
     def snapshot(self) -> GeneratorSnapshot:
         """Return the counters now."""
@@ -288,8 +446,12 @@ class GeneratorReport:
     @property
     def first_index(self) -> int: ...
     @property
+    def next_index(self) -> int:
+        """The index after the last event that was handed over, or left to other shards."""
+
+    @property
     def generated(self) -> int:
-        """Events handed over to the client; the next index is `first_index + generated`."""
+        """Events handed over to the client."""
 
     @property
     def acked(self) -> int:
@@ -332,7 +494,24 @@ class LatencyConsumer:
     """Receives a topic, times each record on receipt, and writes the receipts to a spool. Use it once.
 
     `spool` is a directory of its own, made by it, without which `verify()` has no receipts. `timestamp_field` is
-    in µs where its name ends in `_us`, else in ms. `threads` share the partitions.
+    in µs where its name ends in `_us`, else in ms; a record that lacks it is read by its `fallback_field`. `threads`
+    share the partitions. It receives what the topic holds from offset 0 on, or with `from_end` only what comes after
+    `start()`. `hlog` is the file for an HdrHistogram interval log (V2) of the latencies in each second of
+    receipt times, written meanwhile.
+
+    >>> from rtmbench import _core
+    >>> with _core.MockBroker() as broker:
+    ...     broker.create_topic("topic")
+    ...     kafka = {"bootstrap.servers": broker.bootstrap_servers, "fetch.wait.max.ms": "1"}
+    ...     consumer = _core.LatencyConsumer(kafka, "topic")
+    ...     consumer.start()
+    ...     sent = _core.Generator(kafka, "topic", _core.Workload(1), _core.Schedule.constant(500), count=50).run()
+    ...     while consumer.snapshot().received < sent.acked:
+    ...         pass
+    ...     consumer.stop()
+    ...     report = consumer.join()
+    >>> report.latency.count, report.malformed
+    (50, 0)
     """
 
     def __new__(
@@ -342,10 +521,16 @@ class LatencyConsumer:
         *,
         spool: str | PathLike[str] | None = None,
         timestamp_field: str = "scheduled_at_us",
+        fallback_field: str | None = None,
         threads: int = 1,
+        from_end: bool = False,
+        hlog: str | PathLike[str] | None = None,
     ) -> Self: ...
     def start(self) -> None:
-        """Start; return once every partition is being fetched from offset 0. KafkaError after 30 s."""
+        """Start; return once every partition is being fetched. KafkaError after 30 s."""
+
+    def start_async(self) -> Future[None]:
+        """`start()` for asyncio. A cancellation stops the consumer."""
 
     def stop(self) -> None:
         """Ask for the end, from any thread; receipts are then written to the spool."""
@@ -356,11 +541,23 @@ class LatencyConsumer:
         TimeoutError after `timeout_s`; it then still runs.
         """
 
+    def join_async(self, timeout_s: float | None = None) -> Future[ConsumerReport]:
+        """`join()` for asyncio. A cancellation ends the waiting; the consumer still runs."""
+
     def run(self, duration_s: float) -> ConsumerReport:
         """`start()`, receive for `duration_s` or until `stop()`, `join()`. An interrupt stops the consumer."""
 
+    def run_async(self, duration_s: float) -> Future[ConsumerReport]:
+        """`run()` for asyncio. A cancellation stops the consumer."""
+
     def snapshot(self) -> ConsumerSnapshot:
         """Return the counters and live percentiles now."""
+
+    def take_live(self) -> Histogram:
+        """Return the latencies since the live percentiles were started afresh, and start them afresh.
+
+        Called again and again it loses no sample and counts none twice.
+        """
 
     def reset_live(self) -> None:
         """Start the live percentiles afresh."""
@@ -416,6 +613,14 @@ class ConsumerReport:
     @property
     def negative(self) -> int:
         """Latencies below 0, counted as 1 µs."""
+
+    @property
+    def fallback(self) -> int:
+        """Latencies that were taken from the fallback field."""
+
+    @property
+    def min_us(self) -> int:
+        """The least latency, unclamped; 0 without any."""
 
     @property
     def malformed_samples(self) -> list[str]:
@@ -566,6 +771,56 @@ class Verdict:
     @property
     def offending(self) -> list[_Offence]:
         """The first offending records."""
+
+@final
+class Relay:
+    """Consumes one topic and produces its records into another: the floor of any engine. Use it once.
+
+    It begins with the first offset and keeps the keys. At-least-once: a record that is not delivered ends it with an
+    error.
+    """
+
+    def __new__(cls, config: Mapping[str, str], input_topic: str, output_topic: str) -> Self: ...
+    def start(self) -> None:
+        """Connect and start. KafkaError when a topic is missing or the brokers do not answer within 30 s."""
+
+    def start_async(self) -> Future[None]:
+        """`start()` for asyncio. A cancellation stops the relay."""
+
+    def stop(self) -> None:
+        """Ask for the end, from any thread; what was read is still written."""
+
+    def join(self, timeout_s: float | None = None) -> RelaySnapshot:
+        """Wait until the relay was stopped; return its last counters. KafkaError when it ended early.
+
+        TimeoutError after `timeout_s`; it then still runs.
+        """
+
+    def join_async(self, timeout_s: float | None = None) -> Future[RelaySnapshot]:
+        """`join()` for asyncio. A cancellation ends the waiting; the relay still runs."""
+
+    def snapshot(self) -> RelaySnapshot:
+        """Return the counters now."""
+
+@final
+class RelaySnapshot:
+    """Counters of a relay."""
+
+    @property
+    def consumed(self) -> int:
+        """Records read from the input."""
+
+    @property
+    def acked(self) -> int:
+        """Records of the output that the broker confirmed."""
+
+    @property
+    def failed(self) -> int:
+        """Records that were not delivered; the first one ends the relay."""
+
+    @property
+    def queue_full(self) -> int:
+        """Records that had to wait because the producer's queue was full."""
 
 @final
 class MockBroker:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtmbench import __version__, _core, doctor, grid, resume
 from rtmbench.artifacts import Cache
-from rtmbench.engines import FLOORS, choose, create_engine, parse_engine, spec_name
+from rtmbench.engines import BRACKETS, FLOORS, choose, create_engine, parse_engine, spec_name
 from rtmbench.engines.base import EngineRefusedError
 from rtmbench.engines.hints import pointer
 from rtmbench.errors import NotMetError, NoValidTrialError, RunFailedError
@@ -320,7 +320,7 @@ class PatternRun:
         if experiment.options.aa:
             twins = [replace(self._column(c.engine.spec), name=c.name + AGAIN) for c in self.columns]
             self.columns = [column for both in zip(self.columns, twins, strict=True) for column in both]
-        self.floors = [self._column(parse_engine(name)) for name in FLOORS]
+        self.floors = [self._column(parse_engine(name)) for name in BRACKETS]
         self.result: Result | None = None
         self._kafka_build = ""
 

@@ -420,7 +420,7 @@ class TrialRunner:
 
     @property
     def _oracle(self) -> str:
-        return "transport" if self._transport else self.plan.pattern.id
+        return self.engine.spec.engine if self._floor else self.plan.pattern.id
 
     @property
     def _windows(self) -> _Windows:
@@ -441,7 +441,7 @@ class TrialRunner:
 
     def _new_generator(self, schedule: _core.Schedule, duration_s: float, **options: Any) -> _core.Generator:
         return _core.Generator(
-            harness_producer(self.plan.bootstrap_servers),
+            harness_producer(self.plan.bootstrap_servers, self.plan.settings.rate),
             self.topics.input,
             self._workload,
             schedule,

@@ -3,7 +3,7 @@
 use pyo3::prelude::*;
 
 use super::convert::{config, strings};
-use super::wait::{duration, wait_for};
+use super::wait::{awaitable, duration, wait_for};
 use crate::kafka::topics::{self, TopicSettings};
 use crate::stop::Stop;
 use crate::{clock, kafka};
@@ -35,6 +35,20 @@ pub(super) fn wait_for_broker(py: Python<'_>, config: &Bound<'_, PyAny>, timeout
     wait_for(py, move || stop.set(), move || topics::wait_for_broker(&config, timeout, &seen))
 }
 
+/// `wait_for_broker()` for asyncio.
+#[pyfunction]
+#[pyo3(signature = (config, timeout_s))]
+pub(super) fn wait_for_broker_async<'py>(
+    py: Python<'py>,
+    config: &Bound<'py, PyAny>,
+    timeout_s: f64,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (config, timeout, stop) = (self::config(config)?, duration(timeout_s)?, Stop::new());
+    let seen = stop.clone();
+    let work = move || topics::wait_for_broker(&config, timeout, &seen);
+    awaitable(py, move || stop.set(), work, |_, brokers| Ok(brokers))
+}
+
 /// Create topics; return when every partition has a leader. KafkaError when one exists or is refused.
 #[pyfunction]
 #[pyo3(signature = (config, topics, *, partitions, replication=1, properties=None, timeout_s=30.0))]
@@ -48,11 +62,38 @@ pub(super) fn create_topics(
     timeout_s: f64,
 ) -> PyResult<()> {
     let (config, timeout, stop) = (self::config(config)?, duration(timeout_s)?, Stop::new());
-    let properties = properties.map(strings).transpose()?.unwrap_or_default();
-    let settings = TopicSettings { partitions, replication, properties };
+    let settings = topic_settings(partitions, replication, properties)?;
     let seen = stop.clone();
     let work = move || topics::create_topics(&config, &topics, &settings, timeout, &seen);
     wait_for(py, move || stop.set(), work)
+}
+
+/// `create_topics()` for asyncio.
+#[pyfunction]
+#[pyo3(signature = (config, topics, *, partitions, replication=1, properties=None, timeout_s=30.0))]
+pub(super) fn create_topics_async<'py>(
+    py: Python<'py>,
+    config: &Bound<'py, PyAny>,
+    topics: Vec<String>,
+    partitions: i32,
+    replication: i32,
+    properties: Option<&Bound<'py, PyAny>>,
+    timeout_s: f64,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (config, timeout, stop) = (self::config(config)?, duration(timeout_s)?, Stop::new());
+    let settings = topic_settings(partitions, replication, properties)?;
+    let seen = stop.clone();
+    let work = move || topics::create_topics(&config, &topics, &settings, timeout, &seen);
+    awaitable(py, move || stop.set(), work, |_, ()| Ok(()))
+}
+
+fn topic_settings(
+    partitions: i32,
+    replication: i32,
+    properties: Option<&Bound<'_, PyAny>>,
+) -> PyResult<TopicSettings> {
+    let properties = properties.map(strings).transpose()?.unwrap_or_default();
+    Ok(TopicSettings { partitions, replication, properties })
 }
 
 /// Delete topics; one that does not exist is no error.
@@ -70,6 +111,21 @@ pub(super) fn delete_topics(
     wait_for(py, move || stop.set(), work)
 }
 
+/// `delete_topics()` for asyncio.
+#[pyfunction]
+#[pyo3(signature = (config, topics, *, timeout_s=30.0))]
+pub(super) fn delete_topics_async<'py>(
+    py: Python<'py>,
+    config: &Bound<'py, PyAny>,
+    topics: Vec<String>,
+    timeout_s: f64,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (config, timeout, stop) = (self::config(config)?, duration(timeout_s)?, Stop::new());
+    let seen = stop.clone();
+    let work = move || topics::delete_topics(&config, &topics, timeout, &seen);
+    awaitable(py, move || stop.set(), work, |_, ()| Ok(()))
+}
+
 /// The offset that the next record of each partition will get.
 #[pyfunction]
 #[pyo3(signature = (config, topic, *, timeout_s=10.0))]
@@ -81,6 +137,25 @@ pub(super) fn end_offsets(
 ) -> PyResult<Vec<i64>> {
     let (config, timeout, stop) = (self::config(config)?, duration(timeout_s)?, Stop::new());
     let seen = stop.clone();
-    let bounds = wait_for(py, move || stop.set(), move || topics::bounds(&config, &topic, timeout, &seen))?;
-    Ok(bounds.into_iter().map(|bounds| bounds.end).collect())
+    let work = move || topics::bounds(&config, &topic, timeout, &seen);
+    Ok(ends(wait_for(py, move || stop.set(), work)?))
+}
+
+/// `end_offsets()` for asyncio.
+#[pyfunction]
+#[pyo3(signature = (config, topic, *, timeout_s=10.0))]
+pub(super) fn end_offsets_async<'py>(
+    py: Python<'py>,
+    config: &Bound<'py, PyAny>,
+    topic: String,
+    timeout_s: f64,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (config, timeout, stop) = (self::config(config)?, duration(timeout_s)?, Stop::new());
+    let seen = stop.clone();
+    let work = move || topics::bounds(&config, &topic, timeout, &seen);
+    awaitable(py, move || stop.set(), work, |_, bounds| Ok(ends(bounds)))
+}
+
+fn ends(bounds: Vec<topics::Bounds>) -> Vec<i64> {
+    bounds.into_iter().map(|bounds| bounds.end).collect()
 }

@@ -1,53 +1,70 @@
 //! `LatencyConsumer`, its snapshot and its report.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 
 use super::convert;
 use super::errors::RtmbenchError;
 use super::histogram::Histogram;
-use super::wait::{Owner, duration, wait_for, wait_until};
+use super::wait::{Owner, awaitable, duration, sleep_unless, until_done, wait_for};
 use crate::event::TimestampField;
 use crate::measure;
+use crate::stop::Stop;
+
+type Report = measure::ConsumerReport;
 
 /// Receives a topic, times each record on receipt, and writes the receipts to a spool. Use it once.
 #[pyclass(frozen, module = "rtmbench._core")]
 pub(super) struct LatencyConsumer {
     inner: Arc<measure::LatencyConsumer>,
-    report: Mutex<Option<Py<ConsumerReport>>>,
     owner: Owner,
 }
 
 #[pymethods]
 impl LatencyConsumer {
     #[new]
-    #[pyo3(signature = (config, topic, *, spool=None, timestamp_field="scheduled_at_us", threads=1))]
+    #[pyo3(signature = (config, topic, *, spool=None, timestamp_field="scheduled_at_us", fallback_field=None, threads=1,
+                        from_end=false, hlog=None))]
+    #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
     fn new(
         config: &Bound<'_, PyAny>,
         topic: String,
         spool: Option<PathBuf>,
         timestamp_field: &str,
+        fallback_field: Option<&str>,
         threads: usize,
+        from_end: bool,
+        hlog: Option<PathBuf>,
     ) -> PyResult<Self> {
         let settings = measure::ConsumerSettings {
             config: convert::config(config)?,
             topic,
             spool,
             timestamp: TimestampField::new(timestamp_field),
+            fallback: fallback_field.map(TimestampField::new),
+            from_end,
             threads,
+            interval_log: hlog,
         };
         let inner = Arc::new(measure::LatencyConsumer::new(settings)?);
-        Ok(Self { inner, report: Mutex::new(None), owner: Owner::here() })
+        Ok(Self { inner, owner: Owner::here() })
     }
 
-    /// Start; return once every partition is being fetched from offset 0. KafkaError after 30 s.
+    /// Start; return once every partition is being fetched. KafkaError after 30 s.
     fn start(&self, py: Python<'_>) -> PyResult<()> {
         self.owner.check()?;
         let (inner, interrupted) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
         wait_for(py, move || interrupted.stop(), move || inner.start())
+    }
+
+    /// `start()` for asyncio. A cancellation stops the consumer.
+    fn start_async<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.owner.check()?;
+        let (inner, cancelled) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        awaitable(py, move || cancelled.stop(), move || inner.start(), |_, ()| Ok(()))
     }
 
     /// Ask for the end, from any thread; receipts are then written to the spool.
@@ -59,38 +76,32 @@ impl LatencyConsumer {
 
     /// Wait until the consumer was stopped and all receipts are on disk; return the report.
     #[pyo3(signature = (timeout_s=None))]
-    fn join(&self, py: Python<'_>, timeout_s: Option<f64>) -> PyResult<Py<ConsumerReport>> {
-        self.owner.check()?;
-        if !self.inner.is_started() {
-            return Err(RtmbenchError::new_err("this consumer was not started: call start() first"));
-        }
-        let report = wait_until(py, timeout_s, "the consumer", |slice| self.inner.wait(slice))??;
-        let mut known = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.is_none() {
-            *known = Some(Py::new(py, ConsumerReport::of(py, report)?)?);
-        }
-        known
-            .as_ref()
-            .map(|report| report.clone_ref(py))
-            .ok_or_else(|| RtmbenchError::new_err("the report is gone: this is a bug"))
+    fn join(&self, py: Python<'_>, timeout_s: Option<f64>) -> PyResult<ConsumerReport> {
+        let (given_up, join) = self.joining(timeout_s)?;
+        ConsumerReport::of(py, wait_for(py, move || given_up.set(), join)?)
+    }
+
+    /// `join()` for asyncio. A cancellation ends the waiting; the consumer still runs.
+    #[pyo3(signature = (timeout_s=None))]
+    fn join_async<'py>(&self, py: Python<'py>, timeout_s: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        let (given_up, join) = self.joining(timeout_s)?;
+        awaitable(py, move || given_up.set(), join, ConsumerReport::of)
     }
 
     /// start(), receive for duration_s or until stop(), join(). An interrupt stops the consumer.
-    fn run(&self, py: Python<'_>, duration_s: f64) -> PyResult<Py<ConsumerReport>> {
+    fn run(&self, py: Python<'_>, duration_s: f64) -> PyResult<ConsumerReport> {
+        self.owner.check()?;
         let length = duration(duration_s)?;
-        self.start(py)?;
-        let until = Instant::now() + length;
-        let ended = wait_until(py, None, "the consumer", |slice| {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.inner.is_stopping() {
-                return Some(());
-            }
-            std::thread::sleep(left.min(slice));
-            None
-        });
-        self.inner.stop();
-        ended?;
-        self.join(py, None)
+        let (inner, interrupted) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        ConsumerReport::of(py, wait_for(py, move || interrupted.stop(), move || run(&inner, length))?)
+    }
+
+    /// `run()` for asyncio. A cancellation stops the consumer.
+    fn run_async<'py>(&self, py: Python<'py>, duration_s: f64) -> PyResult<Bound<'py, PyAny>> {
+        self.owner.check()?;
+        let length = duration(duration_s)?;
+        let (inner, cancelled) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        awaitable(py, move || cancelled.stop(), move || run(&inner, length), ConsumerReport::of)
     }
 
     /// The counters and live percentiles now.
@@ -99,12 +110,42 @@ impl LatencyConsumer {
         Ok(ConsumerSnapshot(py.detach(|| self.inner.snapshot())))
     }
 
+    /// Return the latencies since the live percentiles were started afresh, and start them afresh.
+    fn take_live(&self, py: Python<'_>) -> PyResult<Histogram> {
+        self.owner.check()?;
+        Ok(Histogram::of(py.detach(|| self.inner.take_live())))
+    }
+
     /// Start the live percentiles afresh.
     fn reset_live(&self, py: Python<'_>) -> PyResult<()> {
         self.owner.check()?;
         py.detach(|| self.inner.reset_live());
         Ok(())
     }
+}
+
+impl LatencyConsumer {
+    /// What a `join` does, and the flag that makes it give up.
+    fn joining(
+        &self,
+        timeout_s: Option<f64>,
+    ) -> PyResult<(Stop, impl FnOnce() -> PyResult<Report> + Send + 'static)> {
+        self.owner.check()?;
+        if !self.inner.is_started() {
+            return Err(RtmbenchError::new_err("this consumer was not started: call start() first"));
+        }
+        let timeout = timeout_s.map(duration).transpose()?;
+        let (inner, stop) = (Arc::clone(&self.inner), Stop::new());
+        let given_up = stop.clone();
+        Ok((stop, move || until_done(timeout, "the consumer", &given_up, |slice| inner.wait(slice))))
+    }
+}
+
+fn run(consumer: &measure::LatencyConsumer, length: Duration) -> PyResult<Report> {
+    consumer.start()?;
+    sleep_unless(length, || consumer.is_stopping());
+    consumer.stop();
+    until_done(None, "the consumer", &Stop::new(), |slice| consumer.wait(slice))
 }
 
 /// Counters and live percentiles of a running consumer.
@@ -164,6 +205,8 @@ pub(super) struct ConsumerReport {
     received: u64,
     malformed: u64,
     negative: u64,
+    fallback: u64,
+    min_us: i64,
     malformed_samples: Vec<String>,
     latency: Py<Histogram>,
     partitions: Vec<u64>,
@@ -175,6 +218,8 @@ impl ConsumerReport {
             received: report.received,
             malformed: report.malformed,
             negative: report.negative,
+            fallback: report.fallback,
+            min_us: report.min_us,
             malformed_samples: report.malformed_samples,
             latency: Py::new(py, Histogram::of(report.latency))?,
             partitions: report.partitions,

@@ -1,6 +1,7 @@
 //! `Generator`, its snapshot and its report.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 
@@ -8,16 +9,18 @@ use super::convert;
 use super::errors::RtmbenchError;
 use super::histogram::Histogram;
 use super::schedule::Schedule;
-use super::wait::{Owner, duration, wait_for, wait_until};
+use super::wait::{Owner, awaitable, duration, until_done, wait_for};
 use super::workload::Workload;
 use crate::clock::Precision;
+use crate::stop::Stop;
 use crate::{Error, generate};
+
+type Report = Arc<generate::GeneratorReport>;
 
 /// An open-loop load generator: workload and schedule into one existing topic. Use it once.
 #[pyclass(frozen, module = "rtmbench._core")]
 pub(super) struct Generator {
     inner: Arc<generate::Generator>,
-    report: Mutex<Option<Py<GeneratorReport>>>,
     owner: Owner,
 }
 
@@ -25,7 +28,7 @@ pub(super) struct Generator {
 impl Generator {
     #[new]
     #[pyo3(signature = (config, topic, workload, schedule, *, count=None, duration_s=None, first_index=0,
-                        start_us=None, measure=None, precision="default"))]
+                        start_us=None, measure=None, precision="default", spin_share=None, shard=None, slip_log=None))]
     #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
     fn new(
         config: &Bound<'_, PyAny>,
@@ -38,10 +41,14 @@ impl Generator {
         start_us: Option<i64>,
         measure: Option<(i64, i64)>,
         precision: &str,
+        spin_share: Option<f64>,
+        shard: Option<(u32, u32)>,
+        slip_log: Option<PathBuf>,
     ) -> PyResult<Self> {
         let precision = Precision::named(precision).ok_or_else(|| {
             Error::Invalid(format!("precision must be \"low\", \"default\" or \"high\", not {precision:?}"))
         })?;
+        let precision = spin_share.map_or(Ok(precision), |share| precision.with_spin_share(share))?;
         let settings = generate::GeneratorSettings {
             config: convert::config(config)?,
             topic,
@@ -53,9 +60,11 @@ impl Generator {
             start_us,
             measure,
             precision,
+            shard: shard.map(|(number, of)| generate::Shard::new(number, of)).transpose()?,
+            slip_log,
         };
         let inner = Arc::new(generate::Generator::new(settings)?);
-        Ok(Self { inner, report: Mutex::new(None), owner: Owner::here() })
+        Ok(Self { inner, owner: Owner::here() })
     }
 
     /// Connect and start. KafkaError when the topic is missing or the brokers do not answer within 30 s.
@@ -63,6 +72,13 @@ impl Generator {
         self.owner.check()?;
         let (inner, interrupted) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
         wait_for(py, move || interrupted.stop(), move || inner.start())
+    }
+
+    /// `start()` for asyncio. A cancellation stops the generator.
+    fn start_async<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.owner.check()?;
+        let (inner, cancelled) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        awaitable(py, move || cancelled.stop(), move || inner.start(), |_, ()| Ok(()))
     }
 
     /// End the generation, from any thread. Records in flight are waited for while the broker confirms any.
@@ -74,26 +90,33 @@ impl Generator {
 
     /// Wait for the end and return the report. TimeoutError after timeout_s; it then still runs.
     #[pyo3(signature = (timeout_s=None))]
-    fn join(&self, py: Python<'_>, timeout_s: Option<f64>) -> PyResult<Py<GeneratorReport>> {
-        self.owner.check()?;
-        if !self.inner.is_started() {
-            return Err(RtmbenchError::new_err("this generator was not started: call start() first"));
-        }
-        let report = wait_until(py, timeout_s, "the generator", |slice| self.inner.wait(slice))??;
-        let mut known = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.is_none() {
-            *known = Some(Py::new(py, GeneratorReport::of(py, &report)?)?);
-        }
-        known
-            .as_ref()
-            .map(|report| report.clone_ref(py))
-            .ok_or_else(|| RtmbenchError::new_err("the report is gone: this is a bug"))
+    fn join(&self, py: Python<'_>, timeout_s: Option<f64>) -> PyResult<GeneratorReport> {
+        let (given_up, join) = self.joining(timeout_s)?;
+        let report = wait_for(py, move || given_up.set(), join)?;
+        GeneratorReport::of(py, &report)
+    }
+
+    /// `join()` for asyncio. A cancellation ends the waiting; the generator still runs.
+    #[pyo3(signature = (timeout_s=None))]
+    fn join_async<'py>(&self, py: Python<'py>, timeout_s: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        let (given_up, join) = self.joining(timeout_s)?;
+        awaitable(py, move || given_up.set(), join, |py, report| GeneratorReport::of(py, &report))
     }
 
     /// start() and join(). An interrupt stops the generator.
-    fn run(&self, py: Python<'_>) -> PyResult<Py<GeneratorReport>> {
-        self.start(py)?;
-        self.join(py, None).inspect_err(|_| self.inner.stop())
+    fn run(&self, py: Python<'_>) -> PyResult<GeneratorReport> {
+        self.owner.check()?;
+        let (inner, interrupted) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        let report = wait_for(py, move || interrupted.stop(), move || run(&inner))?;
+        GeneratorReport::of(py, &report)
+    }
+
+    /// `run()` for asyncio. A cancellation stops the generator.
+    fn run_async<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.owner.check()?;
+        let (inner, cancelled) = (Arc::clone(&self.inner), Arc::clone(&self.inner));
+        let convert = |py: Python<'_>, report: Report| GeneratorReport::of(py, &report);
+        awaitable(py, move || cancelled.stop(), move || run(&inner), convert)
     }
 
     /// The counters now.
@@ -102,6 +125,28 @@ impl Generator {
         let generate::GeneratorSnapshot { generated, acked, failed, queue_full } = self.inner.snapshot();
         Ok(GeneratorSnapshot { generated, acked, failed, queue_full })
     }
+}
+
+impl Generator {
+    /// What a `join` does, and the flag that makes it give up.
+    fn joining(
+        &self,
+        timeout_s: Option<f64>,
+    ) -> PyResult<(Stop, impl FnOnce() -> PyResult<Report> + Send + 'static)> {
+        self.owner.check()?;
+        if !self.inner.is_started() {
+            return Err(RtmbenchError::new_err("this generator was not started: call start() first"));
+        }
+        let timeout = timeout_s.map(duration).transpose()?;
+        let (inner, stop) = (Arc::clone(&self.inner), Stop::new());
+        let given_up = stop.clone();
+        Ok((stop, move || until_done(timeout, "the generator", &given_up, |slice| inner.wait(slice))))
+    }
+}
+
+fn run(generator: &generate::Generator) -> PyResult<Report> {
+    generator.start()?;
+    until_done(None, "the generator", &Stop::new(), |slice| generator.wait(slice))
 }
 
 /// Counters of a running generator.
@@ -128,6 +173,7 @@ impl GeneratorSnapshot {
 pub(super) struct GeneratorReport {
     topic: String,
     first_index: u64,
+    next_index: u64,
     generated: u64,
     acked: u64,
     failed: u64,
@@ -145,6 +191,7 @@ impl GeneratorReport {
         Ok(Self {
             topic: report.topic.clone(),
             first_index: report.first_index,
+            next_index: report.next_index,
             generated: report.generated,
             acked: report.acked,
             failed: report.failed,

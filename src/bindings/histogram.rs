@@ -1,12 +1,17 @@
 //! `Histogram`.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use super::table::Table;
+use crate::arrow::Column;
 use crate::histogram;
+use crate::histogram::IntervalLog;
+use crate::interval_log;
 
 /// What `__reduce__` gives: a callable, its arguments, and the state.
 type Reduced<'py> = (Bound<'py, PyAny>, (Bound<'py, PyBytes>,), (u64, u64));
@@ -85,13 +90,30 @@ impl Histogram {
     /// The percentiles of an array of q, as an array.
     fn percentiles<'py>(&self, py: Python<'py>, q: PyReadonlyArray1<'py, f64>) -> Bound<'py, PyArray1<i64>> {
         let histogram = self.lock();
-        PyArray1::from_iter(py, q.as_array().iter().map(|&q| histogram.percentile(q) as i64))
+        PyArray1::from_vec(py, q.as_array().iter().map(|&q| histogram.percentile(q) as i64).collect())
     }
 
     /// The recorded values, µs (the upper end of each bucket), and how often each came, as two arrays.
     fn counts<'py>(&self, py: Python<'py>) -> Arrays<'py> {
         let (values, counts) = self.lock().buckets();
         (PyArray1::from_vec(py, values), PyArray1::from_vec(py, counts))
+    }
+
+    /// The same as a table: value_us, count, and percentile, the share of samples at or below value_us in percent.
+    fn table(&self) -> PyResult<Table> {
+        let (values, counts) = self.lock().buckets();
+        let total = counts.iter().sum::<u64>() as f64;
+        let mut below = 0;
+        let shares = counts.iter().map(|count| {
+            below += count;
+            below as f64 / total * 100.0
+        });
+        let shares = shares.collect();
+        Table::of(vec![
+            ("value_us".to_owned(), Column::Int64(values)),
+            ("count".to_owned(), Column::UInt64(counts)),
+            ("percentile".to_owned(), Column::Float64(shares)),
+        ])
     }
 
     /// The samples in HdrHistogram's V2 form, deflated.
@@ -135,4 +157,30 @@ impl Histogram {
             histogram.max()
         )
     }
+}
+
+/// Read an interval log (.hlog, V2): a list of (start, length, histogram), both times in µs, the start since the epoch.
+#[pyfunction]
+#[pyo3(signature = (path))]
+pub(super) fn read_interval_log(py: Python<'_>, path: PathBuf) -> PyResult<Vec<(i64, i64, Histogram)>> {
+    let intervals = py.detach(|| interval_log::read(&path))?;
+    Ok(intervals
+        .into_iter()
+        .map(|interval| (interval.start_us, interval.length_us, Histogram::of(interval.histogram)))
+        .collect())
+}
+
+/// Write an interval log (.hlog, V2) of consecutive intervals: (length in µs, histogram). OSError when it cannot.
+#[pyfunction]
+#[pyo3(signature = (path, start_us, intervals))]
+pub(super) fn write_interval_log(
+    py: Python<'_>,
+    path: PathBuf,
+    start_us: i64,
+    intervals: Vec<(i64, Bound<'_, Histogram>)>,
+) -> PyResult<()> {
+    let copies: Vec<(histogram::Histogram, i64)> =
+        intervals.iter().map(|(length_us, histogram)| (histogram.get().lock().clone(), *length_us)).collect();
+    let log = IntervalLog { path: &path, from_us: start_us };
+    Ok(py.detach(|| log.write(copies.iter().map(|(histogram, length_us)| (histogram, *length_us))))?)
 }

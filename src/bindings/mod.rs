@@ -1,6 +1,7 @@
 //! The Python extension `rtmbench._core`: thin classes over the crate's modules, one file each.
 //!
-//! `wait` is the only route into long work: it releases the GIL and looks at signals.
+//! `wait` is the only route into long work: it releases the GIL and looks at signals, or gives asyncio an awaitable. Each
+//! long call NAME has a twin NAME_async.
 
 #![expect(clippy::doc_markdown, reason = "the docs here are Python's docstrings, which are plain text")]
 #![expect(clippy::needless_pass_by_value, reason = "PyO3 hands arguments over by value")]
@@ -12,7 +13,10 @@ mod errors;
 mod generator;
 mod histogram;
 mod mock;
+mod relay;
+mod runtime;
 mod schedule;
+mod table;
 mod verify;
 mod wait;
 mod workload;
@@ -35,17 +39,27 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<generator::GeneratorSnapshot>()?;
     module.add_class::<histogram::Histogram>()?;
     module.add_class::<mock::MockBroker>()?;
+    module.add_class::<relay::Relay>()?;
+    module.add_class::<relay::RelaySnapshot>()?;
     module.add_class::<schedule::Schedule>()?;
+    module.add_class::<table::Table>()?;
     module.add_class::<verify::Verdict>()?;
     module.add_class::<workload::Workload>()?;
     module.add_function(wrap_pyfunction!(admin::clock_jump_us, module)?)?;
     module.add_function(wrap_pyfunction!(admin::create_topics, module)?)?;
+    module.add_function(wrap_pyfunction!(admin::create_topics_async, module)?)?;
     module.add_function(wrap_pyfunction!(admin::delete_topics, module)?)?;
+    module.add_function(wrap_pyfunction!(admin::delete_topics_async, module)?)?;
     module.add_function(wrap_pyfunction!(admin::end_offsets, module)?)?;
+    module.add_function(wrap_pyfunction!(admin::end_offsets_async, module)?)?;
     module.add_function(wrap_pyfunction!(admin::librdkafka_version, module)?)?;
     module.add_function(wrap_pyfunction!(admin::now_us, module)?)?;
+    module.add_function(wrap_pyfunction!(histogram::read_interval_log, module)?)?;
     module.add_function(wrap_pyfunction!(admin::wait_for_broker, module)?)?;
+    module.add_function(wrap_pyfunction!(admin::wait_for_broker_async, module)?)?;
+    module.add_function(wrap_pyfunction!(histogram::write_interval_log, module)?)?;
     module.add_function(wrap_pyfunction!(verify::expected_outputs, module)?)?;
     module.add_function(wrap_pyfunction!(verify::verify, module)?)?;
+    module.add_function(wrap_pyfunction!(verify::verify_async, module)?)?;
     Ok(())
 }

@@ -15,9 +15,13 @@ pub(super) struct Workload(pub(super) Arc<workload::Workload>);
 #[pymethods]
 impl Workload {
     #[new]
-    #[pyo3(signature = (seed, *, keys=100, zipf_exponent=None))]
-    fn new(seed: u64, keys: u32, zipf_exponent: Option<f64>) -> PyResult<Self> {
-        Ok(Self(Arc::new(workload::Workload::new(seed, keys, zipf_exponent)?)))
+    #[pyo3(signature = (seed, *, keys=100, zipf_exponent=None, payload_bytes=None))]
+    fn new(seed: u64, keys: u32, zipf_exponent: Option<f64>, payload_bytes: Option<usize>) -> PyResult<Self> {
+        let workload = workload::Workload::new(seed, keys, zipf_exponent)?;
+        Ok(Self(Arc::new(match payload_bytes {
+            None => workload,
+            Some(bytes) => workload.with_payload_bytes(bytes)?,
+        })))
     }
 
     #[getter]
@@ -30,10 +34,15 @@ impl Workload {
         self.0.keys()
     }
 
+    #[getter]
+    fn payload_bytes(&self) -> Option<usize> {
+        self.0.payload_bytes()
+    }
+
     /// The record of event `index`, intended for `scheduled_at_us`, as it goes to Kafka: JSON in UTF-8.
     fn event<'py>(&self, py: Python<'py>, index: u64, scheduled_at_us: i64) -> Bound<'py, PyBytes> {
         let mut buffer = Vec::new();
-        self.0.event(index, scheduled_at_us).encode(&mut buffer);
+        self.0.encode(index, &self.0.event(index, scheduled_at_us), &mut buffer);
         PyBytes::new(py, &buffer)
     }
 

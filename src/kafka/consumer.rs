@@ -77,6 +77,31 @@ impl PartitionReader {
         timeout: Duration,
         stop: &Stop,
     ) -> Result<Self> {
+        Self::open_at(config, topic, choose, 0, timeout, stop)
+    }
+
+    /// Starts to fetch the partitions that `choose` accepts from their ends: what is there already is left out.
+    ///
+    /// # Errors
+    /// As for [`PartitionReader::open`].
+    pub fn open_at_end(
+        config: &KafkaConfig,
+        topic: &str,
+        choose: impl Fn(i32) -> bool,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Self> {
+        Self::open_at(config, topic, choose, i64::from(sys::RD_KAFKA_OFFSET_END), timeout, stop)
+    }
+
+    fn open_at(
+        config: &KafkaConfig,
+        topic: &str,
+        choose: impl Fn(i32) -> bool,
+        offset: i64,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Self> {
         let client = Client::new(Role::Consumer, &config.consumer())?;
         let count = leaders(&client, topic, Instant::now() + timeout, stop)?.len();
         let handle = client.topic(topic)?;
@@ -87,7 +112,7 @@ impl PartitionReader {
         for partition in (0..count as i32).filter(|&partition| choose(partition)) {
             // SAFETY: the topic and the queue are alive.
             let result =
-                unsafe { sys::rd_kafka_consume_start_queue(reader.topic.native, partition, 0, queue) };
+                unsafe { sys::rd_kafka_consume_start_queue(reader.topic.native, partition, offset, queue) };
             if result != 0 {
                 let what = format!("partition {partition} of topic {topic} cannot be read");
                 return Err(reader.client.error(&what, last_error()));
@@ -102,8 +127,9 @@ impl PartitionReader {
         &self.partitions
     }
 
-    /// Waits at most `timeout` for the next record, then gives each one that is there to `handle`, with the
-    /// time `received` that was taken before any of them was looked at.
+    /// Waits at most `timeout` for the next record, then gives each one that is there to `handle`. What is there
+    /// comes in batches; `received` is called for each, before any of its records is looked at: it takes the
+    /// time, and whatever else a batch needs once.
     ///
     /// Returns how many were given. `handle` may end the call early with an error.
     ///
@@ -111,11 +137,11 @@ impl PartitionReader {
     /// [`Error::Kafka`] when the topic went away or access is refused; otherwise what `handle` returned. A
     /// broker that is down for a while is no error.
     #[inline]
-    pub fn poll<T: Copy>(
+    pub fn poll<T>(
         &mut self,
         timeout: Duration,
         received: impl Fn() -> T,
-        mut handle: impl FnMut(Fetched<'_>, T) -> Result<()>,
+        mut handle: impl FnMut(Fetched<'_>, &mut T) -> Result<()>,
     ) -> Result<usize> {
         // SAFETY: the queue is alive.
         let first = unsafe { sys::rd_kafka_consume_queue(self.queue, timeout.as_millis() as c_int) };
@@ -124,9 +150,9 @@ impl PartitionReader {
             self.client.poll(Duration::ZERO);
             return Ok(0);
         }
-        let at = received();
+        let mut once = received();
         let mut batch = Batch::of(first);
-        let mut given = self.give(&mut batch, at, &mut handle)?;
+        let mut given = self.give(&mut batch, &mut once, &mut handle)?;
         // Bounded, so that a caller who is behind still gets to look at its stop flag.
         for _ in 0..MAX_BATCHES {
             // SAFETY: the queue is alive and the array as long as is said.
@@ -136,9 +162,10 @@ impl PartitionReader {
             if count <= 0 {
                 break;
             }
-            let at = received();
+            drop(once);
+            once = received();
             batch.filled(count as usize);
-            given += self.give(&mut batch, at, &mut handle)?;
+            given += self.give(&mut batch, &mut once, &mut handle)?;
             if (count as usize) < BATCH {
                 break;
             }
@@ -147,18 +174,18 @@ impl PartitionReader {
     }
 
     #[inline]
-    fn give<T: Copy>(
+    fn give<T>(
         &self,
         batch: &mut Batch,
-        at: T,
-        handle: &mut impl FnMut(Fetched<'_>, T) -> Result<()>,
+        once: &mut T,
+        handle: &mut impl FnMut(Fetched<'_>, &mut T) -> Result<()>,
     ) -> Result<usize> {
         let mut given = 0;
         while let Some(message) = batch.next() {
             match message.fetched() {
                 Ok(fetched) => {
                     given += 1;
-                    handle(fetched, at)?;
+                    handle(fetched, once)?;
                 }
                 Err(code) if is_final(code) => {
                     return Err(self.client.error(
@@ -319,7 +346,7 @@ pub fn read_whole(
         let got = reader.poll(
             Duration::from_millis(50),
             || (),
-            |fetched, ()| {
+            |fetched, &mut ()| {
                 // A partition may end in records that are no data (transaction markers): its end is an event too.
                 let (partition, next) = match fetched {
                     Fetched::Record(message) => (message.partition as usize, message.offset + 1),

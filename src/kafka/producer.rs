@@ -54,6 +54,22 @@ impl Producer {
     /// [`Refused::QueueFull`] or what librdkafka says.
     #[inline]
     pub fn send(&self, index: u64, key: &[u8], payload: &[u8]) -> std::result::Result<(), Refused> {
+        self.relay(index, Some(key), Some(payload))
+    }
+
+    /// Hands a record over that may have no key, or be a tombstone.
+    ///
+    /// # Errors
+    /// As [`Producer::send`].
+    #[inline]
+    pub fn relay(
+        &self,
+        index: u64,
+        key: Option<&[u8]>,
+        payload: Option<&[u8]>,
+    ) -> std::result::Result<(), Refused> {
+        let (key, key_length) = key.map_or((ptr::null(), 0), |key| (key.as_ptr(), key.len()));
+        let (payload, length) = payload.map_or((ptr::null(), 0), |payload| (payload.as_ptr(), payload.len()));
         // SAFETY: the handle is alive; F_COPY makes librdkafka copy the payload before it returns, the key
         // is always copied; the opaque is a number in a pointer's clothes and never dereferenced.
         let result = unsafe {
@@ -61,10 +77,10 @@ impl Producer {
                 self.topic.native,
                 -1,
                 sys::RD_KAFKA_MSG_F_COPY as c_int,
-                payload.as_ptr().cast_mut().cast::<c_void>(),
-                payload.len(),
-                key.as_ptr().cast(),
-                key.len(),
+                payload.cast_mut().cast::<c_void>(),
+                length,
+                key.cast(),
+                key_length,
                 ptr::without_provenance_mut(index as usize),
             )
         };

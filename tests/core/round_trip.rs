@@ -60,6 +60,8 @@ impl Bench {
             start_us: None,
             measure: None,
             precision: Precision::DEFAULT,
+            shard: None,
+            slip_log: None,
         }
     }
 
@@ -74,7 +76,10 @@ impl Bench {
             topic: topic.to_owned(),
             spool: Some(self.directory.join(format!("spool-{topic}"))),
             timestamp: TimestampField::new("scheduled_at_us"),
+            fallback: None,
+            from_end: false,
             threads,
+            interval_log: None,
         })
         .unwrap()
     }
@@ -375,6 +380,8 @@ fn a_stop_during_the_connection_gives_an_empty_report() {
         start_us: None,
         measure: None,
         precision: Precision::LOW,
+        shard: None,
+        slip_log: None,
     };
     let generator = Arc::new(Generator::new(settings).unwrap());
     let other = Arc::clone(&generator);

@@ -428,6 +428,7 @@ CALLS = {
     ),
     "wait_for_broker": ("", "_core.wait_for_broker(unreachable, 60)", ""),
     "create_topics": ("", "_core.create_topics(unreachable, ['t'], partitions=1)", ""),
+    "delete_topics": ("", "_core.delete_topics(unreachable, ['t'])", ""),
     "end_offsets": ("", "_core.end_offsets(unreachable, 't', timeout_s=60)", ""),
     "verify": (
         "",
@@ -438,6 +439,13 @@ CALLS = {
         "",
     ),
 }
+
+
+def test_every_long_call_is_interrupted_in_a_test():
+    twins = {name.removesuffix("_async") for name in dir(_core) if name.endswith("_async")}
+    for owner, variable in ((_core.Generator, "generator"), (_core.LatencyConsumer, "consumer")):
+        twins |= {f"{variable}.{name.removesuffix('_async')}" for name in dir(owner) if name.endswith("_async")}
+    assert twins == set(CALLS)
 
 
 @pytest.mark.parametrize("name", CALLS)

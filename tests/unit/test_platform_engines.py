@@ -23,6 +23,7 @@ from rtmbench.platform.java import Java
         (" spark@4.3:microbatch ", "spark@4.3:microbatch"),
         ("spark@4.2:rtm-unchecked", "spark@4.2:rtm-unchecked"),
         ("transport", "transport"),
+        ("relay", "relay"),
     ],
 )
 def test_parse_engine_fills_the_version_in_and_leaves_the_mode_to_the_pattern(text, expected):
@@ -32,7 +33,7 @@ def test_parse_engine_fills_the_version_in_and_leaves_the_mode_to_the_pattern(te
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("storm", r"no engine 'storm' .* flink@1.20, flink@2.2, spark@4.1, spark@4.2, spark@4.3, transport"),
+        ("storm", r"no engine 'storm' .* flink@1.20, flink@2.2, spark@4.1, spark@4.2, spark@4.3, transport, relay"),
         ("", r"no engine ''"),
         ("flink@9", r"flink has no version '9'\. Its versions are: 1\.20, 2\.2\."),
         ("spark@", r"spark has no version ''"),
@@ -167,6 +168,7 @@ def test_client_settings_are_the_same_for_all():
     consumer = clients.harness_consumer("h:1")
     assert consumer == {"bootstrap.servers": "h:1", "fetch.min.bytes": "1", "fetch.wait.max.ms": "500"}
     assert clients.harness_producer("h:1")["compression.codec"] == "none"
+    assert [clients.harness_producer("h:1", rate)["linger.ms"] for rate in (100, 4_999, 5_000)] == ["0", "0", "1"]
 
 
 def test_parity_shows_equal_different_missing_and_unknown_settings():

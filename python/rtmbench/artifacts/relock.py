@@ -32,10 +32,14 @@ DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a bundle is made from: `jars` with their closure less `without`, and `archives`."""
+    """What a bundle is made from: `jars` with their closure less `without`, and `archives`.
+
+    With `alone` the jars come without a closure: another bundle on the same class path has what they need.
+    """
 
     build: str
     jars: tuple[str, ...] = ()
+    alone: bool = False
     without: frozenset[str] = frozenset()
     archives: tuple[tuple[str, dict[str, str]], ...] = ()
     classpath: str = "."
@@ -116,6 +120,8 @@ WANTED = {
             f"org.apache.logging.log4j:log4j-core:{LOG4J}",
         ),
     ),
+    # Kafka's own performance tools, for `make bench`.
+    "kafka-tools@4.1": Wanted(build="4.1.1", jars=("org.apache.kafka:kafka-tools:4.1.1",), alone=True),
     "flink@1.20": Wanted(build="1.20.5", archives=(("pypi:apache-flink-libraries==1.20.5", _FLINK),), classpath="lib"),
     "flink-connector-kafka@1.20": Wanted(
         build="3.4.0-1.20",
@@ -232,6 +238,8 @@ def main(file: Path, names: tuple[str, ...]) -> None:
             click.echo(f"resolving {name}", err=True)
             try:
                 artifacts = closure(wanted.jars, wanted.without, work) if wanted.jars else []
+                if wanted.alone:
+                    artifacts = [each for each in artifacts if each["coordinate"][len("maven:") :] in wanted.jars]
                 artifacts += [archive(*each, work) for each in wanted.archives]
             except RtmbenchError as error:
                 click.echo(f"error: {error}", err=True)

@@ -26,6 +26,8 @@ COMMANDS = {
     "doctor": "Check whether this machine can do a run, and say how to fix what it lacks.",
     "report": "Write the report of a run: one HTML page, Markdown, CSV, Parquet or JSON.",
     "explain": "Say what an error, a status or an exit code means, and what to do.",
+    "produce": "Send events into a topic of any Kafka, on an open-loop schedule.",
+    "measure": "Show the latency of what arrives in a topic of any Kafka.",
     "engines": "List, fetch or remove the engines in the cache.",
     "completion": "Print the completion script for bash, zsh or fish.",
 }

@@ -41,6 +41,9 @@ OTHER_VARIABLES = frozenset(
 REPEATED = frozenset({"slo"})
 """Settings whose flag may be given again."""
 
+# What a load generator on its own shares with a run.
+_OF_LOAD = frozenset({"bootstrap_servers", "keys", "partitions", "rate", "seed"})
+
 Function = Any
 
 
@@ -93,12 +96,15 @@ def load(environment: Mapping[str, str]) -> dict[str, Any]:
         defaults[SETTINGS[key]] = list(map(str, values)) if key in REPEATED else joined
     offline = {name: value for name, value in defaults.items() if name == "offline"}
     results = {name: value for name, value in defaults.items() if name == "results"}
+    load = {name: value for name, value in defaults.items() if name in _OF_LOAD}
     return {
         "run": defaults,
         "doctor": defaults,
         "report": results,
         "parity": defaults,
         "claims": {**offline, **results},
+        "produce": load,
+        "measure": load,
         "engines": {"fetch": offline},
     }
 

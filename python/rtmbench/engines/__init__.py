@@ -28,11 +28,14 @@ REGISTRY = {
     "flink": Registered(versions=("1.20", "2.2"), bundles=("flink", "flink-connector-kafka")),
     "spark": Registered(versions=("4.1", "4.2", "4.3"), bundles=("spark", "spark-connector-kafka")),
     "transport": Registered(versions=(), bundles=()),
+    "relay": Registered(versions=(), bundles=()),
 }
 
 
-FLOORS = ("transport",)
+FLOORS = ("transport", "relay")
 """What stands in an engine's place to show the least that harness and broker can do."""
+BRACKETS = ("transport",)
+"""The floors that every run measures before and after each group of engines; the others run where they are named."""
 
 
 def parse_engine(text: str) -> EngineSpec:
@@ -101,12 +104,13 @@ def create_engine(spec: EngineSpec, *, platform: LocalPlatform, pattern: str, fl
         from rtmbench.engines.spark import SparkEngine  # noqa: PLC0415
 
         return SparkEngine(spec, variant=variant, platform=platform, pattern=pattern)
-    from rtmbench.engines.floor import TransportEngine  # noqa: PLC0415
+    from rtmbench.engines.floor import RelayEngine, TransportEngine  # noqa: PLC0415
 
-    return TransportEngine(spec)
+    return RelayEngine(spec, platform=platform) if spec.engine == "relay" else TransportEngine(spec)
 
 
 __all__ = [
+    "BRACKETS",
     "FLOORS",
     "REGISTRY",
     "EngineSpec",

@@ -23,6 +23,8 @@ SINK: Mapping[str, str] = {
     "compression.type": "none",
     "max.in.flight.requests.per.connection": "5",
 }
+LINGER_FROM_RATE = 5_000
+LINGER_MS = "1"
 _LIBRDKAFKA = {"fetch.max.wait.ms": "fetch.wait.max.ms", "compression.type": "compression.codec"}
 
 _BLOCK = re.compile(r"\b(Consumer|Producer)Config values:")
@@ -37,9 +39,19 @@ def harness_consumer(bootstrap_servers: str) -> dict[str, str]:
     return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(SOURCE)}
 
 
-def harness_producer(bootstrap_servers: str) -> dict[str, str]:
-    """Return the settings of the load generator, in librdkafka's names."""
-    return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(SINK)}
+def harness_producer(bootstrap_servers: str, rate: float = 0) -> dict[str, str]:
+    """Return the settings of the load generator at a rate in events/s, in librdkafka's names.
+
+    They are the engines' but for the linger: from `LINGER_FROM_RATE` on records wait for each other a little, because
+    a request for each of them would cost the machine more than it spares the record (`docs/performance.md`).
+    """
+    linger = {"linger.ms": LINGER_MS} if rate >= LINGER_FROM_RATE else {}
+    return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka({**SINK, **linger})}
+
+
+def relay(bootstrap_servers: str) -> dict[str, str]:
+    """Return the settings of the relay's two clients, an engine's, in librdkafka's names."""
+    return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(SOURCE), **_for_librdkafka(SINK)}
 
 
 def properties_file(source: Mapping[str, str] = SOURCE, sink: Mapping[str, str] = SINK) -> str:
@@ -80,4 +92,4 @@ def _for_librdkafka(settings: Mapping[str, str]) -> dict[str, str]:
     return {_LIBRDKAFKA.get(name, name): value for name, value in settings.items()}
 
 
-__all__ = ["SINK", "SOURCE", "harness_consumer", "harness_producer", "properties_file", "read_back"]
+__all__ = ["SINK", "SOURCE", "harness_consumer", "harness_producer", "properties_file", "read_back", "relay"]

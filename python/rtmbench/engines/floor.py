@@ -1,17 +1,26 @@
-"""The `transport` engine: none at all. The consumer reads the input topic: the floor of harness and broker."""
+"""The floors: `transport`, no engine at all, and `relay`, the least that any engine could do."""
 
 from __future__ import annotations
 
+import json
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import _core
-from rtmbench.errors import ConfigurationError
+from rtmbench.engines import clients
+from rtmbench.errors import ConfigurationError, RunFailedError
+from rtmbench.platform import logs
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import EngineSpec, TrialIo
     from rtmbench.engines.variants import Emission
+    from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
+
+RUNNING_TIMEOUT_S = 60.0
+POLL_S = 0.02
 
 
 class TransportEngine:
@@ -57,4 +66,82 @@ class TransportEngine:
         """Do nothing."""
 
 
-__all__ = ["TransportEngine"]
+class RelayEngine:
+    """Copies the input topic to the output topic in a process of its own, as an engine's would be: every record once.
+
+    Its Kafka clients have the engines' settings.
+    """
+
+    def __init__(self, spec: EngineSpec, *, platform: LocalPlatform) -> None:
+        self.spec = spec
+        self.build = _core.librdkafka_version()
+        self.mode = spec.mode
+        self.emit: Emission = "row"
+        self._platform = platform
+        self._process: Process | None = None
+        self._nice = 0
+
+    def prepare(self) -> None:
+        """Do nothing."""
+
+    def start(self, io: TrialIo) -> None:
+        """Start the process; return when it is connected to both topics."""
+        options, running = io.work / "relay.json", io.work / "running"
+        config = clients.relay(io.bootstrap_servers)
+        document = {"config": config, "input": io.input_topic, "output": io.output_topic, "running": str(running)}
+        options.write_text(json.dumps(document), encoding="utf-8")
+        self._nice = io.nice
+        self._process = self._platform.spawn(
+            "relay",
+            [sys.executable, "-m", "rtmbench.engines.relay_job", str(options)],
+            cwd=io.work,
+            logs=io.logs,
+            nice=io.nice,
+            cpus=io.cpus,
+        )
+        deadline = time.monotonic() + RUNNING_TIMEOUT_S
+        while not running.exists():
+            self._process.check()
+            if time.monotonic() > deadline:
+                raise RunFailedError(
+                    f"The relay was not connected within {RUNNING_TIMEOUT_S:.0f} s. {logs.quote(self._process.log)}"
+                )
+            time.sleep(POLL_S)
+
+    def check(self) -> None:
+        """Raise RunFailedError where the process has ended: a record that is not delivered ends it."""
+        if self._process is None:
+            raise RunFailedError("The relay is not running.")
+        self._process.check()
+
+    def late_dropped(self) -> int:
+        """Return 0: nothing has a time to be late for."""
+        return 0
+
+    def facts(self) -> dict[str, Any]:
+        """Return the settings of its clients."""
+        settings = {
+            "version": self.build,
+            "nice": self._nice,
+            "sink_guarantee": "AT_LEAST_ONCE",
+            **{f"source.{name}": value for name, value in clients.SOURCE.items()},
+            **{f"sink.{name}": value for name, value in clients.SINK.items()},
+        }
+        return {"settings": settings}
+
+    def happenings(self, from_us: int) -> list[Happening]:  # noqa: ARG002 - the protocol's signature
+        """Return none: nothing is made durable here but by the broker."""
+        return []
+
+    def processes(self) -> list[Process]:
+        """Return the one process."""
+        return [] if self._process is None else [self._process]
+
+    def stop(self) -> None:
+        """Stop the process."""
+        process, self._process = self._process, None
+        if process is not None:
+            self._platform.stop(process)
+
+
+__all__ = ["RelayEngine", "TransportEngine"]

@@ -1,0 +1,291 @@
+"""`make bench`: the core on a real broker, side by side with other clients in one interleaved run.
+
+Prints the goals table and writes it to docs/performance.md, between its markers, with the command that made it.
+Every figure is the median of the rounds; the contenders take turns within a round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+from goals import goals_table, side_by_side
+
+from rtmbench import _core
+from rtmbench.artifacts import Cache
+from rtmbench.platform.java import find_java
+from rtmbench.platform.local import LocalPlatform
+from rtmbench.platform.machine import describe
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "docs" / "performance.md"
+MARKERS = "<!-- bench:begin -->", "<!-- bench:end -->"
+BYTES, PARTITIONS, RATE = 256, 4, 10_000
+JAVA = {
+    "acks": "1",
+    "enable.idempotence": "false",
+    "linger.ms": "5",
+    "batch.size": "65536",
+    "compression.type": "none",
+}
+# As often as the core wakes in its default precision.
+WAKE_S = 0.0004
+
+
+class Bench:
+    """A broker, and the contenders' runs on it."""
+
+    def __init__(self, platform, arguments):
+        self.platform = platform
+        self.arguments = arguments
+        platform.cache.ensure_many(["kafka@4.1", "kafka-tools@4.1"])
+        service = platform.kafka()
+        self.servers = service.bootstrap_servers
+        self.broker = psutil.Process(service.process.pid)
+        self.results = {}
+        self._topics = 0
+
+    def topic(self, partitions=PARTITIONS):
+        """Create a fresh topic and return its name."""
+        self._topics += 1
+        name = f"bench-{self._topics}"
+        _core.create_topics({"bootstrap.servers": self.servers}, [name], partitions=partitions)
+        return name
+
+    def drop(self, *topics):
+        _core.delete_topics({"bootstrap.servers": self.servers}, list(topics))
+
+    def librdkafka(self, **more):
+        return {"bootstrap.servers": self.servers, **JAVA, "partitioner": "murmur2_random", **more}
+
+    def run(self, name, command, parse=json.loads, *, optional=False):
+        """Run a contender in a process of its own; keep what it says, its CPU time, its memory and the broker's.
+
+        An optional one may fail, as a client does that does not speak this broker's protocol.
+        """
+        before, begin = self._broker_s(), time.monotonic()
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(command, stdout=output, stderr=errors)
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            texts = []
+            for file in (output, errors):
+                file.seek(0)
+                texts.append(file.read().decode(errors="replace"))
+            text = texts[0]
+        if process.returncode and optional:
+            print(f"{name} failed: {texts[1].strip()[-300:]}", flush=True)
+            return None
+        if process.returncode:
+            raise SystemExit(f"{name} failed ({process.returncode}): {texts}")
+        seen = parse(text)
+        seen["cpu_s"] = usage.ru_utime + usage.ru_stime
+        seen["broker_s"] = self._broker_s() - before
+        seen["peak_mib"] = usage.ru_maxrss / 1024
+        self.results.setdefault(name, []).append(seen)
+        rate = seen["events"] / seen["seconds"] if seen.get("seconds") else 0
+        print(f"{name:28} {rate:12,.0f}/s  wall {time.monotonic() - begin:5.1f} s  {text.strip()[-150:]!r}", flush=True)
+        return seen
+
+    def python(self, name, role, *, optional=False, **options):
+        document = {"bytes": BYTES, "partitions": PARTITIONS, "java": JAVA, "broker": self.broker.pid, **options}
+        document.setdefault("librdkafka", self.librdkafka())
+        return self.run(name, [sys.executable, str(HERE / "clients.py"), role, json.dumps(document)], optional=optional)
+
+    def bare(self, name, mode, topic, count):
+        producer_only = () if mode == "produce" else (*JAVA, "partitioner")
+        settings = {key: value for key, value in self.librdkafka().items() if key not in producer_only}
+        pairs = [f"{key}={value}" for key, value in settings.items()]
+        command = [str(self.arguments.bare), mode, topic, str(count), str(BYTES), str(PARTITIONS), *pairs]
+        return self.run(name, command)
+
+    def java(self, name, tool, options, parse):
+        jars = [*self.platform.cache.ensure("kafka-tools@4.1").jars, *self.platform.cache.ensure("kafka@4.1").jars]
+        path = ":".join(map(str, jars))
+        java = str(self.platform.java.executable)
+        log = f"-Dlog4j2.configurationFile={(HERE / 'log4j2.properties').as_uri()}"
+        return self.run(name, [java, "-Xmx512m", log, "-cp", path, f"org.apache.kafka.tools.{tool}", *options], parse)
+
+    def _broker_s(self):
+        times = self.broker.cpu_times()
+        return times.user + times.system
+
+    def produce(self, count):
+        """Let every producer send: `count` records, the slowest one fewer."""
+        topic = self.topic()
+        self.python("core produce", "core_produce", topic=topic, count=count)
+        self.bare("bare librdkafka produce", "produce", topic, count)
+        options = ["--topic", topic, "--num-records", str(count), "--record-size", str(BYTES), "--throughput", "-1"]
+        properties = [f"{key}={value}" for key, value in {"bootstrap.servers": self.servers, **JAVA}.items()]
+        options += ["--producer-props", *properties]
+        self.java("Java ProducerPerformance", "ProducerPerformance", options, lambda text: _produced(text, count))
+        self.python("confluent-kafka produce", "confluent_produce", topic=topic, count=count)
+        self.python("kafka-python-ng produce", "kafka_python_produce", topic=topic, count=count // 40, optional=True)
+        self.drop(topic)
+
+    def receive(self, topic, count, filled):
+        """Let every consumer read the same topic from its first offset on; `filled` says when its events were due."""
+        times = {key: filled[key] for key in ("from_us", "to_us")}
+        self.python("core receive", "core_receive", topic=topic, count=count, **times)
+        self.bare("bare librdkafka consume", "consume", topic, count)
+        options = ["--bootstrap-server", self.servers, "--topic", topic, "--messages", str(count)]
+        self.java("Java ConsumerPerformance", "ConsumerPerformance", options, _consumed)
+        self.python("confluent-kafka + json", "confluent_receive", topic=topic, count=count)
+
+    def pace(self, seconds):
+        """Let harnesses keep a rate of 10,000 events/s."""
+        own = {"bootstrap.servers": self.servers, "acks": "1", "enable.idempotence": "false"}
+        settings = {**own, "linger.ms": self.arguments.linger}
+        for name, role, partitions, precision in (
+            ("core paced, default", "core_paced", PARTITIONS, "default"),
+            ("core paced, default, 1 partition", "core_paced", 1, "default"),
+            ("core paced, high", "core_paced", PARTITIONS, "high"),
+            ("confluent-kafka paced", "confluent_paced", PARTITIONS, ""),
+            ("confluent-kafka paced, 1 partition", "confluent_paced", 1, ""),
+        ):
+            topic = self.topic(partitions)
+            self.python(
+                name,
+                role,
+                topic=topic,
+                partitions=partitions,
+                rate=RATE,
+                precision=precision,
+                seconds=seconds,
+                wake_s=WAKE_S,
+                librdkafka=settings,
+            )
+            self.drop(topic)
+
+    def floor(self, seconds, count):
+        """Compare the transport floor at 100 events/s with Kafka's own EndToEndLatency, which sends one at a time."""
+        topic, other = self.topic(), self.topic()
+        settings = {"bootstrap.servers": self.servers, "acks": "1", "enable.idempotence": "false", "linger.ms": "0"}
+        self.python(
+            "core floor at 100/s",
+            "core_paced",
+            topic=topic,
+            rate=100,
+            precision="default",
+            seconds=seconds,
+            librdkafka=settings,
+        )
+        positional = [self.servers, other, str(count), "1", str(BYTES)]
+        self.java("Java EndToEndLatency", "EndToEndLatency", positional, lambda text: _end_to_end(text, count))
+        self.drop(topic, other)
+
+    def large(self, count):
+        topic = self.topic()
+        # Plain records: what counts is the number of events, not their padding.
+        self.python("core large", "core_large", topic=topic, count=count, bytes=None)
+        self.drop(topic)
+
+    def median(self):
+        """Return the median of every figure over the rounds."""
+        return {
+            name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+            for name, runs in self.results.items()
+        }
+
+
+def _produced(text, count):
+    found = re.findall(r"(\d+) records sent, ([\d.,]+) records/sec", text)
+    records, rate = found[-1]
+    if int(records) != count:
+        raise SystemExit(f"ProducerPerformance sent {records}: {text[-500:]}")
+    return {"events": count, "seconds": count / float(rate.replace(",", ""))}
+
+
+def _consumed(text):
+    lines = [line.split(", ") for line in text.splitlines() if line.count(", ") >= 9]
+    row = dict(zip([name.strip() for name in lines[0]], lines[1], strict=True))
+    events = int(row["data.consumed.in.nMsg"])
+    # Without the time that its group takes to form, which no other contender has.
+    return {"events": events, "seconds": int(row["fetch.time.ms"]) / 1000}
+
+
+def _end_to_end(text, count):
+    average = float(re.findall(r"Avg latency: ([\d.]+) ms", text)[-1])
+    found = re.findall(r"50th = (\d+), 99th = (\d+)", text)[-1]
+    return {
+        "events": count,
+        "seconds": average * count / 1000,
+        "average_us": average * 1000,
+        "p50_ms": int(found[0]),
+        "p99_ms": int(found[1]),
+    }
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bare", type=Path, required=True, help="the bare librdkafka loop, built by cargo")
+    parser.add_argument("--events", type=int, default=1_000_000, help="records of a fast contender in a round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=10, help="length of a paced measurement")
+    parser.add_argument("--large", type=int, default=10_000_000, help="events of the memory measurement")
+    parser.add_argument("--linger", default="1", help="linger.ms of the paced clients at 10,000 events/s")
+    parser.add_argument("--only", nargs="*", default=["throughput", "paced", "floor", "large"])
+    parser.add_argument("--save", type=Path, help="read and write the figures of parts that were run before")
+    parser.add_argument("--no-page", action="store_true", help="print only")
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    figures = json.loads(arguments.save.read_text()) if arguments.save and arguments.save.exists() else {}
+    with tempfile.TemporaryDirectory(prefix="rtmbench-bench-") as directory:
+        work = Path(directory)
+        (work / "state").mkdir()
+        options = {"java": find_java(), "cache": Cache(), "logs": work / "logs", "state": work / "state"}
+        with LocalPlatform(**options) as platform:
+            bench = Bench(platform, arguments)
+            # A cold broker is a slow one: it is warmed up by what it is going to do.
+            topic = bench.topic()
+            bench.python("warm-up", "core_produce", topic=topic, count=arguments.events)
+            bench.drop(topic)
+            del bench.results["warm-up"]
+            if "throughput" in arguments.only:
+                filled = bench.topic()
+                times = bench.python("warm-up", "core_produce", topic=filled, count=arguments.events)
+                for _ in range(arguments.rounds):
+                    bench.produce(arguments.events)
+                    bench.receive(filled, arguments.events, times)
+                bench.drop(filled)
+                del bench.results["warm-up"]
+            for _ in range(arguments.rounds):
+                if "paced" in arguments.only:
+                    bench.pace(arguments.seconds)
+                if "floor" in arguments.only:
+                    bench.floor(arguments.seconds, 3_000)
+            if "large" in arguments.only:
+                bench.large(arguments.large)
+    figures |= bench.median()
+    if arguments.save:
+        arguments.save.write_text(json.dumps(figures, indent=1))
+    machine = describe()
+    made = (
+        f"Made by `make bench` on {dt.datetime.now(dt.timezone.utc):%Y-%m-%d}: {machine.cpu}, {machine.cores} cores; "
+        f"librdkafka {_core.librdkafka_version()}, Kafka 4.1.1; {arguments.rounds} rounds, {BYTES}-byte records, "
+        f"{PARTITIONS} partitions, {', '.join(f'{key}={value}' for key, value in JAVA.items())}."
+    )
+    table = "\n\n".join([made, goals_table(figures), side_by_side(figures)])
+    print(table)
+    if not arguments.no_page:
+        begin, end = MARKERS
+        head, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+        _, _, tail = rest.partition(end)
+        PAGE.write_text(f"{head}{begin}\n{table}\n{end}{tail}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""The goals of the core, and the tables that set what was measured beside them."""
+
+from __future__ import annotations
+
+
+def _rate(figures, name):
+    return figures[name]["events"] / figures[name]["seconds"]
+
+
+def _ratio(ours, theirs, least):
+    def look(figures):
+        ratio = _rate(figures, ours) / _rate(figures, theirs)
+        return f"{ratio:.2f} ×", ratio >= least
+
+    return look
+
+
+def _verified(theirs, least):
+    def look(figures):
+        core = figures["core receive"]
+        ratio = core["events"] / core["verify_seconds"] / _rate(figures, theirs)
+        return f"{ratio:.2f} ×", ratio >= least
+
+    return look
+
+
+def _at_most(name, key, most, show):
+    def look(figures):
+        value = figures[name][key]
+        return show(value), value <= most
+
+    return look
+
+
+def _percent(value):
+    return f"{100 * value:.1f} % of a core"
+
+
+def _us(value):
+    return f"{value:,.0f} µs"
+
+
+def _cpu_ratio(suffix):
+    def look(figures):
+        ratio = figures[f"core paced, default{suffix}"]["cpu"] / figures[f"confluent-kafka paced{suffix}"]["cpu"]
+        return f"{ratio:.2f} ×", ratio <= 1 / 3
+
+    return look
+
+
+def _floor_ratio(figures):
+    ours, theirs = figures["core floor at 100/s"]["p50_us"], figures["Java EndToEndLatency"]["average_us"]
+    return f"{ours:,.0f} µs, {ours / theirs:.2f} × its mean of {theirs:,.0f} µs", ours <= 1.2 * theirs
+
+
+def _memory(figures):
+    large = figures["core large"]
+    return f"{large['peak_mib']:,.0f} MiB for {large['events']:,.0f} events", large["peak_mib"] * 1.048576 <= 200
+
+
+def _paced(partitions, suffix):
+    name = f"core paced, default{suffix}"
+    return (
+        (
+            f"CPU of generator + consumer at 10,000 events/s, {partitions}",
+            "≤ 15 % of a core",
+            _at_most(name, "cpu", 0.15, _percent),
+        ),
+        ("", "≤ 1/3 of a confluent-kafka harness", _cpu_ratio(suffix)),
+        (
+            f"schedule slip at 10,000 events/s, default precision, {partitions}",
+            "p50 ≤ 300 µs",
+            _at_most(name, "slip_p50_us", 300, _us),
+        ),
+        ("", "p99 ≤ 1.5 ms", _at_most(name, "slip_p99_us", 1_500, _us)),
+        (
+            f"transport floor at 10,000 events/s, acks=1, {partitions}",
+            "p50 ≤ 2 ms",
+            _at_most(name, "p50_us", 2_000, _us),
+        ),
+        ("", "p99 ≤ 8 ms", _at_most(name, "p99_us", 8_000, _us)),
+    )
+
+
+GOALS = (
+    ("produce, acked events/s", "≥ 0.9 × bare librdkafka loop", _ratio("core produce", "bare librdkafka produce", 0.9)),
+    ("", "≥ 1.3 × Java ProducerPerformance", _ratio("core produce", "Java ProducerPerformance", 1.3)),
+    ("", "≥ 4 × confluent-kafka", _ratio("core produce", "confluent-kafka produce", 4)),
+    ("", "≥ 30 × kafka-python-ng", _ratio("core produce", "kafka-python-ng produce", 30)),
+    (
+        "receive, parse, record, spool, events/s",
+        "≥ 0.8 × bare librdkafka loop",
+        _ratio("core receive", "bare librdkafka consume", 0.8),
+    ),
+    ("", "≥ 8 × confluent-kafka with json.loads", _ratio("core receive", "confluent-kafka + json", 8)),
+    ("", "≥ 1 × Java ConsumerPerformance", _ratio("core receive", "Java ConsumerPerformance", 1)),
+    (
+        "receive, parse, judge (oracle), join, record, events/s",
+        "≥ 0.8 × bare librdkafka loop",
+        _verified("bare librdkafka consume", 0.8),
+    ),
+    ("", "≥ 8 × confluent-kafka with json.loads", _verified("confluent-kafka + json", 8)),
+    ("", "≥ 1 × Java ConsumerPerformance", _verified("Java ConsumerPerformance", 1)),
+    *_paced("4 partitions", ""),
+    (
+        "schedule slip at 10,000 events/s, high precision",
+        "p50 ≤ 20 µs",
+        _at_most("core paced, high", "slip_p50_us", 20, _us),
+    ),
+    *_paced("1 partition", ", 1 partition"),
+    ("transport floor at 100 events/s, acks=1", "p50 ≤ 1.2 × EndToEndLatency", _floor_ratio),
+    ("peak memory, sent, received and checked", "≤ 200 MB", _memory),
+)
+
+
+def goals_table(figures):
+    """Return the goals as a Markdown table; what was not measured is left out."""
+    lines = ["| figure | goal | measured | met |", "| --- | --- | --- | --- |"]
+    for figure, goal, look in GOALS:
+        try:
+            measured, met = look(figures)
+        except KeyError:
+            continue
+        lines.append(f"| {figure} | {goal} | {measured} | {'yes' if met else '**no**'} |")
+    return "\n".join(lines)
+
+
+def side_by_side(figures):
+    """Return every contender's rate, CPU time and memory as a Markdown table."""
+    lines = [
+        "| contender | events/s | CPU s per million events | broker's CPU s per million | peak MiB |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, seen in figures.items():
+        millions = seen["events"] / 1e6
+        if "cpu" in seen:
+            per_core = f"{100 * seen['cpu']:.1f} % of a core", f"{100 * seen['broker_cpu']:.1f} % of a core"
+        else:
+            per_core = f"{seen['cpu_s'] / millions:.2f}", f"{seen['broker_s'] / millions:.2f}"
+        rate = seen["events"] / seen["seconds"]
+        lines.append(f"| {name} | {rate:,.0f} | {per_core[0]} | {per_core[1]} | {seen['peak_mib']:,.0f} |")
+    return "\n".join(lines)

@@ -1,0 +1,112 @@
+"""What `produce` and `measure` share: how to reach Kafka, durations in words, a line that follows the work."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtmbench.cli.configuration import setting
+from rtmbench.errors import ConfigurationError, RtmbenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from rtmbench._core import Histogram
+
+_MS = 1_000
+_S = 1_000_000
+
+
+def kafka_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--bootstrap-servers` and `--kafka-properties` to a command."""
+    properties = click.option(
+        "--kafka-properties",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        help="Properties of the Kafka client, as for TLS and SASL: name=value lines, in librdkafka's names.",
+    )
+    servers = setting(
+        "--bootstrap-servers",
+        also=["KAFKA_BOOTSTRAP_SERVERS"],
+        metavar="HOST:PORT",
+        help="The Kafka to use; or `bootstrap.servers` in the properties.",
+    )
+    decorated: Callable[..., Any] = servers(properties(command))
+    return decorated
+
+
+def client_config(
+    defaults: Callable[[str], Mapping[str, str]], bootstrap_servers: str | None, kafka_properties: Path | None
+) -> dict[str, str]:
+    """Return the client's properties: those of the harness, then the file's. Raises `ConfigurationError`."""
+    from rtmbench import kafka_properties as files  # noqa: PLC0415 - `--help` must not wait for it
+
+    given = files.read(kafka_properties) if kafka_properties else {}
+    servers = bootstrap_servers or given.get("bootstrap.servers")
+    if not servers:
+        raise ConfigurationError(
+            "Which Kafka? Give --bootstrap-servers HOST:PORT, or set KAFKA_BOOTSTRAP_SERVERS, or name "
+            "bootstrap.servers in the file of --kafka-properties."
+        )
+    return {**defaults(servers), **given, "bootstrap.servers": servers}
+
+
+@contextlib.contextmanager
+def client_errors(config: Mapping[str, str], way_out: str = "") -> Iterator[None]:
+    """Turn what the client refuses into errors of the command line, without the values of secrets."""
+    from rtmbench._core import KafkaError  # noqa: PLC0415
+    from rtmbench.kafka_properties import redact  # noqa: PLC0415
+
+    try:
+        yield
+    except KafkaError as error:
+        raise RtmbenchError(redact(f"{error}{way_out}", config)) from None
+    except ValueError as error:
+        raise ConfigurationError(redact(str(error), config)) from None
+
+
+def figures(histogram: Histogram) -> dict[str, int | None]:
+    """Return the figures of a histogram of µs; without samples, None except for the count."""
+    some = histogram.count > 0
+    quantiles = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
+    return {
+        "count": histogram.count,
+        "min": histogram.min if some else None,
+        **{name: histogram.percentile(q) if some else None for name, q in quantiles.items()},
+        "max": histogram.max if some else None,
+    }
+
+
+def duration_text(us: float) -> str:
+    """Return a duration in the unit that suits it: 870 µs, 12.3 ms, 4.56 s."""
+    if abs(us) < _MS:
+        return f"{us:.0f} µs"
+    if abs(us) < _S:
+        return f"{us / _MS:.3g} ms" if abs(us) < 100 * _MS else f"{us / _MS:.0f} ms"
+    return f"{us / _S:.3g} s"
+
+
+class LiveLine:
+    """A line on standard error that follows the work: written over on a terminal, else one line each time."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._open = False
+
+    def show(self, text: str) -> None:
+        """Show the state now."""
+        if self._terminal:
+            click.echo(f"\r\x1b[K{text}", nl=False, err=True)
+            self._open = True
+        else:
+            click.echo(text, err=True)
+
+    def end(self) -> None:
+        """Leave the line, so that others can follow it."""
+        if self._open:
+            click.echo(err=True)
+            self._open = False

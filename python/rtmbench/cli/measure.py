@@ -1,0 +1,182 @@
+"""`rtmbench measure`: the latency of what arrives in a topic of any Kafka."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures, kafka_options
+from rtmbench.cli.run import Seconds
+from rtmbench.errors import ConfigurationError, RunFailedError
+
+if TYPE_CHECKING:
+    from rtmbench._core import ConsumerReport, Histogram, LatencyConsumer
+
+_WIND_UP_S = 5.0
+_SECOND_US = 1_000_000
+_SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
+
+
+@click.command()
+@kafka_options
+@click.option("--topic", default="benchmark-output", show_default=True, help="What to read.")
+@click.option("--duration", type=Seconds(), help="How long to measure. [default: until interrupted]")
+@click.option(
+    "--timestamp-field",
+    metavar="NAME",
+    help="The field with the time to measure from: epoch µs where its name ends in _us, else epoch ms. "
+    "[default: scheduled_at_us, or produced_at in a record without it]",
+)
+@click.option("--from-beginning", is_flag=True, help="Count what the topic holds already, too.")
+@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="They share the partitions.")
+@click.option(
+    "--hlog",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write an HdrHistogram interval log: one histogram a second, in µs.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def measure(
+    topic: str,
+    *,
+    bootstrap_servers: str | None,
+    kafka_properties: Path | None,
+    duration: float | None,
+    timestamp_field: str | None,
+    from_beginning: bool,
+    threads: int,
+    hlog: Path | None,
+    as_json: bool,
+) -> None:
+    """Show how old the records of a topic are when they arrive: p50, p95 and p99, each second and in total.
+
+    A record is JSON with a time stamp; its age is the time of its receipt here minus that time stamp, so the clocks of
+    both machines must agree. What has none is counted as malformed. An interrupt ends it with the report, and exit 130.
+    """
+    from rtmbench import _core  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.engines.clients import harness_consumer  # noqa: PLC0415
+
+    config = client_config(harness_consumer, bootstrap_servers, kafka_properties)
+    with client_errors(config):
+        consumer = _core.LatencyConsumer(
+            config,
+            topic,
+            timestamp_field=timestamp_field or "scheduled_at_us",
+            fallback_field=None if timestamp_field else "produced_at",
+            threads=threads,
+            from_end=not from_beginning,
+        )
+    if hlog is not None:
+        try:
+            hlog.touch()
+        except OSError as error:
+            raise ConfigurationError(f"The interval log {hlog} cannot be written: {error}.") from error
+    with client_errors(config):
+        consumer.start()
+    start_us = _core.now_us()
+    click.echo(f"measuring {topic}", err=True)
+    with client_errors(config):
+        interruption, report, intervals = _follow(consumer, start_us, duration)
+    seconds = sum(length for length, _ in intervals) / _SECOND_US
+    if hlog is not None:
+        _core.write_interval_log(hlog, start_us, intervals)
+    _say_what_to_know(report, timestamp_field)
+    if as_json:
+        click.echo(json.dumps(_document(topic, seconds, report), indent=2))
+    else:
+        _print(topic, seconds, report)
+    if interruption is not None:
+        raise interruption
+    if report.latency.count == 0:
+        raise RunFailedError(
+            f"Nothing in {topic} could be measured in {seconds:.0f} s: {report.received:,} records arrived, "
+            f"{report.malformed:,} of them malformed."
+        )
+
+
+def _follow(
+    consumer: LatencyConsumer, start_us: int, duration: float | None
+) -> tuple[BaseException | None, ConsumerReport, list[tuple[int, Histogram]]]:
+    """Receive until the end, showing each second; return what interrupted it, the report, and each interval."""
+    from rtmbench import _core  # noqa: PLC0415
+    from rtmbench.signals import Terminated, shielded  # noqa: PLC0415
+
+    live = LiveLine()
+    end_us = None if duration is None else start_us + int(duration * _SECOND_US)
+    intervals: list[tuple[int, Histogram]] = []
+    since_us, malformed = start_us, 0
+    interruption: BaseException | None = None
+
+    def take() -> int:
+        now_us = _core.now_us()
+        intervals.append((now_us - since_us, consumer.take_live()))
+        return now_us
+
+    try:
+        while end_us is None or since_us < end_us:
+            due_us = since_us - (since_us - start_us) % _SECOND_US + _SECOND_US
+            due_us = due_us if end_us is None else min(due_us, end_us)
+            try:
+                # A consumer that has failed raises here.
+                consumer.join(max(0.0, (due_us - _core.now_us()) / _SECOND_US))
+            except TimeoutError:
+                since_us = take()
+            else:
+                break
+            total = consumer.snapshot()
+            live.show(_line((since_us - start_us) / _SECOND_US, intervals[-1][1], total.malformed - malformed))
+            malformed = total.malformed
+    except (KeyboardInterrupt, Terminated) as raised:
+        interruption = raised
+    with shielded():
+        consumer.stop()
+        report = consumer.join(_WIND_UP_S)
+        take()
+    live.end()
+    return interruption, report, intervals
+
+
+def _line(seconds: float, second: Histogram, malformed: int) -> str:
+    shown = [f"{seconds:4.0f} s", f"{second.count:,}/s"]
+    if second.count:
+        shown += [f"{name} {duration_text(second.percentile(q))}" for name, q in _SHOWN]
+    if malformed:
+        shown.append(f"{malformed:,} malformed")
+    return " · ".join(shown)
+
+
+def _say_what_to_know(report: ConsumerReport, timestamp_field: str | None) -> None:
+    coarse = report.fallback if timestamp_field is None else 0
+    if timestamp_field is not None and not timestamp_field.endswith("_us"):
+        coarse = report.latency.count
+    if coarse:
+        field = timestamp_field or "produced_at"
+        click.echo(f"resolution: ±1 ms for {coarse:,} records, whose {field} is in ms", err=True)
+    if report.negative:
+        click.echo(
+            f"{report.negative:,} records arrived before their time stamp, by up to {duration_text(-report.min_us)}: "
+            "the clocks of producer and consumer disagree",
+            err=True,
+        )
+    for sample in report.malformed_samples[:3]:
+        click.echo(f"malformed: {sample}", err=True)
+
+
+def _document(topic: str, seconds: float, report: ConsumerReport) -> dict[str, Any]:
+    latency: dict[str, int | None] = figures(report.latency)
+    if report.latency.count:
+        latency["min"] = report.min_us
+    latency["negative"] = report.negative
+    return {"topic": topic, "seconds": round(seconds, 3), "latency_us": latency, "malformed": report.malformed}
+
+
+def _print(topic: str, seconds: float, report: ConsumerReport) -> None:
+    latency = report.latency
+    click.echo(f"{topic}: {latency.count:,} records in {seconds:.1f} s, {report.malformed:,} malformed")
+    if latency.count:
+        shown = [*_SHOWN, ("p99.9", 99.9)]
+        texts = [f"{name} {duration_text(latency.percentile(q))}" for name, q in shown]
+        click.echo(f"latency: {' · '.join(texts)} · max {duration_text(latency.max)}")

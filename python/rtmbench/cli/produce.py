@@ -1,0 +1,259 @@
+"""`rtmbench produce`: open-loop load into a topic of any Kafka."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtmbench.cli.configuration import setting
+from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures, kafka_options
+from rtmbench.cli.run import Seconds
+from rtmbench.errors import ConfigurationError, RunFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from rtmbench._core import Generator, GeneratorReport, Histogram, Schedule
+
+_WIND_UP_S = 0.7
+
+
+class Rate(click.ParamType[float]):
+    """Events a second, or `max`, which is infinite."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the rate; a click usage error where the text is none."""
+        if value == "max":
+            return float("inf")
+        try:
+            rate = float(value)
+        except ValueError:
+            rate = 0.0
+        if not 0 < rate < float("inf"):
+            self.fail(f"{value!r} is no rate; give events a second, or max", param, ctx)
+        return rate
+
+
+class Shard(click.ParamType[tuple[int, int]]):
+    """A part of a workload: `2/3`."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return the number and the count of parts; a click usage error where the text is no such pair."""
+        if isinstance(value, tuple):
+            return value
+        number, _, of = str(value).partition("/")
+        try:
+            return int(number), int(of)
+        except ValueError:
+            self.fail(f"{value!r} is no shard; give I/N, as in 2/3", param, ctx)
+
+
+@click.command()
+@kafka_options
+@click.option("--topic", default="benchmark-input", show_default=True, help="Where the events go.")
+@setting("--rate", type=Rate(), default=10_000, show_default=True, metavar="N|max", help="Events per second.")
+@click.option("--duration", type=Seconds(), help="Length of the schedule. [default: until interrupted]")
+@click.option("--count", type=click.IntRange(min=1), help="Number of events; with --duration, whichever ends first.")
+@setting("--keys", type=int, default=100, show_default=True, help="Number of distinct keys.")
+@click.option("--zipf", type=float, metavar="EXPONENT", help="Zipf-distributed keys. [default: uniform]")
+@setting("--seed", type=int, default=1, show_default=True, help="Decides every event.")
+@click.option(
+    "--schedule",
+    default="constant",
+    show_default=True,
+    metavar="SHAPE",
+    help="constant, poisson, burst:SIZE, ramp:FROM:SECONDS (up to --rate), step:SECONDS@RATE,… (its own rates).",
+)
+@click.option("--payload", type=click.IntRange(min=1), metavar="BYTES", help="Pad each event to this size.")
+@click.option(
+    "--shard",
+    type=Shard(),
+    metavar="I/N",
+    help="Send the keys of part I of N. The parts of one --seed make the whole; --count and --rate are the whole's.",
+)
+@click.option("--first-index", type=click.IntRange(min=0), default=0, help="Of the events; go on where a run ended.")
+@click.option(
+    "--precision",
+    type=click.Choice(["low", "default", "high"]),
+    default="default",
+    show_default=True,
+    help="How much CPU an exact schedule may cost.",
+)
+@click.option(
+    "--spin-share",
+    type=click.FloatRange(0, 1),
+    help="Share of a core that waiting exactly may take. [default: 0.5 in high]",
+)
+@click.option(
+    "--acks",
+    type=click.Choice(["0", "1", "all"]),
+    default="all",
+    show_default=True,
+    help="Confirmations to wait for. Below all the producer is not idempotent: a retry may reorder or duplicate.",
+)
+@click.option("--create", is_flag=True, help="Create the topic where it does not exist.")
+@setting("--partitions", type=click.IntRange(min=1), help="Of a topic that --create makes. [default: 16]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+def produce(
+    topic: str,
+    *,
+    bootstrap_servers: str | None,
+    kafka_properties: Path | None,
+    rate: float,
+    schedule: str,
+    acks: str,
+    create: bool,
+    partitions: int | None,
+    as_json: bool,
+    **wishes: Any,
+) -> None:
+    """Send events on a schedule that is never re-based: lateness shows as schedule slip.
+
+    Events are JSON with `produced_at` (epoch ms) and `scheduled_at_us` (epoch µs), the time each was meant for; the
+    same seed makes the same events. `rtmbench measure` reads them anywhere downstream. An interrupt ends it with the
+    report of what was sent, and exit 130.
+    """
+    from rtmbench import _core  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.engines.clients import harness_producer  # noqa: PLC0415
+
+    config = client_config(harness_producer, bootstrap_servers, kafka_properties)
+    config["acks"] = acks
+    if acks != "all":
+        config["enable.idempotence"] = "false"
+    with client_errors(config):
+        generator = _core.Generator(
+            config,
+            topic,
+            _core.Workload(
+                wishes["seed"], keys=wishes["keys"], zipf_exponent=wishes["zipf"], payload_bytes=wishes["payload"]
+            ),
+            _schedule(schedule, rate, wishes["seed"]),
+            count=wishes["count"],
+            duration_s=wishes["duration"],
+            first_index=wishes["first_index"],
+            precision=wishes["precision"],
+            spin_share=wishes["spin_share"],
+            shard=wishes["shard"],
+        )
+    if create:
+        with client_errors(config):
+            _create(config, topic, partitions or 16)
+    with client_errors(config, "" if create else " If the topic is missing, --create makes it."):
+        generator.start()
+    interruption, outcome = _follow(generator, config)
+    outcome["topic"] = topic
+    slip = outcome.pop("slip")
+    unpaced = rate == float("inf")
+    if as_json:
+        names = ("topic", "acked", "failed", "seconds", "rate")
+        document = {name: outcome[name] for name in names}
+        document["slip_us"] = None if unpaced or slip is None else figures(slip)
+        click.echo(json.dumps(document, indent=2))
+    else:
+        _print(outcome, None if unpaced else slip)
+    if interruption is not None:
+        raise interruption
+    if outcome["failed"]:
+        from rtmbench.kafka_properties import redact  # noqa: PLC0415
+
+        reasons = "; ".join(outcome["errors"][:3]) or "no reason given"
+        raise RunFailedError(redact(f"{outcome['failed']:,} events were not delivered: {reasons}", config))
+
+
+def _schedule(shape: str, rate: float, seed: int) -> Schedule:
+    from rtmbench._core import Schedule  # noqa: PLC0415
+
+    name, _, details = shape.partition(":")
+    if rate == float("inf"):
+        if shape != "constant":
+            raise ConfigurationError(f"--rate max has no schedule: leave --schedule {shape} out, or give a rate.")
+        return Schedule.unpaced()
+    try:
+        if name == "constant" and not details:
+            return Schedule.constant(rate)
+        if name == "poisson" and not details:
+            return Schedule.poisson(rate, seed)
+        if name == "burst":
+            return Schedule.burst(rate, int(details))
+        if name == "ramp":
+            start, seconds = details.split(":")
+            return Schedule.ramp(float(start), rate, _seconds(seconds))
+        if name == "step":
+            steps = [step.split("@") for step in details.split(",")]
+            return Schedule.step([(_seconds(length), float(step_rate)) for length, step_rate in steps])
+    except ValueError as error:
+        raise ConfigurationError(f"--schedule {shape}: {error}. See `rtmbench produce --help`.") from error
+    raise ConfigurationError(
+        f"--schedule {shape} is unknown: it is constant, poisson, burst:SIZE, ramp:FROM:SECONDS or "
+        "step:SECONDS@RATE,SECONDS@RATE,…"
+    )
+
+
+def _seconds(text: str) -> float:
+    return float(text.strip().removesuffix("s"))
+
+
+def _create(config: Mapping[str, str], topic: str, partitions: int) -> None:
+    from rtmbench import _core  # noqa: PLC0415
+
+    _core.wait_for_broker(config, 30.0)
+    try:
+        _core.end_offsets(config, topic)
+    except _core.KafkaError:
+        _core.create_topics(config, [topic], partitions=partitions)
+
+
+def _follow(generator: Generator, config: Mapping[str, str]) -> tuple[BaseException | None, dict[str, Any]]:
+    """Wait for the end, showing the counters each second; return what interrupted it, and what was sent."""
+    from rtmbench.signals import Terminated, shielded  # noqa: PLC0415
+
+    started = time.monotonic()
+    live = LiveLine()
+    interruption: BaseException | None = None
+    report: GeneratorReport | None = None
+    try:
+        report = _watch(generator, live, started)
+    except (KeyboardInterrupt, Terminated) as raised:
+        interruption = raised
+        # Where the broker confirms no more, what is known now is the report.
+        with shielded(), client_errors(config), contextlib.suppress(TimeoutError):
+            generator.stop()
+            report = generator.join(_WIND_UP_S)
+    live.end()
+    if report is None:
+        now = generator.snapshot()
+        seconds = time.monotonic() - started
+        unconfirmed = now.generated - now.acked - now.failed
+        click.echo(f"rtmbench: {unconfirmed:,} events were sent and not confirmed", err=True)
+        sent = {"acked": now.acked, "failed": now.failed, "seconds": seconds, "rate": now.acked / seconds}
+        return interruption, {**sent, "slip": None, "errors": []}
+    names = ("acked", "failed", "seconds", "rate", "errors")
+    return interruption, {**{name: getattr(report, name) for name in names}, "slip": report.slip_all}
+
+
+def _watch(generator: Generator, live: LiveLine, started: float) -> GeneratorReport:
+    while True:
+        with contextlib.suppress(TimeoutError):
+            return generator.join(1.0)
+        now = generator.snapshot()
+        failed = f" · {now.failed:,} failed" if now.failed else ""
+        live.show(f"{time.monotonic() - started:4.0f} s · {now.generated:,} sent · {now.acked:,} acked{failed}")
+
+
+def _print(outcome: Mapping[str, Any], slip: Histogram | None) -> None:
+    click.echo(
+        f"{outcome['topic']}: {outcome['acked']:,} events acknowledged in {outcome['seconds']:.1f} s "
+        f"({outcome['rate']:,.0f}/s), {outcome['failed']:,} failed"
+    )
+    if slip is not None and slip.count:
+        texts = [f"{name} {duration_text(slip.percentile(q))}" for name, q in (("p50", 50), ("p95", 95), ("p99", 99))]
+        click.echo(f"schedule slip: {' · '.join(texts)} · max {duration_text(slip.max)}")

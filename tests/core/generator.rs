@@ -1,0 +1,243 @@
+//! Shards, padding, the slip log and the relay on librdkafka's mock cluster.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rtmbench::clock::{self, Precision};
+use rtmbench::event::TimestampField;
+use rtmbench::generate::{Generator, GeneratorReport, GeneratorSettings, Shard};
+use rtmbench::kafka::consumer::read_whole;
+use rtmbench::kafka::{KafkaConfig, topics};
+use rtmbench::measure::{ConsumerSettings, LatencyConsumer};
+use rtmbench::relay::{Relay, RelaySettings};
+use rtmbench::schedule::Schedule;
+use rtmbench::workload::Workload;
+use rtmbench::{Error, Stop};
+
+const LONG: Duration = Duration::from_secs(20);
+const PARTITIONS: i32 = 3;
+
+struct Kafka {
+    cluster: MockCluster<'static, DefaultProducerContext>,
+    config: KafkaConfig,
+}
+
+/// A record with where it lies.
+type Stored = (i32, i64, Vec<u8>, Vec<u8>);
+
+impl Kafka {
+    fn start(topics: &[&str]) -> Self {
+        let cluster = MockCluster::new(1).unwrap();
+        for topic in topics {
+            cluster.create_topic(topic, PARTITIONS, 1).unwrap();
+        }
+        let properties = [
+            ("bootstrap.servers".to_owned(), cluster.bootstrap_servers()),
+            ("fetch.wait.max.ms".to_owned(), "1".to_owned()),
+        ];
+        Self { cluster, config: KafkaConfig::new(properties).unwrap() }
+    }
+
+    fn settings(&self, topic: &str, workload: Workload) -> GeneratorSettings {
+        GeneratorSettings {
+            config: self.config.clone(),
+            topic: topic.to_owned(),
+            workload: Arc::new(workload),
+            schedule: Schedule::Constant { rate: 5_000.0 },
+            count: Some(2_000),
+            duration: None,
+            first_index: 0,
+            start_us: None,
+            measure: None,
+            precision: Precision::DEFAULT,
+            shard: None,
+            slip_log: None,
+        }
+    }
+
+    fn ends(&self, topic: &str) -> Vec<i64> {
+        let bounds = topics::bounds(&self.config, topic, LONG, &Stop::new()).unwrap();
+        bounds.iter().map(|bounds| bounds.end).collect()
+    }
+
+    fn stored(&self, topic: &str) -> Vec<Stored> {
+        let mut stored = Vec::new();
+        read_whole(&self.config, topic, &self.ends(topic), LONG, &Stop::new(), |message| {
+            let bytes = |part: Option<&[u8]>| part.unwrap().to_vec();
+            stored.push((message.partition, message.offset, bytes(message.key), bytes(message.payload)));
+            Ok(())
+        })
+        .unwrap();
+        stored
+    }
+}
+
+fn run(settings: GeneratorSettings) -> Arc<GeneratorReport> {
+    let generator = Generator::new(settings).unwrap();
+    generator.start().unwrap();
+    generator.wait(LONG).expect("the generator ends").unwrap()
+}
+
+/// Each key's records in their order.
+fn by_key(stored: Vec<Stored>) -> BTreeMap<Vec<u8>, Vec<(i32, Vec<u8>)>> {
+    let mut keys: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (partition, _, key, payload) in stored {
+        keys.entry(key).or_default().push((partition, payload));
+    }
+    keys
+}
+
+#[test]
+fn the_shards_together_are_the_whole() {
+    let kafka = Kafka::start(&["whole", "shards"]);
+    let workload = || Workload::new(3, 40, Some(1.1)).unwrap().with_payload_bytes(300).unwrap();
+    let start_us = clock::now_us() + 200_000;
+    let whole = run(GeneratorSettings {
+        start_us: Some(start_us),
+        first_index: 17,
+        ..kafka.settings("whole", workload())
+    });
+    assert_eq!((whole.generated, whole.next_index), (2_000, 2_017));
+    // The same start, although it lies in the past by now: indices and times are the workload's.
+    let generators: Vec<Generator> = (1..=3)
+        .map(|number| {
+            let shard = Some(Shard::new(number, 3).unwrap());
+            let settings = kafka.settings("shards", workload());
+            let settings = GeneratorSettings { start_us: Some(start_us), first_index: 17, shard, ..settings };
+            Generator::new(settings).unwrap()
+        })
+        .collect();
+    for generator in &generators {
+        generator.start().unwrap();
+    }
+    let reports: Vec<_> = generators.iter().map(|each| each.wait(LONG).unwrap().unwrap()).collect();
+    assert!(reports.iter().all(|report| report.generated > 0 && report.generated < 2_000));
+    assert!(reports.iter().all(|report| report.next_index == 2_017));
+    assert_eq!(reports.iter().map(|report| report.acked).sum::<u64>(), 2_000);
+    let (one, many) = (kafka.stored("whole"), kafka.stored("shards"));
+    assert_eq!(many.len(), 2_000);
+    assert!(many.iter().all(|(_, _, _, payload)| payload.len() == 300));
+    assert_eq!(by_key(one), by_key(many));
+    for bad in [(0, 2), (3, 2), (1, 0)] {
+        assert!(matches!(Shard::new(bad.0, bad.1), Err(Error::Invalid(_))));
+    }
+}
+
+#[test]
+fn the_slip_of_each_second_is_logged() {
+    let kafka = Kafka::start(&["topic"]);
+    let path = scratch("slip.hlog");
+    let settings = kafka.settings("topic", Workload::new(1, 10, None).unwrap());
+    let settings = GeneratorSettings {
+        schedule: Schedule::Constant { rate: 1_000.0 },
+        count: Some(2_500),
+        slip_log: Some(path.clone()),
+        ..settings
+    };
+    assert_eq!(run(settings.clone()).acked, 2_500);
+    assert_eq!(intervals(&path), 3);
+    let nowhere = Some(PathBuf::from("/nowhere/slip.hlog"));
+    let generator = Generator::new(GeneratorSettings { slip_log: nowhere, ..settings }).unwrap();
+    generator.start().unwrap();
+    let failure = generator.wait(LONG).expect("it ends").unwrap_err();
+    assert!(failure.to_string().contains("/nowhere/slip.hlog"), "{failure}");
+    std::fs::remove_file(path).unwrap();
+}
+
+fn scratch(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("rtmbench-generator-{}-{name}", std::process::id()))
+}
+
+/// How many intervals a log has.
+fn intervals(path: &PathBuf) -> usize {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().filter(|line| line.contains(",HIST")).count()
+}
+
+#[test]
+fn the_relay_copies_every_record_in_its_keys_order() {
+    let kafka = Kafka::start(&["input", "output"]);
+    let relay = Relay::new(RelaySettings {
+        config: kafka.config.clone(),
+        input: "input".to_owned(),
+        output: "output".to_owned(),
+    })
+    .unwrap();
+    relay.start().unwrap();
+    let path = scratch("received.hlog");
+    let consumer = LatencyConsumer::new(ConsumerSettings {
+        config: kafka.config.clone(),
+        topic: "output".to_owned(),
+        spool: None,
+        timestamp: TimestampField::new("scheduled_at_us"),
+        fallback: None,
+        from_end: false,
+        threads: 2,
+        interval_log: Some(path.clone()),
+    })
+    .unwrap();
+    consumer.start().unwrap();
+    let workload = Workload::new(3, 40, None).unwrap();
+    assert_eq!(run(kafka.settings("input", workload)).acked, 2_000);
+    let deadline = Instant::now() + LONG;
+    while consumer.snapshot().received < 2_000 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    consumer.stop();
+    let report = consumer.wait(LONG).expect("the consumer ends").unwrap();
+    assert_eq!((report.received, report.malformed, report.latency.count()), (2_000, 0, 2_000));
+    assert!((1..=3).contains(&intervals(&path)), "{}", intervals(&path));
+    std::fs::remove_file(path).unwrap();
+    relay.stop();
+    let seen = relay.wait(LONG).expect("the relay ends").unwrap();
+    assert_eq!((seen.consumed, seen.acked, seen.failed), (2_000, 2_000, 0));
+    assert!(matches!(relay.start(), Err(Error::Invalid(_))));
+    assert_eq!(by_key(kafka.stored("input")), by_key(kafka.stored("output")));
+}
+
+#[test]
+fn a_relay_that_cannot_work_says_why() {
+    let kafka = Kafka::start(&["input"]);
+    let settings = |input: &str, output: &str| RelaySettings {
+        config: kafka.config.clone(),
+        input: input.to_owned(),
+        output: output.to_owned(),
+    };
+    assert!(matches!(Relay::new(settings("input", "input")), Err(Error::Invalid(_))));
+    for (input, output) in [("input", "nowhere"), ("nowhere", "input")] {
+        let relay = Relay::new(settings(input, output)).unwrap();
+        let error = relay.start().unwrap_err();
+        assert!(matches!(&error, Error::Kafka(message) if message.contains("nowhere")), "{error}");
+        assert!(relay.wait(LONG).expect("it has ended").is_err());
+    }
+    kafka.cluster.create_topic("output", 1, 1).unwrap();
+}
+
+#[test]
+fn an_undelivered_record_ends_the_relay() {
+    let kafka = Kafka::start(&["input", "output"]);
+    let workload = Workload::new(3, 40, None).unwrap();
+    let settings = kafka.settings("input", workload);
+    assert_eq!(run(GeneratorSettings { count: Some(10), ..settings }).acked, 10);
+    let small = [
+        ("bootstrap.servers".to_owned(), kafka.cluster.bootstrap_servers()),
+        ("message.max.bytes".to_owned(), "1000".to_owned()),
+        ("fetch.wait.max.ms".to_owned(), "1".to_owned()),
+    ];
+    let padded = Workload::new(3, 40, None).unwrap().with_payload_bytes(2_000).unwrap();
+    let settings = kafka.settings("input", padded);
+    assert_eq!(run(GeneratorSettings { count: Some(1), ..settings }).acked, 1);
+    let relay = Relay::new(RelaySettings {
+        config: KafkaConfig::new(small).unwrap(),
+        input: "input".to_owned(),
+        output: "output".to_owned(),
+    })
+    .unwrap();
+    relay.start().unwrap();
+    let error = relay.wait(LONG).expect("it ends by itself").unwrap_err();
+    assert!(error.to_string().contains("was not taken"), "{error}");
+}

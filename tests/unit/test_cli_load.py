@@ -1,0 +1,276 @@
+"""`produce` and `measure` as a user calls them, against the mock broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from rtmbench import _core, kafka_properties
+from rtmbench.errors import ConfigurationError
+
+FIGURES = ["count", "min", "p50", "p90", "p95", "p99", "p99_9", "max"]
+
+
+@pytest.fixture
+def broker():
+    with _core.MockBroker() as broker:
+        broker.create_topic("topic", partitions=2)
+        yield broker
+
+
+@pytest.fixture
+def quick(tmp_path):
+    """Client properties with which the mock broker answers at once."""
+    path = tmp_path / "client.properties"
+    path.write_text("fetch.wait.max.ms=1\n", encoding="utf-8")
+    return path
+
+
+def start(*arguments, cwd, broker=None):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("KAFKA_")}
+    if broker is not None:
+        environment["KAFKA_BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
+    return subprocess.Popen(
+        [sys.executable, "-m", "rtmbench", *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def call(*arguments, cwd, broker=None):
+    with start(*arguments, cwd=cwd, broker=broker) as process:
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+
+def test_produce_prints_one_document(broker, tmp_path):
+    code, out, err = call(
+        "produce", "--topic", "topic", "--rate", 2000, "--count", 1000, "--json", cwd=tmp_path, broker=broker
+    )
+    assert code == 0, err
+    document = json.loads(out)
+    assert list(document) == ["topic", "acked", "failed", "seconds", "rate", "slip_us"]
+    assert (document["topic"], document["acked"], document["failed"]) == ("topic", 1000, 0)
+    assert document["rate"] == pytest.approx(1000 / document["seconds"])
+    assert 0.45 < document["seconds"] < 5
+    assert list(document["slip_us"]) == FIGURES
+    assert document["slip_us"]["count"] == 1000
+    assert sum(_core.end_offsets({"bootstrap.servers": broker.bootstrap_servers}, "topic")) == 1000
+
+
+def test_produce_tells_people_what_it_did(broker, tmp_path):
+    code, out, err = call(
+        "produce", "--topic", "topic", "--rate", 500, "--duration", "1.5s", cwd=tmp_path, broker=broker
+    )
+    assert code == 0
+    assert "topic: 750 events acknowledged" in out
+    assert "schedule slip: p50" in out
+    assert "1 s · " in err
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rate", "count"),
+    [
+        ("poisson", "1000", 1000),
+        ("burst:50", "1000", 1000),
+        ("ramp:0:1", "1000", 500),
+        ("step:0.5@200,0.5@1800", "1000", 1000),
+    ],
+)
+def test_schedules_have_their_rate(schedule, rate, count, broker, tmp_path):
+    options = ["--topic", "topic", "--schedule", schedule, "--rate", rate, "--duration", "1", "--json"]
+    code, out, err = call("produce", *options, cwd=tmp_path, broker=broker)
+    assert code == 0, err
+    assert json.loads(out)["acked"] == pytest.approx(count, rel=0.15)
+
+
+def test_shards_of_padded_events_make_the_whole(broker, tmp_path):
+    options = ["--topic", "topic", "--rate", "max", "--count", 2000, "--payload", 400, "--json"]
+    acked = []
+    for shard in ("1/3", "2/3", "3/3"):
+        code, out, err = call("produce", *options, "--shard", shard, cwd=tmp_path, broker=broker)
+        assert code == 0, err
+        acked.append(json.loads(out)["acked"])
+    assert sum(acked) == 2000
+    assert min(acked) > 100
+    code, _, err = call("produce", *options, "--shard", "4/3", cwd=tmp_path, broker=broker)
+    assert code == 2, err
+
+
+def test_as_fast_as_it_goes_has_no_slip(broker, tmp_path):
+    options = ["--topic", "topic", "--rate", "max", "--count", 5000, "--acks", "1", "--json"]
+    code, out, err = call("produce", *options, cwd=tmp_path, broker=broker)
+    assert code == 0, err
+    assert json.loads(out)["slip_us"] is None
+    assert json.loads(out)["acked"] == 5000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["produce", "--rate", "many"], 2, "no rate"),
+        (["produce", "--rate", "max", "--schedule", "poisson"], 2, "--rate max"),
+        (["produce", "--schedule", "wave"], 2, "burst:SIZE"),
+        (["produce", "--schedule", "ramp:1"], 2, "--schedule ramp:1"),
+        (["produce", "--schedule", "step:1@0"], 2, "--schedule step:1@0"),
+        (["produce", "--keys", "0", "--count", "1"], 2, "keys"),
+        (["produce", "--topic", "missing", "--count", "1"], 1, "--create"),
+        (["measure", "--topic", "missing", "--duration", "1"], 1, "missing"),
+        (["measure", "--duration", "soon"], 2, "no length of time"),
+        (["measure", "--hlog", "none/x.hlog"], 2, "none/x.hlog"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_bad_request_is_answered(arguments, code, message, broker, tmp_path):
+    found, out, err = call(*arguments, cwd=tmp_path, broker=broker)
+    assert (found, out) == (code, "")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_without_a_kafka_it_asks_which(tmp_path):
+    for command in ("produce", "measure"):
+        code, _, err = call(command, cwd=tmp_path)
+        assert code == 2
+        assert "--bootstrap-servers" in err
+
+
+def test_measure_prints_one_document_and_an_interval_log(broker, quick, tmp_path):
+    hlog = tmp_path / "out.hlog"
+    options = ["--topic", "topic", "--duration", "3s", "--kafka-properties", quick, "--hlog", hlog, "--json"]
+    config = {"bootstrap.servers": broker.bootstrap_servers}
+    # What is there before it starts is not measured.
+    _core.Generator(config, "topic", _core.Workload(1), _core.Schedule.unpaced(), count=100).run()
+    with start("measure", *options, cwd=tmp_path, broker=broker) as process:
+        assert process.stderr.readline() == "measuring topic\n"
+        _core.Generator(config, "topic", _core.Workload(1), _core.Schedule.constant(500), count=500).run()
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    document = json.loads(out)
+    assert list(document) == ["topic", "seconds", "latency_us", "malformed"]
+    assert document["seconds"] == pytest.approx(3, abs=0.5)
+    assert list(document["latency_us"]) == [*FIGURES, "negative"]
+    latency = document["latency_us"]
+    assert latency["count"] == 500
+    assert 0 < latency["min"] <= latency["p50"] <= latency["p99"] <= latency["max"]
+    assert document["malformed"] == latency["negative"] == 0
+    assert "p95" in err
+    assert "resolution" not in err
+    intervals = _core.read_interval_log(hlog)
+    assert sum(histogram.count for _, _, histogram in intervals) == 500
+    assert [length for _, length, _ in intervals[:3]] == pytest.approx([1_000_000] * 3, rel=0.3)
+
+
+def test_milliseconds_are_said_to_be_coarse(broker, quick, tmp_path):
+    config = {"bootstrap.servers": broker.bootstrap_servers}
+    _core.Generator(config, "topic", _core.Workload(1), _core.Schedule.unpaced(), count=100).run()
+    options = ["--topic", "topic", "--duration", "0.5", "--from-beginning", "--kafka-properties", quick]
+    code, out, err = call("measure", *options, "--timestamp-field", "produced_at", cwd=tmp_path, broker=broker)
+    assert code == 0, err
+    assert "topic: 100 records" in out
+    assert "resolution: ±1 ms for 100 records, whose produced_at is in ms" in err
+
+
+def test_nothing_to_measure_is_no_success(broker, quick, tmp_path):
+    options = ["--topic", "topic", "--duration", "0.5", "--kafka-properties", quick, "--json"]
+    code, out, err = call("measure", *options, cwd=tmp_path, broker=broker)
+    assert code == 1
+    assert json.loads(out)["latency_us"]["p50"] is None
+    assert "0 records arrived" in err
+
+
+@pytest.mark.parametrize("command", ["produce", "measure"])
+def test_an_interrupt_ends_with_the_report(command, broker, quick, tmp_path):
+    options = ["--topic", "topic", "--kafka-properties", quick, "--json"]
+    if command == "produce":
+        options += ["--rate", 1000]
+    config = {"bootstrap.servers": broker.bootstrap_servers}
+    feeder = _core.Generator(config, "topic", _core.Workload(2), _core.Schedule.constant(500))
+    with start(command, *options, cwd=tmp_path, broker=broker) as process:
+        if command == "measure":
+            process.stderr.readline()
+            feeder.start()
+        # The first line of the counters: it is well under way.
+        process.stderr.readline()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        before = time.monotonic()
+        out, err = process.communicate(timeout=10)
+        took = time.monotonic() - before
+    feeder.stop()
+    assert process.returncode == 130, err
+    document = json.loads(out)
+    done = document["acked"] if command == "produce" else document["latency_us"]["count"]
+    assert done > 300
+    assert took < 1.5
+    assert "Traceback" not in err
+
+
+def test_a_broker_that_went_away_holds_up_no_interrupt(quick, tmp_path):
+    with _core.MockBroker() as broker:
+        broker.create_topic("topic")
+        options = ["--topic", "topic", "--kafka-properties", quick, "--rate", 1000, "--json"]
+        process = start("produce", *options, cwd=tmp_path, broker=broker)
+        process.stderr.readline()
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    before = time.monotonic()
+    out, err = process.communicate(timeout=10)
+    assert time.monotonic() - before < 2
+    assert process.returncode == 130, err
+    document = json.loads(out)
+    assert document["acked"] > 300
+    assert document["failed"] > 300 or "not confirmed" in err
+
+
+def test_properties_are_read_as_java_writes_them(tmp_path):
+    path = tmp_path / "client.properties"
+    path.write_text(
+        "# comment\n! another\n\nsecurity.protocol = SASL_SSL\nsasl.mechanism: SCRAM-SHA-512\n"
+        "sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required \\\n"
+        '   username="ann" password="a\\"b=c;";\nssl.ca.location /etc/ca.pem\n',
+        encoding="utf-8",
+    )
+    assert kafka_properties.read(path) == {
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": "ann",
+        "sasl.password": 'a"b=c;',
+        "ssl.ca.location": "/etc/ca.pem",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ssl.truststore.location=/x.jks", "ssl.ca.location"),
+        ("sasl.jaas.config=com.example.Kerberos required secret=hunter2;", "Plain and Scram"),
+        ("lonely-hunter2", "not `name=value`"),
+    ],
+)
+def test_bad_properties_are_explained_without_their_values(text, message, tmp_path):
+    path = tmp_path / "client.properties"
+    path.write_text(text + "\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        kafka_properties.read(path)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_secrets_stay_out_of_messages(tmp_path):
+    path = tmp_path / "client.properties"
+    path.write_text("security.protocol=hunter2\nsasl.password=hunter2\nssl.key.password=hunter2\n", encoding="utf-8")
+    options = ["--kafka-properties", path, "--bootstrap-servers", "127.0.0.1:1"]
+    for command in ("produce", "measure"):
+        code, out, err = call(command, *options, cwd=tmp_path)
+        assert code in {1, 2}
+        assert "security.protocol" in err
+        assert "hunter2" not in out + err
