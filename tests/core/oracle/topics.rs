@@ -76,6 +76,9 @@ impl Trial {
             topic: "output".to_owned(),
             spool: Some(spool.clone()),
             timestamp: TimestampField::new("scheduled_at_us"),
+            fallback: None,
+            from_end: false,
+            interval_log: None,
             threads: 1,
         })
         .unwrap();
@@ -91,6 +94,8 @@ impl Trial {
             start_us: None,
             measure: None,
             precision: Precision::DEFAULT,
+            shard: None,
+            slip_log: None,
         })
         .unwrap();
         generator.start().unwrap();
