@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 AXES = {
     "rate": "rate",
-    "payload": "payload",
+    "payload": "payload_bytes",
     "checkpoint-interval": "checkpoint_interval_s",
     "partitions": "partitions",
     "keys": "keys",

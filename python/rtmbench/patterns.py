@@ -81,9 +81,9 @@ PATTERNS = {
             work="Kafka → count by key in the program's own state → Kafka",
             record=("key", "count"),
             fairness=(
-                "Alike, not the same: Flink calls a function for each event, with state and timers; Spark's "
-                "transformWithState calls one for each key with an iterator of its events, and a running count by "
-                "`groupBy` has no function of its own at all."
+                "Alike, not the same: Flink calls a function for each event, with state and timers. Spark's "
+                "transformWithState is handed an iterator of a key's events, which in Real-Time Mode holds one and in "
+                "a micro-batch all of the batch's; a running count by `groupBy` has no function of its own at all."
             ),
             fair="semantic difference",
         ),

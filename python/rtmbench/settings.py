@@ -26,6 +26,9 @@ MIN_CYCLES = 5
 MIN_CYCLES_QUICK = 3
 MAX_RATE = 5_000_000
 MAX_PARTITIONS = 1_024
+# A record has up to some 200 bytes of its own; a padded one still fits Kafka's default limit with its key.
+MIN_PAYLOAD = 256
+MAX_PAYLOAD = 1_000_000
 MAX_SHUFFLE_PARTITIONS = 1_024
 STATE_BACKENDS = ("rocksdb", "hashmap")
 # Spark refuses a shorter real-time batch unless `realTimeMode.minBatchDuration` is lowered.
@@ -46,6 +49,7 @@ class RunRequest:
     quick: bool = False
     rate: float | None = None
     keys: int = 100
+    payload_bytes: int | None = None
     partitions: int | None = None
     slots: int | None = None
     duration_s: float | None = None
@@ -79,6 +83,8 @@ class Settings:
     quick: bool
     rate: float
     keys: int
+    payload_bytes: int | None
+    """Size that each input record is padded to; None: as it comes."""
     partitions: int
     slots: int | None
     """Of each engine, as asked for; None: as many as each needs, see `slots_of`."""
@@ -195,6 +201,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         quick=request.quick,
         rate=float(rate),
         keys=request.keys,
+        payload_bytes=request.payload_bytes,
         partitions=partitions,
         slots=request.slots,
         shuffle_partitions=request.shuffle_partitions
@@ -239,6 +246,7 @@ def _check_ranges(request: RunRequest) -> None:
     limits: list[tuple[str, float | None, float, float, str]] = [
         ("rate", request.rate, 1, MAX_RATE, "events per second"),
         ("keys", request.keys, 1, 100_000_000, "keys"),
+        ("payload", request.payload_bytes, MIN_PAYLOAD, MAX_PAYLOAD, "bytes"),
         ("partitions", request.partitions, 1, MAX_PARTITIONS, "partitions"),
         ("slots", request.slots, 1, 10_000, "slots"),
         ("duration", request.duration_s, 1, 86_400, "seconds"),

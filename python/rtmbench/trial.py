@@ -115,7 +115,9 @@ class TrialRunner:
         self.facts: dict[str, object] = {}
         self.refusal: Refusal | None = None
         self._started_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds")
-        self._workload = _core.Workload(plan.settings.seed, keys=plan.settings.keys)
+        self._workload = _core.Workload(
+            plan.settings.seed, keys=plan.settings.keys, payload_bytes=plan.settings.payload_bytes
+        )
         self._admin = {"bootstrap.servers": plan.bootstrap_servers}
         self._spool = plan.scratch / f"{plan.slug}-spool"
         self._consumer: _core.LatencyConsumer | None = None

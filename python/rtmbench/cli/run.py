@@ -62,6 +62,7 @@ class Listed(click.ParamType[Any]):
 @click.option("--quick", is_flag=True, help="One short trial per engine, labelled as such.")
 @setting("--rate", type=Listed(float), help="Events per second. [default: 10000, less on a small machine]")
 @setting("--keys", type=Listed(int), default=100, show_default=True, help="Number of distinct keys.")
+@setting("--payload", type=Listed(int), metavar="BYTES[,…]", help="Pad each input record to this size.")
 @setting("--partitions", type=Listed(int), help="Of each topic. [default: 16, less on a small machine]")
 @setting("--slots", type=int, help="Task slots (threads) of each engine. [default: as many as each needs]")
 @setting("--shuffle-partitions", type=int, help="Of Spark's keyed stages. [default: 20, less on a small machine]")
@@ -123,8 +124,8 @@ def run(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any
     """Run PATTERNs on engines, check their outputs, and compare their latency.
 
     Kafka, Flink and Spark are fetched, started, and stopped again. Results go to stdout, everything else to stderr.
-    Several values for --rate, --keys, --partitions, --checkpoint-interval or --buffer-wait, with commas between, make
-    a sweep over all their combinations.
+    Several values for --rate, --keys, --payload, --partitions, --checkpoint-interval or --buffer-wait, with commas
+    between, make a sweep over all their combinations.
     """
     from rtmbench import experiment  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.grid import AXES  # noqa: PLC0415
@@ -144,6 +145,7 @@ def run(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any
     for length in ("duration", "warmup", "checkpoint_interval", "window", "slide", "watermark_delay"):
         wishes[f"{length}_s"] = wishes.pop(length)
     wishes["memory_mb"] = wishes.pop("memory")
+    wishes["payload_bytes"] = wishes.pop("payload")
     wishes["buffer_wait_ms"] = wishes.pop("buffer_wait")
     names = tuple(name.strip() for name in engines.split(",") if name.strip())
     results = experiment.run(RunRequest(patterns=patterns, engines=names, **wishes), options)

@@ -44,6 +44,7 @@ class Variant:
 
 BATCH_BOUND = "batch-bound, not real time: the second stage starts when the batch has ended"
 MICROBATCH = "micro-batches: results come when a batch has ended"
+PER_EVENT = "transformWithState by its JVM API: a Java function for each event, called from PySpark"
 PER_KEY = "transformWithState: one call for each key with its events, where Flink has one for each event"
 AGGREGATE = "Spark's own running count in place of a function with state"
 
@@ -113,7 +114,7 @@ def _spark(pattern: Pattern, *, streams: bool) -> tuple[Variant, ...]:
 
 def _spark_state(*, streams: bool) -> tuple[Variant, ...]:
     """Pattern 04: the first variant in real time that the version can start, else micro-batches."""
-    through_jvm = Variant(mode="rtm", emit="update", streams_shuffle=streams, jvm_state=True, remark=PER_KEY)
+    through_jvm = Variant(mode="rtm", emit="update", streams_shuffle=streams, jvm_state=True, remark=PER_EVENT)
     aggregate = Variant(mode="rtm-aggregate", emit="update", streams_shuffle=streams, remark=AGGREGATE)
     # One result for each event here too, but all of a batch's at once: what is left of a batch is its wait.
     python = Variant(mode="microbatch", emit="update", python_state=True, remark=f"{MICROBATCH}; PySpark {PER_KEY}")

@@ -29,6 +29,7 @@ FOOTER = (
 FLAGS = {
     "rate": "--rate",
     "keys": "--keys",
+    "payload_bytes": "--payload",
     "partitions": "--partitions",
     "slots": "--slots",
     "shuffle_partitions": "--shuffle-partitions",

@@ -30,8 +30,7 @@ class SlidingWindowAvgTest {
     send(10 * MINUTE, 4);
 
     assertEquals(
-        List.of("6-11 4.0 1", "7-12 4.0 1", "8-13 4.0 1", "9-14 4.0 1", "10-15 4.0 1"),
-        results());
+        List.of("6-11 4.0 1", "7-12 4.0 1", "8-13 4.0 1", "9-14 4.0 1", "10-15 4.0 1"), results());
   }
 
   @Test
@@ -65,9 +64,7 @@ class SlidingWindowAvgTest {
         .toList();
   }
 
-  private void send(long time,
-      long value)
-      throws Exception {
+  private void send(long time, long value) throws Exception {
     job.processElement(new Event("id", "click", "a", value, time, time * 1000), time);
   }
 

@@ -57,9 +57,7 @@ class KeyedStateCounterTest {
         .toList();
   }
 
-  private void send(String key,
-      long... times)
-      throws Exception {
+  private void send(String key, long... times) throws Exception {
     for (long time : times) {
       job.processElement(new Event("id", "click", key, 1, time, time * 1000), time);
     }
