@@ -32,7 +32,7 @@ def refused(*arguments, code, cwd, says, env=None):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["run"], 2, ["Missing argument"]),
+        (["run"], 2, ["PATTERN", "`01`", "--resume"]),
         (["run", "99"], 2, ["'99'", "01"]),
         (["run", "01", "--engines", "beam@2"], 2, ["beam", "flink@1.20", "spark@4.1"]),
         (["run", "01", "--engines", "flink@9.9"], 2, ["9.9", "1.20"]),
