@@ -204,6 +204,8 @@ def test_both_engines_run_with_the_same_settings():
         "Java heap, all processes (MiB)",
         "longest wait in a network buffer (ms)",
         "object reuse",
+        "operators checked for Real-Time Mode",
+        "sort before repartition",
         "restarts after a failure",
         "trigger",
         "Kafka client",
