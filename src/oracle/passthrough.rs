@@ -37,18 +37,20 @@ impl Identity {
     }
 }
 
-/// Where the outputs of a key were seen.
+/// What was seen of a key.
 #[derive(Clone, Copy)]
 struct KeyState {
+    /// One more than the index of the newest event that the input holds; indices ascend within a key.
+    next_input: u64,
+    /// Index of the newest event whose first output was read.
+    newest_output: u64,
     output_partition: i32,
-    /// Input offset of the newest event whose first output was read.
-    last_position: u32,
 }
 
 /// Replays the input, then judges the output.
 ///
 /// Give it every input record ([`Passthrough::input`]) before the first output ([`Passthrough::output`]),
-/// each partition in offset order. Memory: 16 bytes an input event and 12 a key, whatever the output holds.
+/// each partition in offset order. Memory: 12 bytes an input event and 28 a key, whatever the output holds.
 pub struct Passthrough<'a> {
     intake: Intake<'a>,
     identity: Identity,
@@ -60,7 +62,7 @@ pub struct Passthrough<'a> {
 impl<'a> Passthrough<'a> {
     /// An oracle that has read nothing yet.
     pub fn new(workload: &'a Workload, identity: Identity, scope: Scope) -> Self {
-        let unseen = KeyState { output_partition: -1, last_position: 0 };
+        let unseen = KeyState { next_input: 0, newest_output: 0, output_partition: -1 };
         Self {
             intake: Intake::new(workload),
             identity,
@@ -74,16 +76,13 @@ impl<'a> Passthrough<'a> {
     ///
     /// # Errors
     /// [`Error::Harness`](crate::Error::Harness) when it is not an event of this run exactly as the workload
-    /// makes it, comes twice, or lies in another partition than its key: then the input cannot be what an
-    /// engine is judged by.
+    /// makes it, comes twice or before an earlier one of its key, or lies in another partition than its key:
+    /// then the input cannot be what an engine is judged by.
     pub fn input(&mut self, message: Message<'_>) -> Result<()> {
         let (index, event) = self.intake.event(message)?;
-        let position = u32::try_from(message.offset)
-            .map_err(|_| fault(message, "has an offset beyond what the oracle can hold"))?;
         let expected = self.identity.keeps(event.event_type);
         let entry = Entry {
             scheduled_us: event.scheduled_at_us,
-            position,
             append_ms: message.append_ms,
             expected,
             latency_us: None,
@@ -91,6 +90,14 @@ impl<'a> Passthrough<'a> {
         if !self.table.insert(index, entry)? {
             return Err(fault(message, "comes a second time (was the generator not idempotent?)"));
         }
+        let state = &mut self.keys[event.key as usize];
+        if index < state.next_input {
+            return Err(fault(
+                message,
+                "comes after a later one of its key (was the generator not idempotent?)",
+            ));
+        }
+        state.next_input = index + 1;
         self.ledger.counts.produced += 1;
         self.ledger.counts.expected += u64::from(expected);
         Ok(())
@@ -126,7 +133,7 @@ impl<'a> Passthrough<'a> {
             let detail = format!("event {index} came out before");
             return self.ledger.duplicate(message, entry.scheduled_us, unaltered, &detail);
         }
-        self.check_order(message, index, &event, entry.position);
+        self.check_order(message, index, &event);
         let Some(received_us) = received_us else { return };
         self.table.cover(index, received_us - entry.scheduled_us);
         if self.ledger.scope.measures(entry.scheduled_us) {
@@ -156,7 +163,7 @@ impl<'a> Passthrough<'a> {
         true
     }
 
-    fn check_order(&mut self, message: Message<'_>, index: u64, event: &Event, position: u32) {
+    fn check_order(&mut self, message: Message<'_>, index: u64, event: &Event) {
         let state = &mut self.keys[event.key as usize];
         if state.output_partition >= 0 && state.output_partition != message.partition {
             let detail = format!(
@@ -166,11 +173,11 @@ impl<'a> Passthrough<'a> {
             return self.ledger.wrong(message, "order", &detail);
         }
         state.output_partition = message.partition;
-        if position < state.last_position {
+        if index < state.newest_output {
             let detail = format!("event {index}: a later event of key user_{} came out before it", event.key);
             return self.ledger.wrong(message, "order", &detail);
         }
-        state.last_position = position;
+        state.newest_output = index;
     }
 
     /// Counts what never came out and works the figures out.

@@ -1,4 +1,4 @@
-//! The events of a trial by index: 16 bytes each, in pages, so that any set of indices has room.
+//! The events of a trial by index: 12 bytes each, in pages, so that any set of indices has room.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -20,7 +20,6 @@ struct Page {
     flags: [u8; PAGE],
     scheduled_high: [u8; PAGE],
     scheduled_low: [u32; PAGE],
-    position: [u32; PAGE],
     latency: [u32; PAGE],
     append_lag: [u16; PAGE],
 }
@@ -30,8 +29,6 @@ struct Page {
 pub(super) struct Entry {
     /// Its intended time, µs since the Unix epoch.
     pub scheduled_us: i64,
-    /// Its offset in its input partition.
-    pub position: u32,
     /// When the input was appended, ms since the Unix epoch, where the broker says so.
     pub append_ms: Option<i64>,
     /// Whether an output has to cover it.
@@ -75,7 +72,6 @@ impl Table {
         page.flags[slot] = PRESENT | if entry.expected { EXPECTED } else { 0 };
         page.scheduled_low[slot] = relative as u32;
         page.scheduled_high[slot] = (relative >> 32) as u8;
-        page.position[slot] = entry.position;
         page.append_lag[slot] = pack_lag(entry.scheduled_us, entry.append_ms);
         Ok(true)
     }
@@ -124,7 +120,6 @@ impl Table {
             flags: [0; PAGE],
             scheduled_high: [0; PAGE],
             scheduled_low: [0; PAGE],
-            position: [0; PAGE],
             latency: [UNCOVERED; PAGE],
             append_lag: [0; PAGE],
         }));
@@ -142,7 +137,6 @@ impl Table {
         let scheduled_us = self.base_us? + relative - TIME_BIAS_US;
         Some(Entry {
             scheduled_us,
-            position: page.position[slot],
             append_ms: unpack_lag(scheduled_us, page.append_lag[slot]),
             expected: flags & EXPECTED != 0,
             latency_us: unpack_latency(page.latency[slot]),
@@ -167,14 +161,14 @@ mod tests {
     proptest! {
         #[test]
         fn entries_come_back_as_they_were(
-            events in prop::collection::btree_map(any::<u64>(), (0..1_000_000_000_i64, any::<u32>(), any::<bool>(), prop::option::of(0..60_000_i64), prop::option::of(-1_000_000..3_000_000_000_i64)), 1..50)
+            events in prop::collection::btree_map(any::<u64>(), (0..1_000_000_000_i64, any::<bool>(), prop::option::of(0..60_000_i64), prop::option::of(-1_000_000..3_000_000_000_i64)), 1..50)
         ) {
             let start = 1_700_000_000_000_000;
             let mut table = Table::default();
-            for (&index, &(offset, position, expected, lag, latency_us)) in &events {
+            for (&index, &(offset, expected, lag, latency_us)) in &events {
                 let scheduled_us = start + offset;
                 let append_ms = lag.map(|lag| scheduled_us / 1000 + lag);
-                let entry = Entry { scheduled_us, position, append_ms, expected, latency_us };
+                let entry = Entry { scheduled_us, append_ms, expected, latency_us };
                 let uncovered = Entry { latency_us: None, ..entry };
                 prop_assert!(table.insert(index, uncovered).unwrap());
                 prop_assert!(!table.insert(index, entry).unwrap());
@@ -188,19 +182,13 @@ mod tests {
     }
 
     #[test]
-    fn a_page_costs_sixteen_bytes_an_event() {
-        assert_eq!(size_of::<Page>(), 16 * PAGE);
+    fn a_page_costs_twelve_bytes_an_event() {
+        assert_eq!(size_of::<Page>(), 12 * PAGE);
     }
 
     #[test]
     fn events_of_another_week_are_refused() {
-        let entry = |scheduled_us| Entry {
-            scheduled_us,
-            position: 0,
-            append_ms: None,
-            expected: true,
-            latency_us: None,
-        };
+        let entry = |scheduled_us| Entry { scheduled_us, append_ms: None, expected: true, latency_us: None };
         let mut table = Table::default();
         assert!(table.insert(0, entry(1_700_000_000_000_000)).unwrap());
         assert!(table.insert(1, entry(1_800_000_000_000_000)).is_err());
