@@ -120,27 +120,35 @@ class Bench:
         times = self.broker.cpu_times()
         return times.user + times.system
 
-    def produce(self, count):
-        """Let every producer send: `count` records, the slowest one fewer."""
+    def produce(self, count, turn):
+        """Let every producer send: `count` records, the slowest one fewer. `turn` says who begins."""
         topic = self.topic()
-        self.python("core produce", "core_produce", topic=topic, count=count)
-        self.bare("bare librdkafka produce", "produce", topic, count)
         options = ["--topic", topic, "--num-records", str(count), "--record-size", str(BYTES), "--throughput", "-1"]
         properties = [f"{key}={value}" for key, value in {"bootstrap.servers": self.servers, **JAVA}.items()]
         options += ["--producer-props", *properties]
-        self.java("Java ProducerPerformance", "ProducerPerformance", options, lambda text: _produced(text, count))
-        self.python("confluent-kafka produce", "confluent_produce", topic=topic, count=count)
+        in_turns(
+            turn,
+            lambda: self.python("core produce", "core_produce", topic=topic, count=count),
+            lambda: self.bare("bare librdkafka produce", "produce", topic, count),
+            lambda: self.java(
+                "Java ProducerPerformance", "ProducerPerformance", options, lambda text: _produced(text, count)
+            ),
+            lambda: self.python("confluent-kafka produce", "confluent_produce", topic=topic, count=count),
+        )
         self.python("kafka-python-ng produce", "kafka_python_produce", topic=topic, count=count // 40, optional=True)
         self.drop(topic)
 
-    def receive(self, topic, count, filled):
+    def receive(self, topic, count, filled, turn):
         """Let every consumer read the same topic from its first offset on; `filled` says when its events were due."""
         times = {key: filled[key] for key in ("from_us", "to_us")}
-        self.python("core receive", "core_receive", topic=topic, count=count, **times)
-        self.bare("bare librdkafka consume", "consume", topic, count)
         options = ["--bootstrap-server", self.servers, "--topic", topic, "--messages", str(count)]
-        self.java("Java ConsumerPerformance", "ConsumerPerformance", options, _consumed)
-        self.python("confluent-kafka + json", "confluent_receive", topic=topic, count=count)
+        in_turns(
+            turn,
+            lambda: self.python("core receive", "core_receive", topic=topic, count=count, **times),
+            lambda: self.bare("bare librdkafka consume", "consume", topic, count),
+            lambda: self.java("Java ConsumerPerformance", "ConsumerPerformance", options, _consumed),
+            lambda: self.python("confluent-kafka + json", "confluent_receive", topic=topic, count=count),
+        )
 
     def pace(self, seconds):
         """Let harnesses keep a rate of 10,000 events/s."""
@@ -226,6 +234,13 @@ def _end_to_end(text, count):
     }
 
 
+def in_turns(turn, *contenders):
+    """Run the contenders, another one first in each round: who begins pays for the topic's first segments."""
+    first = turn % len(contenders)
+    for contender in (*contenders[first:], *contenders[:first]):
+        contender()
+
+
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bare", type=Path, required=True, help="the bare librdkafka loop, built by cargo")
@@ -257,9 +272,9 @@ def main():
             if "throughput" in arguments.only:
                 filled = bench.topic()
                 times = bench.python("warm-up", "core_produce", topic=filled, count=arguments.events)
-                for _ in range(arguments.rounds):
-                    bench.produce(arguments.events)
-                    bench.receive(filled, arguments.events, times)
+                for turn in range(arguments.rounds):
+                    bench.produce(arguments.events, turn)
+                    bench.receive(filled, arguments.events, times, turn)
                 bench.drop(filled)
                 del bench.results["warm-up"]
             for _ in range(arguments.rounds):
