@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -119,7 +120,9 @@ def test_mypy_finds_stub_and_extension_alike(tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        cwd=source,
+        cwd=tmp_path,
+        # An installed package is found by itself, and its neighbours must not be taken for sources.
+        env=os.environ if "site-packages" in source.parts else {**os.environ, "MYPYPATH": str(source)},
         timeout=280,
     )
     assert seen.returncode == 0, seen.stdout + seen.stderr
