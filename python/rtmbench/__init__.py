@@ -1,10 +1,21 @@
-"""Benchmark and verify streaming jobs on Apache Flink and Spark Real-Time Mode, side by side."""
+"""Benchmark and verify streaming jobs on Apache Flink and Spark Real-Time Mode, side by side.
+
+`run` measures, `load` and `runs` read what was measured, and a `Run` is looked at, compared and judged in place.
+`docs/python-api.md` shows all of it on one page. Everything but the version is imported on first use.
+"""
 
 from __future__ import annotations
 
+import importlib
 import warnings
+from typing import TYPE_CHECKING, Any
 
 from rtmbench._core import OPTIMIZED, __version__
+
+if TYPE_CHECKING:
+    from rtmbench._core import Generator, Histogram, LatencyConsumer, Schedule, Table, Workload
+    from rtmbench.api import RunList, load, run, run_all, runs
+    from rtmbench.measured import Comparison, Run, Verdict
 
 if not OPTIMIZED:
     warnings.warn(
@@ -14,4 +25,39 @@ if not OPTIMIZED:
         stacklevel=2,
     )
 
-__all__ = ["__version__"]
+_HOMES = {
+    "rtmbench.api": ("RunList", "load", "run", "run_all", "runs"),
+    "rtmbench.measured": ("Comparison", "Run", "Verdict"),
+    "rtmbench._core": ("Generator", "Histogram", "LatencyConsumer", "Schedule", "Table", "Workload"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Comparison",
+    "Generator",
+    "Histogram",
+    "LatencyConsumer",
+    "Run",
+    "RunList",
+    "Schedule",
+    "Table",
+    "Verdict",
+    "Workload",
+    "__version__",
+    "load",
+    "run",
+    "run_all",
+    "runs",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

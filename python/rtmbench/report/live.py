@@ -54,7 +54,7 @@ class StderrConsole(Console):
     """A console on standard error (or `file`) whose reader may go away without ending the run."""
 
     def __init__(self, file: IO[str] | None = None) -> None:
-        super().__init__(file=file, stderr=file is None, highlight=False, emoji=False)
+        super().__init__(file=file, stderr=file is None, highlight=False, emoji=False, force_jupyter=False)
 
     def on_broken_pipe(self) -> None:
         """Fall silent. The library would close standard output too, and exit."""

@@ -5,6 +5,7 @@ start, and ends in `main(build)`. PySpark itself is imported only inside functio
 package and every pipeline can be imported without it.
 """
 
+from rtmbench.spark.comparing import compare
 from rtmbench.spark.events import EVENT, parse_events
 from rtmbench.spark.io import Io
 from rtmbench.spark.notebook import pipeline
@@ -16,6 +17,7 @@ from rtmbench.spark.trigger import is_real_time, real_time_trigger, trigger_of
 __all__ = [
     "EVENT",
     "Io",
+    "compare",
     "is_real_time",
     "jvm_class",
     "main",

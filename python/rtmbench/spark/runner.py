@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rtmbench.errors import RtmbenchError, RunFailedError
-from rtmbench.spark import slots
+from rtmbench.spark import comparing, slots
 from rtmbench.spark.facts import FactsFile, ProgressFile, collect
 from rtmbench.spark.failures import Failure
 from rtmbench.spark.io import Io
@@ -40,7 +40,12 @@ def main(build: Build, *, io: Io | None = None) -> NoReturn:
 
     Exit codes: 0 stopped as asked, 1 the query failed, 2 a setting makes no sense, 3 something is missing on this
     machine, 64 Spark refused the query. `io` is read from the environment unless it is given.
+
+    With `--compare` on the command line, it does what `rtmbench run` does for this pipeline's pattern instead: the
+    query and its Flink twin, side by side; further arguments are those of `rtmbench run`.
     """
+    if comparing.FLAG in sys.argv[1:]:
+        comparing.command_line(build, sys.argv[1:])
     sys.exit(_main(build, io))
 
 

@@ -1,0 +1,217 @@
+"""The functions of the package: start runs, and read those that are on disk.
+
+Settings are keyword arguments of the names and units in `RunSettings`. Nothing is taken from `RTMBENCH_*` variables
+or `rtmbench.toml`, which belong to the command line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import fields
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from rtmbench.errors import ConfigurationError
+from rtmbench.measured import Run
+from rtmbench.report.text import clean
+from rtmbench.results.slo import Target
+from rtmbench.results.store import DOCUMENT, list_runs, locate
+from rtmbench.results.store import load as load_document
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
+    from typing_extensions import Unpack
+
+    from rtmbench.options import Options
+    from rtmbench.settings import RunRequest
+
+DEFAULT_ENGINES = ("flink@1.20", "spark@4.1")
+
+
+class RunSettings(TypedDict, total=False):
+    """The settings of a run, all optional; the defaults and their meaning are those of `rtmbench run --help`.
+
+    Lengths of time are in seconds (`_s`), memory in MiB, rates in events per second.
+    """
+
+    quick: bool
+    rate: float | None
+    keys: int
+    payload_bytes: int | None
+    partitions: int | None
+    slots: int | None
+    duration_s: float | None
+    warmup_s: float | None
+    trials: int | None
+    seed: int
+    checkpoint_interval_s: float
+    window_s: float | None
+    slide_s: float | None
+    watermark_delay_s: float
+    state_backend: str
+    buffer_wait_ms: int
+    shuffle_partitions: int | None
+    profile: str | None
+    memory_mb: int | None
+    bootstrap_servers: str | None
+    kafka_port: int
+    flink_port: int
+    keep_topics: bool
+    offline: bool
+
+
+def run(
+    pattern: str,
+    *,
+    engines: Iterable[str] = DEFAULT_ENGINES,
+    slo: str | Iterable[str] = (),
+    results: str | os.PathLike[str] = "results",
+    **settings: Unpack[RunSettings],
+) -> Run:
+    """Run one pattern on engines, check their outputs, and return what was measured; it is on disk as well.
+
+    Engines are fetched, started and stopped again; progress goes to standard error. A Ctrl-C (or an interrupted
+    notebook cell) stops them within seconds, raises KeyboardInterrupt, and leaves the document of what was measured
+    until then, marked incomplete: `runs()[0]`. Call it in the main thread, where Python delivers that interrupt.
+
+    Args:
+        pattern: such as `"02"`.
+        engines: `ENGINE[@VERSION][:MODE]`, such as `"spark@4.3"`.
+        slo: targets such as `"p99<100ms@10000/s"`, judged in the document.
+        results: holds one directory a run.
+        settings: see `RunSettings`.
+
+    Raises:
+        ConfigurationError: an unknown pattern, engine or setting, or a value out of its range.
+        PreflightError: the machine lacks something; nothing was started.
+        RunFailedError: the broker or the harness itself broke. An engine that fails is a cell of status `failed`.
+
+    """
+    if pattern == "all":
+        raise ConfigurationError("run() takes one pattern and returns one run; use run_all() for all of them.")
+    return _run((pattern,), engines, slo, results, dict(settings))[0]
+
+
+def run_all(
+    patterns: Iterable[str] = ("all",),
+    *,
+    engines: Iterable[str] = DEFAULT_ENGINES,
+    slo: str | Iterable[str] = (),
+    results: str | os.PathLike[str] = "results",
+    **settings: Unpack[RunSettings],
+) -> list[Run]:
+    """Run several patterns as one experiment, on one broker and in turns; one `Run` for each, in order.
+
+    Everything else is as in `run`.
+    """
+    names = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+    return _run(names, engines, slo, results, dict(settings))
+
+
+def load(reference: str | os.PathLike[str], results: str | os.PathLike[str] = "results") -> Run:
+    """Read a run, given its id (under `results`), its directory or its document.
+
+    Raises ConfigurationError where there is no such run, or where its document cannot be read.
+
+    >>> import rtmbench
+    >>> rtmbench.load("tests/unit/data/recorded-run").engines
+    ['flink@1.20', 'spark@4.1']
+    """
+    path = locate(reference, Path(results))
+    return Run(load_document(path), path.parent if path.name == DOCUMENT else None)
+
+
+def runs(results: str | os.PathLike[str] = "results") -> RunList:
+    """Return the runs under `results`, newest first; `problems` has those that cannot be read.
+
+    >>> import rtmbench
+    >>> found = rtmbench.runs("tests/unit/data")
+    >>> [run.pattern for run in found], found.problems
+    (['01'], {})
+    """
+    entries = list_runs(Path(results))
+    return RunList(
+        [Run(entry.result, entry.path) for entry in entries if entry.result is not None],
+        {entry.path: entry.problem or "" for entry in entries if entry.result is None},
+    )
+
+
+class RunList(list[Run]):
+    """Runs, newest first, and the directories whose document cannot be read."""
+
+    def __init__(self, runs: Iterable[Run], problems: dict[Path, str]) -> None:
+        super().__init__(runs)
+        self.problems = problems
+        """Why, by directory."""
+
+    def __repr__(self) -> str:
+        lines = [" · ".join(row) for row in self._rows()]
+        lines += [f"{clean(path.name, 128)}: {clean(problem)}" for path, problem in self.problems.items()]
+        return "\n".join(lines) or "no runs"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in self._rows())
+        bad = "".join(
+            f"<li>{escape(clean(path.name, 128))}: {escape(clean(problem))}</li>"
+            for path, problem in self.problems.items()
+        )
+        head = "<tr><th>run</th><th>pattern</th><th>engines</th><th>state</th></tr>"
+        return f"<table>{head}{rows}</table>" + (f"<ul>{bad}</ul>" if bad else "")
+
+    def _rows(self) -> list[tuple[str, str, str, str]]:
+        return [
+            (
+                clean(run.run_id, 128),
+                clean(run.pattern, 40),
+                ", ".join(clean(name, 40) for name in run.engines),
+                "complete" if run.complete else "incomplete",
+            )
+            for run in self
+        ]
+
+
+def _run(
+    patterns: Sequence[str],
+    engines: Iterable[str],
+    slo: str | Iterable[str],
+    results: str | os.PathLike[str],
+    settings: dict[str, Any],
+) -> list[Run]:
+    from rtmbench import experiment  # noqa: PLC0415 - reading results must not wait for what a run needs
+
+    request, options = _request(patterns, engines, slo, Path(results), settings)
+    found = experiment.run(request, options)
+    return [Run(result, request.results / result.run_id) for result in found]
+
+
+def _request(
+    patterns: Sequence[str],
+    engines: Iterable[str],
+    slo: str | Iterable[str],
+    results: Path,
+    settings: dict[str, Any],
+) -> tuple[RunRequest, Options]:
+    from rtmbench.options import Options  # noqa: PLC0415 - see above
+    from rtmbench.settings import RunRequest  # noqa: PLC0415
+
+    known = [field.name for field in fields(RunRequest) if field.name not in ("patterns", "engines", "results")]
+    for name in settings:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}."
+            raise ConfigurationError(f"{name!r} is no setting of a run; {hint}")
+    names = engines.split(",") if isinstance(engines, str) else engines
+    texts = [slo] if isinstance(slo, str) else slo
+    request = RunRequest(
+        patterns=tuple(patterns),
+        engines=tuple(name.strip() for name in names if name.strip()),
+        results=results,
+        **settings,
+    )
+    return request, Options(targets=[Target.parse(text) for text in texts])
+
+
+__all__ = ["DEFAULT_ENGINES", "RunList", "RunSettings", "load", "run", "run_all", "runs"]
