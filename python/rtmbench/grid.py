@@ -20,6 +20,7 @@ AXES = {
     "partitions": "partitions",
     "keys": "keys",
     "buffer-wait": "buffer_wait_ms",
+    "state-backend": "state_backend",
 }
 """Name on the command line → field of `RunRequest`, of the settings that may have several values."""
 MAX_POINTS = 100

@@ -83,10 +83,11 @@ class Listed(click.ParamType[Any]):
 @setting("--watermark-delay", type=Seconds(), default="10s", show_default=True, help="How late an event may come.")
 @setting(
     "--state-backend",
-    type=click.Choice(["rocksdb", "hashmap"]),
+    type=Listed(click.Choice(["rocksdb", "hashmap"])),
+    metavar="NAME",
     default="rocksdb",
     show_default=True,
-    help="Of Flink, at patterns with state.",
+    help="Of Flink, at patterns with state: rocksdb or hashmap.",
 )
 @setting(
     "--buffer-wait",
@@ -124,8 +125,8 @@ def run(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any
     """Run PATTERNs on engines, check their outputs, and compare their latency.
 
     Kafka, Flink and Spark are fetched, started, and stopped again. Results go to stdout, everything else to stderr.
-    Several values for --rate, --keys, --payload, --partitions, --checkpoint-interval or --buffer-wait, with commas
-    between, make a sweep over all their combinations.
+    Several values for --rate, --keys, --payload, --partitions, --checkpoint-interval, --buffer-wait or --state-backend,
+    with commas between, make a sweep over all their combinations.
     """
     from rtmbench import experiment  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.grid import AXES  # noqa: PLC0415

@@ -6,12 +6,13 @@ import math
 from typing import TYPE_CHECKING
 
 from rtmbench.report.document import Block, Figure, Paragraph, Section, Table
+from rtmbench.report.rows import CELL_HEAD, cell_row
 from rtmbench.report.text import NO_FIGURE, clean, milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rtmbench.results import Cell, Result
+    from rtmbench.results import Result
     from rtmbench.results.model import Sustained
 
 
@@ -47,34 +48,35 @@ def _varies(result: Result, name: str) -> bool:
 
 
 def _grid(results: Sequence[Result], *, plots: bool) -> Iterator[Block]:
-    grid = results[0].grid
-    axes = [name for name in grid.axes if _varies(results[0], name)] if grid is not None else []
+    values = results[0].grid.axes if results[0].grid is not None else {}
+    axes = [name for name in values if _varies(results[0], name)]
+    drawn = next((name for name in axes if all(isinstance(value, (int, float)) for value in values[name])), None)
     rows: list[tuple[str, ...]] = []
     lines: dict[str, list[tuple[float, float, float]]] = {}
     for result in (result for result in results if result.grid is not None):
         point = result.grid.point if result.grid else {}
-        others = "".join(f", {name}={_short(point.get(name))}" for name in axes[1:])
+        others = "".join(f", {name}={_short(point.get(name))}" for name in axes if name != drawn)
         for cell in result.cells:
-            rows.append((*(_short(point.get(name)) for name in axes), cell.name, *_figures(cell), cell.status.value))
-            where = point.get(axes[0]) if axes else None
+            rows.append((*(_short(point.get(name)) for name in axes), cell.name, *cell_row(cell)))
+            where = point.get(drawn) if drawn else None
             if isinstance(where, (int, float)) and cell.headline is not None:
                 line = lines.setdefault(clean(cell.name, 26) + clean(others, 40), [])
                 line.append((float(where), cell.headline.p50_us / 1e3, cell.headline.p99_us / 1e3))
     table = Table(
-        caption="Every point of the sweep: medians over the usable trials, latency in ms",
-        header=(*axes, "engine", "p50", "p99", "max", "valid", "status"),
+        caption="Every point of the sweep: medians over the usable trials",
+        header=(*axes, "engine", *CELL_HEAD),
         rows=tuple(rows),
         numeric=False,
     )
-    if not plots or not any(len(line) > 1 for line in lines.values()):
+    if drawn is None or not plots or not any(len(line) > 1 for line in lines.values()):
         yield table
         return
     from rtmbench.report import plots as draw  # noqa: PLC0415 - matplotlib is an extra
 
     yield Figure(
-        title=f"p50 and p99 against {clean(axes[0], 40)}",
-        alt=f"Line plot of p50 and p99 against {clean(axes[0], 40)}, one pair of lines for each engine.",
-        svg=draw.against(lines, label=clean(axes[0], 40)),
+        title=f"p50 and p99 against {clean(drawn, 40)}",
+        alt=f"Line plot of p50 and p99 against {clean(drawn, 40)}, one pair of lines for each engine.",
+        svg=draw.against(lines, label=clean(drawn, 40)),
         table=table,
     )
 
@@ -128,14 +130,6 @@ def _outcome(one: Sustained) -> str:
     )
     first = " A first look, with one short trial a rate." if one.quick else ""
     return f"{one.cell} sustained {low}; {high}.{first}"
-
-
-def _figures(cell: Cell) -> tuple[str, str, str, str]:
-    head = cell.headline
-    valid = f"{sum(trial.valid for trial in cell.trials)} of {len(cell.trials)}"
-    if head is None:
-        return (NO_FIGURE, NO_FIGURE, NO_FIGURE, valid)
-    return (milliseconds(head.p50_us), milliseconds(head.p99_us), milliseconds(head.max_us), valid)
 
 
 def _short(value: object) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-import statistics
 from typing import TYPE_CHECKING, Any
 
 from rtmbench.explanations import explain
 from rtmbench.report import evidence, latency_source, points
 from rtmbench.report.document import Block, Code, Document, Items, Paragraph, Section, Table
+from rtmbench.report.rows import CELL_HEAD, HEAD, PERCENTILES, cell_row
 from rtmbench.report.terminal import summary
 from rtmbench.report.text import NO_FIGURE, clean, milliseconds, plural
 from rtmbench.results.cost import cost
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from rtmbench.results import Cell, Latency, Result, Trial
 
-PERCENTILES = ("p50", "p95", "p99", "p99_9", "max")
-HEAD = tuple(f"{name.replace('_', '.')} ms" for name in PERCENTILES)
 FOOTER = (
     "Latency runs from the moment an event was due to the receipt of its result. ≥ marks a lower bound: the event had "
     "not come out when the waiting ended. A figure in brackets is of a trial that is not valid."
@@ -108,8 +106,8 @@ def _result(result: Result) -> Iterator[Block]:
     cells = [*result.cells, *result.floors]
     yield Table(
         caption="Latency in ms: median over the usable trials of each trial's percentile",
-        header=("engine", *HEAD, "stall share", "valid trials", "status"),
-        rows=tuple(_headline(cell, floor=cell in result.floors) for cell in cells),
+        header=("engine", *CELL_HEAD),
+        rows=tuple((f"{cell.name} (floor)" if cell in result.floors else cell.name, *cell_row(cell)) for cell in cells),
         marks=tuple(cell.status.value for cell in cells),
     )
     notes = tuple(_notes(result))
@@ -159,32 +157,6 @@ def _notes(result: Result) -> Iterator[str]:
                 f"{cell.name} writes final results: close latency, from a window's end and the watermark's delay to "
                 f"the receipt, p50 {milliseconds(each.p50)} ms, {p99}, over {plural(each.count, 'window')}."
             )
-
-
-def _headline(cell: Cell, *, floor: bool) -> tuple[str, ...]:
-    valid = sum(trial.valid for trial in cell.trials)
-    name = f"{cell.name} (floor)" if floor else cell.name
-    shares = [trial.stall_share for trial in cell.trials if trial.stall_share is not None]
-    return (
-        name,
-        *_cell_figures(cell),
-        f"{statistics.median(shares):.1%}" if shares else NO_FIGURE,
-        f"{valid} of {len(cell.trials)}",
-        cell.status.value,
-    )
-
-
-def _cell_figures(cell: Cell) -> list[str]:
-    if cell.headline is not None:
-        return [milliseconds(getattr(cell.headline, f"{name}_us")) for name in PERCENTILES]
-    latencies = [trial.latency_us for trial in cell.trials if trial.latency_us is not None]
-    if not latencies:
-        return [NO_FIGURE for _ in PERCENTILES]
-    texts = []
-    for name in PERCENTILES:
-        sign = "≥" if any(one.is_lower_bound(name) for one in latencies) else ""
-        texts.append(f"({sign}{milliseconds(statistics.median(getattr(one, name) for one in latencies))})")
-    return texts
 
 
 def _trials(result: Result) -> Iterator[Block]:
