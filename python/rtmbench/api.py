@@ -52,6 +52,7 @@ class RunSettings(TypedDict, total=False):
     slide_s: float | None
     watermark_delay_s: float
     state_backend: str
+    local_files: str
     buffer_wait_ms: int
     shuffle_partitions: int | None
     profile: str | None

@@ -21,6 +21,7 @@ AXES = {
     "keys": "keys",
     "buffer-wait": "buffer_wait_ms",
     "state-backend": "state_backend",
+    "local-files": "local_files",
 }
 """Name on the command line → field of `RunRequest`, of the settings that may have several values."""
 MAX_POINTS = 100

@@ -73,6 +73,11 @@ SETTINGS = (
     Setting(key="checkpoint_mode", label="guarantee for state"),
     Setting(key="checkpoint_storage", label="checkpoint storage"),
     Setting(
+        key="local_files",
+        label="local files of the checkpoint",
+        note="Hadoop without its native library starts a process for each file that Spark writes; Flink never does",
+    ),
+    Setting(
         key="state_backend",
         label="state backend",
         note="not used where the pattern has no state; Spark has RocksDB alone",

@@ -70,6 +70,14 @@ def spark_jars(
     return [_jar(directory, SPARK_JARS[found.id], packaged, checkout, say)]
 
 
+def local_files_jar(
+    *, say: Callable[[str], None] | None = None, packaged: Path = PACKAGED, checkout: Path = CHECKOUT
+) -> Path:
+    """Return the jar with which Spark writes local files without a process for each; as `locate` does with others."""
+    directory = _directory("common", "spark", packaged, checkout)
+    return _jar(directory, "local-files.jar", packaged, checkout, say)
+
+
 def claims_jar(
     *, say: Callable[[str], None] | None = None, packaged: Path = PACKAGED, checkout: Path = CHECKOUT
 ) -> Path:

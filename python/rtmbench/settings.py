@@ -31,6 +31,7 @@ MIN_PAYLOAD = 256
 MAX_PAYLOAD = 1_000_000
 MAX_SHUFFLE_PARTITIONS = 1_024
 STATE_BACKENDS = ("rocksdb", "hashmap")
+LOCAL_FILES = ("plain", "hadoop")
 # Spark refuses a shorter real-time batch unless `realTimeMode.minBatchDuration` is lowered.
 MIN_CHECKPOINT_INTERVAL_S = 5.0
 
@@ -61,6 +62,7 @@ class RunRequest:
     slide_s: float | None = None
     watermark_delay_s: float = 10.0
     state_backend: str = "rocksdb"
+    local_files: str = "plain"
     buffer_wait_ms: int = BUFFER_WAIT_MS
     shuffle_partitions: int | None = None
     profile: str | None = None
@@ -106,6 +108,8 @@ class Settings:
     """After this long without data a partition no longer holds Flink's watermark back; 0: it always does."""
     state_backend: str
     """Flink's, at patterns with state."""
+    local_files: str
+    """How Spark writes its checkpoint to the local disk: `plain`, or as `hadoop` does without its native library."""
     buffer_wait_ms: int
     """The longest that a record waits in a network buffer between two stages, in both engines."""
     drain_s: float
@@ -218,6 +222,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         watermark_delay_s=request.watermark_delay_s,
         idleness_s=idle_ms / 1000,
         state_backend=request.state_backend,
+        local_files=request.local_files,
         buffer_wait_ms=request.buffer_wait_ms,
         # Longer than it takes an engine that writes once an interval to show that nothing more will come.
         drain_s=max(30.0, 3 * request.checkpoint_interval_s + 10.0),
@@ -243,6 +248,8 @@ def _check_ranges(request: RunRequest) -> None:
         raise ConfigurationError(
             f"--state-backend is {request.state_backend!r}; Flink's are: {', '.join(STATE_BACKENDS)}."
         )
+    if request.local_files not in LOCAL_FILES:
+        raise ConfigurationError(f"--local-files is {request.local_files!r}; there are: {', '.join(LOCAL_FILES)}.")
     limits: list[tuple[str, float | None, float, float, str]] = [
         ("rate", request.rate, 1, MAX_RATE, "events per second"),
         ("keys", request.keys, 1, 100_000_000, "keys"),

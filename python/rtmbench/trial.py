@@ -214,6 +214,7 @@ class TrialRunner:
                 buffer_wait_ms=settings.buffer_wait_ms,
                 shuffle_partitions=settings.shuffle_partitions,
                 state_backend=settings.state_backend,
+                local_files=settings.local_files,
                 window_ms=plan.pattern.window_ms,
                 slide_ms=plan.pattern.slide_ms,
                 watermark_delay_ms=self._watermark_delay_ms,

@@ -90,6 +90,14 @@ class Listed(click.ParamType[Any]):
     help="Of Flink, at patterns with state: rocksdb or hashmap.",
 )
 @setting(
+    "--local-files",
+    type=Listed(click.Choice(["plain", "hadoop"])),
+    metavar="NAME",
+    default="plain",
+    show_default=True,
+    help="How Spark writes its checkpoint: plain, or as hadoop does, with a process for each file.",
+)
+@setting(
     "--buffer-wait",
     type=Listed(int),
     metavar="MS",
@@ -125,8 +133,8 @@ def run(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any
     """Run PATTERNs on engines, check their outputs, and compare their latency.
 
     Kafka, Flink and Spark are fetched, started, and stopped again. Results go to stdout, everything else to stderr.
-    Several values for --rate, --keys, --payload, --partitions, --checkpoint-interval, --buffer-wait or --state-backend,
-    with commas between, make a sweep over all their combinations.
+    Several values for --rate, --keys, --payload, --partitions, --checkpoint-interval, --buffer-wait, --state-backend or
+    --local-files, with commas between, make a sweep over all their combinations.
     """
     from rtmbench import experiment  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.grid import AXES  # noqa: PLC0415

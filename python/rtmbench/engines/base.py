@@ -64,6 +64,8 @@ class TrialIo:
     """Of Spark's keyed stages; None: as many as the input has."""
     state_backend: str = "rocksdb"
     """Flink's, `rocksdb` or `hashmap`; Spark's is always RocksDB."""
+    local_files: str = "plain"
+    """How Spark writes its checkpoint to the local disk: `plain`, or as `hadoop` does without its native library."""
     window_ms: int | None = None
     slide_ms: int | None = None
     watermark_delay_ms: int = 10_000

@@ -40,6 +40,10 @@ SHORTEST_BATCH_MS = 5000
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 # Spark finds these out in the first batch only, but they say what a refusal says: this query cannot run here.
 NEVER_STARTS = frozenset({"STDS_FAILED_TO_READ_OPERATOR_METADATA", "CHECKPOINT_FORMAT_V1_NOT_SUPPORTED"})
+PLAIN_LOCAL_FILES = {
+    "spark.hadoop.fs.file.impl": "io.rtmbench.spark.PlainLocalFileSystem",
+    "spark.hadoop.fs.AbstractFileSystem.file.impl": "io.rtmbench.spark.PlainLocalFs",
+}
 BUFFER_WAIT = "spark.shuffle.streaming.networkBufferMaxWaitTimeMs"
 
 
@@ -81,7 +85,10 @@ class SparkEngine:
         self._connector = self._platform.cache.ensure(f"spark-connector-kafka@{self.spec.version}")
         self.build = self._spark.build
         self._file = pipelines.locate(self._pattern, "spark")
-        self._jars = pipelines.spark_jars(self._pattern) if self._variant.jvm_state else []
+        self._jars = [
+            pipelines.local_files_jar(),
+            *(pipelines.spark_jars(self._pattern) if self._variant.jvm_state else ()),
+        ]
 
     def start(self, io: TrialIo) -> None:
         """Start the pipeline; return when its query runs, and in the mode that was asked for."""
@@ -140,6 +147,7 @@ class SparkEngine:
                 "checkpoint_interval_ms": _interval_ms(facts["trigger"]),
                 "checkpoint_mode": "EXACTLY_ONCE",
                 "checkpoint_storage": "filesystem",
+                "local_files": "plain" if set(PLAIN_LOCAL_FILES.items()) <= set(settings.items()) else "hadoop",
                 "state_backend": "rocksdb" if rocksdb else "hdfs",
                 "sink_guarantee": "AT_LEAST_ONCE",
                 "buffer_wait_ms": _whole(settings.get(BUFFER_WAIT)) if self._variant.streams_shuffle else None,
@@ -191,6 +199,8 @@ class SparkEngine:
             "spark.sql.execution.sortBeforeRepartition": "false",
             "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
         }
+        if io.local_files == "plain":
+            settings.update(PLAIN_LOCAL_FILES)
         if self._variant.unchecked:
             settings["spark.sql.streaming.realTimeMode.allowlistCheck"] = "false"
         if self._variant.streams_shuffle:

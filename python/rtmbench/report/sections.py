@@ -318,8 +318,9 @@ def command(result: Result) -> str:
             if isinstance(ours.get(name), (int, float))
             for part in (f"--{name}", f"{ours[name] / 1000:g}s")
         ]
-    if isinstance(settings.get("state_backend"), str):
-        parts += ["--state-backend", settings["state_backend"]]
+    for name, flag in (("state_backend", "--state-backend"), ("local_files", "--local-files")):
+        if isinstance(settings.get(name), str):
+            parts += [flag, settings[name]]
     if settings.get("bootstrap_servers") == "existing":
         parts += ["--bootstrap-servers", "HOST:PORT"]
     return " ".join(shlex.quote(part) for part in parts)

@@ -30,6 +30,8 @@ SETTINGS = (
     "spark.sql.streaming.stateStore.providerClass",
     "spark.sql.streaming.realTimeMode.allowlistCheck",
     "spark.sql.streaming.realTimeMode.minBatchDuration",
+    "spark.hadoop.fs.file.impl",
+    "spark.hadoop.fs.AbstractFileSystem.file.impl",
     "spark.shuffle.streaming.networkBufferMaxWaitTimeMs",
     "spark.shuffle.streaming.networkBufferSize",
     "spark.shuffle.streaming.readerMaxMemory",
