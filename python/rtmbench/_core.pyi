@@ -42,6 +42,9 @@ def now_us() -> int:
 def clock_jump_us() -> int:
     """Return the realtime clock minus `now_us()`, in µs, signed. A change of more than 1 ms voids a trial."""
 
+def librdkafka_features() -> list[str]:
+    """Return what the librdkafka that is linked in was built with, such as "gzip", "ssl" and "sasl_scram"."""
+
 def librdkafka_version() -> str:
     """Return the version of librdkafka that is linked in, as in "2.12.1"."""
 

@@ -23,7 +23,7 @@ _JAVA_ONLY = {
     "ssl.truststore.password": "a PEM file named by `ssl.ca.location` needs none",
     "ssl.truststore.type": "librdkafka reads PEM: name the file as `ssl.ca.location`",
     "ssl.keystore.type": "librdkafka reads PKCS#12 as `ssl.keystore.location`, PEM as `ssl.certificate.location`",
-    "sasl.login.callback.handler.class": "librdkafka has `sasl.oauthbearer.method=oidc` and its `sasl.oauthbearer.*`",
+    "sasl.login.callback.handler.class": "librdkafka has no counterpart here: its OIDC login is not built in",
     "sasl.client.callback.handler.class": "librdkafka has no counterpart",
     "key.serializer": "leave it out",
     "value.serializer": "leave it out",

@@ -20,6 +20,12 @@ pub(super) fn clock_jump_us() -> i64 {
     clock::clock_jump_us()
 }
 
+/// What the librdkafka that is linked in was built with, such as "gzip", "ssl" and "sasl_scram".
+#[pyfunction]
+pub(super) fn librdkafka_features() -> Vec<String> {
+    kafka::librdkafka_features()
+}
+
 /// The version of librdkafka that is linked in, as in "2.12.1".
 #[pyfunction]
 pub(super) fn librdkafka_version() -> String {

@@ -52,6 +52,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(admin::delete_topics_async, module)?)?;
     module.add_function(wrap_pyfunction!(admin::end_offsets, module)?)?;
     module.add_function(wrap_pyfunction!(admin::end_offsets_async, module)?)?;
+    module.add_function(wrap_pyfunction!(admin::librdkafka_features, module)?)?;
     module.add_function(wrap_pyfunction!(admin::librdkafka_version, module)?)?;
     module.add_function(wrap_pyfunction!(admin::now_us, module)?)?;
     module.add_function(wrap_pyfunction!(histogram::read_interval_log, module)?)?;

@@ -22,6 +22,27 @@ pub fn librdkafka_version() -> String {
     unsafe { CStr::from_ptr(sys::rd_kafka_version_str()) }.to_string_lossy().into_owned()
 }
 
+/// What the librdkafka that is linked in was built with, as in "gzip", "ssl" and "zstd".
+pub fn librdkafka_features() -> Vec<String> {
+    let mut text = [0_u8; 1024];
+    let mut length = text.len();
+    // SAFETY: the configuration is destroyed after use; the buffer is as long as is said, and the name is a C string.
+    let code = unsafe {
+        let conf = sys::rd_kafka_conf_new();
+        let code = sys::rd_kafka_conf_get(
+            conf,
+            c"builtin.features".as_ptr(),
+            text.as_mut_ptr().cast(),
+            &raw mut length,
+        );
+        sys::rd_kafka_conf_destroy(conf);
+        code
+    };
+    debug_assert_eq!(code, sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK);
+    let text = CStr::from_bytes_until_nul(&text).unwrap_or_default().to_string_lossy();
+    text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
 /// What callbacks of one client count. The client owns it and outlives its callbacks.
 #[derive(Debug, Default)]
 pub(crate) struct Events {

@@ -1,6 +1,7 @@
 //! The client's configuration: what the caller gives, over the settings that make the figures right.
 
 use std::collections::BTreeMap;
+use std::env;
 
 use crate::error::{Error, Result};
 
@@ -92,6 +93,12 @@ const CONSUMER_ONLY: &[&str] = &[
     "queued.min.messages",
 ];
 
+/// Properties that say which authorities sign a broker's certificate.
+const AUTHORITIES: &[&str] = &["ssl.ca.location", "ssl.ca.pem", "ssl.ca.certificate.stores"];
+
+/// What OpenSSL itself reads for the same purpose.
+const AUTHORITIES_ENV: &[&str] = &["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
 impl KafkaConfig {
     /// Takes the caller's properties.
     ///
@@ -132,7 +139,18 @@ impl KafkaConfig {
                 properties.insert(name.clone(), value.clone());
             }
         }
+        if self.needs_authorities() && AUTHORITIES_ENV.iter().all(|name| env::var_os(name).is_none()) {
+            // The OpenSSL that is linked in looks where no system keeps its certificates.
+            properties.insert("ssl.ca.location".to_owned(), "probe".to_owned());
+        }
         properties
+    }
+
+    /// Whether brokers are to prove who they are, and the caller does not say to whom.
+    fn needs_authorities(&self) -> bool {
+        let protocol = self.0.get("security.protocol").map_or("", String::as_str);
+        protocol.to_ascii_lowercase().ends_with("ssl")
+            && AUTHORITIES.iter().all(|name| !self.0.contains_key(*name))
     }
 }
 
@@ -160,6 +178,23 @@ mod tests {
     #[test]
     fn what_the_harness_relies_on_cannot_be_switched_off() {
         assert_eq!(config(&[("enable.partition.eof", "false")]).consumer()["enable.partition.eof"], "true");
+    }
+
+    #[test]
+    fn the_systems_authorities_are_looked_for_unless_others_are_named() {
+        for protocol in ["SSL", "sasl_ssl"] {
+            let secure = config(&[("security.protocol", protocol)]);
+            let expected = AUTHORITIES_ENV.iter().all(|name| env::var_os(name).is_none()).then_some("probe");
+            assert_eq!(secure.producer().get("ssl.ca.location").map(String::as_str), expected);
+            assert_eq!(secure.consumer().get("ssl.ca.location").map(String::as_str), expected);
+        }
+        let named = config(&[("security.protocol", "SSL"), ("ssl.ca.location", "/ca.pem")]);
+        assert_eq!(named.producer()["ssl.ca.location"], "/ca.pem");
+        let inline = config(&[("security.protocol", "SSL"), ("ssl.ca.pem", "…")]);
+        assert!(!inline.producer().contains_key("ssl.ca.location"));
+        assert!(
+            !config(&[("security.protocol", "SASL_PLAINTEXT")]).producer().contains_key("ssl.ca.location")
+        );
     }
 
     #[test]

@@ -6,6 +6,6 @@ pub mod consumer;
 pub mod producer;
 pub mod topics;
 
-pub use client::librdkafka_version;
 pub(crate) use client::lock;
+pub use client::{librdkafka_features, librdkafka_version};
 pub use config::KafkaConfig;

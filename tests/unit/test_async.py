@@ -27,6 +27,7 @@ SHORT = {
     "_core": {
         "clock_jump_us",
         "expected_outputs",
+        "librdkafka_features",
         "librdkafka_version",
         "now_us",
         "read_interval_log",
