@@ -37,7 +37,7 @@ target/.jars: $(JAVA_SOURCES)
 
 .PHONY: wheel
 wheel: $(VENV)/.dev target/.jars ## Build the wheel, with the pipelines and the job jars in it
-	RTMBENCH_REQUIRE_JARS=1 $(BIN)/maturin build --release --locked --out dist
+	RTMBENCH_REQUIRE_JARS=1 $(BIN)/maturin build --release --locked --compatibility pypi --auditwheel check --out dist
 
 $(VENV)/.installed: $(SOURCES) $(VENV)/.dev target/.jars
 	rm -rf dist
