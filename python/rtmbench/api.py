@@ -60,6 +60,8 @@ class RunSettings(TypedDict, total=False):
     bootstrap_servers: str | None
     kafka_port: int
     flink_port: int
+    flink_url: str | None
+    flink_bootstrap_servers: str | None
     keep_topics: bool
     offline: bool
 

@@ -99,6 +99,8 @@ class DoctorRequest:
     kafka_port: int = 0
     flink_port: int = 0
     """0 takes any free port."""
+    existing_flink: bool = False
+    """Whether Flink runs elsewhere already; its jobs still take their connector with them."""
     offline: bool = False
     verify: bool = False
     """Hash what is cached too. A run does that later, when it takes the bundles."""
@@ -122,6 +124,7 @@ class DoctorRequest:
             bootstrap_servers=settings.bootstrap_servers,
             kafka_port=settings.kafka_port,
             flink_port=settings.flink_port,
+            existing_flink=settings.flink_url is not None,
             offline=settings.offline,
             needs=[
                 SlotNeed(name=name, slots=need, arithmetic=arithmetic)
@@ -143,6 +146,8 @@ class DoctorRequest:
         names = [] if self.bootstrap_servers else [KAFKA_BUNDLE]
         for spec in self.engines:
             names += required_bundles(spec)
+        if self.existing_flink:
+            names = [name for name in names if not name.startswith("flink@")]
         return list(dict.fromkeys(names))
 
 
@@ -239,14 +244,15 @@ def check_python() -> Check:
 
 
 def check_extension() -> Check:
-    """Tell a debug build of the Rust core from an optimised one."""
+    """Tell a debug build of the Rust core from an optimised one, and say what its Kafka client can do."""
     if not _core.OPTIMIZED:
         return _warn(
             "extension",
             "rtmbench._core is a debug build: its own time would show in the figures",
             "Build it with `maturin develop --release`, or install a wheel.",
         )
-    return _ok("extension", "optimised build")
+    features = ", ".join(_core.librdkafka_features())
+    return _ok("extension", f"optimised build, librdkafka {_core.librdkafka_version()} with {features}")
 
 
 def check_packages(request: DoctorRequest) -> Check:

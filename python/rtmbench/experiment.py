@@ -557,6 +557,8 @@ class PatternRun:
             pattern=self.pattern.id,
             platform=self.platform,
             flink_port=self.settings.flink_port,
+            flink_url=self.settings.flink_url,
+            flink_bootstrap_servers=self.settings.flink_bootstrap_servers,
         )
         asked = {(each.engine, each.version) for each in self.settings.engines if not each.mode}
         default = replace(spec, mode="")

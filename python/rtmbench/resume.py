@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 2
 """A void trial is run once more."""
-_OWN = frozenset({"patterns", "engines", "bootstrap_servers", "kafka_port", "flink_port", "offline", "results"})
+_PLACES = {"bootstrap_servers", "kafka_port", "flink_port", "flink_url", "flink_bootstrap_servers", "results"}
+_OWN = frozenset({"patterns", "engines", "offline", *_PLACES})
 """Fields of a request that do not come from the document: they concern where things run, not what is measured."""
 
 
@@ -109,6 +110,10 @@ def _settings(result: Result, request: RunRequest, machine: Machine) -> Settings
     if stored.get("bootstrap_servers") == "existing" and request.bootstrap_servers is None:
         raise ConfigurationError(
             f"The run {result.run_id} used an existing Kafka. Name it again with `--bootstrap-servers`."
+        )
+    if stored.get("flink") == "existing" and request.flink_url is None:
+        raise ConfigurationError(
+            f"The run {result.run_id} used an existing Flink cluster. Name it again with `--flink-url`."
         )
     engines = tuple(stored.get("engines", ()))
     settings = resolve(replace(request, patterns=(result.pattern,), engines=engines, **wishes), machine)

@@ -10,6 +10,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from rtmbench.engines import EngineSpec, choose, parse_engine, required_slots
 from rtmbench.engines.hints import pointer
@@ -70,6 +71,8 @@ class RunRequest:
     bootstrap_servers: str | None = None
     kafka_port: int = 0
     flink_port: int = 0
+    flink_url: str | None = None
+    flink_bootstrap_servers: str | None = None
     keep_topics: bool = False
     offline: bool = False
     results: Path = Path("results")
@@ -120,6 +123,10 @@ class Settings:
     bootstrap_servers: str | None
     kafka_port: int
     flink_port: int
+    flink_url: str | None
+    """The REST API of an existing session cluster; None: one is started for each trial."""
+    flink_bootstrap_servers: str | None
+    """How that cluster reaches Kafka; None: as this machine does."""
     keep_topics: bool
     offline: bool
     results: Path
@@ -129,10 +136,13 @@ class Settings:
     def document(self) -> dict[str, Any]:
         """Return the settings as they stand in a result document: plain values, no path of the machine."""
         fields = asdict(self)
-        for left_out in ("results", "patterns", "engines", "kafka_port", "flink_port", "offline"):
+        places = ("kafka_port", "flink_port", "flink_url", "flink_bootstrap_servers")
+        for left_out in ("results", "patterns", "engines", "offline", *places):
             del fields[left_out]
         # The address of a team's broker is nobody else's business; that there was one, is.
         fields["bootstrap_servers"] = "existing" if self.bootstrap_servers else "local"
+        if self.flink_url:
+            fields["flink"] = "existing"
         fields["notes"] = list(self.notes)
         fields["engines"] = [str(engine) for engine in self.engines]
         fields["windows_ms"] = {
@@ -189,6 +199,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         for spec in engines:
             choose(spec, ours)  # a mode that the pattern does not have ends here, before anything is started
         notes.extend(filter(None, (pointer(spec, ours, engines) for spec in engines)))
+    notes.extend(_existing_flink(request, engines))
     idle_ms = 0
     if any(pattern.window_ms is not None for pattern in patterns):
         idle_ms, silent = idleness(
@@ -232,11 +243,35 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         bootstrap_servers=request.bootstrap_servers,
         kafka_port=request.kafka_port,
         flink_port=request.flink_port,
+        flink_url=request.flink_url,
+        flink_bootstrap_servers=request.flink_bootstrap_servers,
         keep_topics=request.keep_topics,
         offline=request.offline,
         results=request.results,
         notes=tuple(notes),
     )
+
+
+def _existing_flink(request: RunRequest, engines: tuple[EngineSpec, ...]) -> list[str]:
+    """Check the addresses of an existing Flink cluster, and say what a run on it cannot show."""
+    if not request.flink_url:
+        if request.flink_bootstrap_servers:
+            raise ConfigurationError("--flink-bootstrap-servers goes with --flink-url.")
+        return []
+    address = urlsplit(request.flink_url)
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        raise ConfigurationError("--flink-url is the address of Flink's REST API, such as http://127.0.0.1:8081.")
+    if not request.bootstrap_servers:
+        raise ConfigurationError(
+            "--flink-url needs --bootstrap-servers too: a Kafka that both this machine and the cluster can reach."
+        )
+    if not any(spec.engine == "flink" for spec in engines):
+        return []
+    note = (
+        "Flink runs on an existing cluster: its processes are not fresh for each trial, and their CPU time and memory "
+        "are not seen; a comparison with an engine on this machine compares the two machines as well"
+    )
+    return [note]
 
 
 def _first(wish: Value | None, default: Value) -> Value:

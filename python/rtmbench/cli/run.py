@@ -114,6 +114,8 @@ class Listed(click.ParamType[Any]):
 )
 @setting("--kafka-port", type=click.IntRange(0, 65535), default=0, help="Of the local Kafka.")
 @setting("--flink-port", type=click.IntRange(0, 65535), default=0, help="Of Flink's web page.")
+@setting("--flink-url", metavar="URL", help="An existing Flink session cluster. [default: one is started]")
+@setting("--flink-bootstrap-servers", metavar="HOST:PORT", help="Kafka as that cluster reaches it. [default: as here]")
 @setting("--keep-topics", is_flag=True, help="Leave the topics of the trials behind.")
 @setting("--offline", is_flag=True, help="Download nothing; the cache must hold what is needed.")
 @setting(

@@ -88,14 +88,34 @@ def required_bundles(spec: EngineSpec) -> list[str]:
     return [f"{name}@{spec.version}" for name in REGISTRY[spec.engine].bundles]
 
 
-def create_engine(spec: EngineSpec, *, platform: LocalPlatform, pattern: str, flink_port: int = 0) -> Engine:
+def create_engine(
+    spec: EngineSpec,
+    *,
+    platform: LocalPlatform,
+    pattern: str,
+    flink_port: int = 0,
+    flink_url: str | None = None,
+    flink_bootstrap_servers: str | None = None,
+) -> Engine:
     """Make the engine of a parsed specification for a pattern such as `01`; `flink_port` 0 means any free one.
 
+    `flink_url` is the REST API of an existing Flink cluster, which reaches Kafka by `flink_bootstrap_servers`.
     Raises ConfigurationError where the pattern has no such mode.
     """
     variant = choose(spec, find_pattern(pattern))
     spec = replace(spec, mode=variant.mode)
     # Imported here, so that a command that only parses names does not load an HTTP client.
+    if spec.engine == "flink" and flink_url:
+        from rtmbench.engines.flink_existing import ExistingFlinkEngine  # noqa: PLC0415
+
+        return ExistingFlinkEngine(
+            spec,
+            variant=variant,
+            platform=platform,
+            pattern=pattern,
+            url=flink_url,
+            bootstrap_servers=flink_bootstrap_servers,
+        )
     if spec.engine == "flink":
         from rtmbench.engines.flink import FlinkEngine  # noqa: PLC0415
 

@@ -12,7 +12,6 @@ from rtmbench import pipelines
 from rtmbench.engines import clients
 from rtmbench.engines.boundaries import checkpoints
 from rtmbench.errors import ConfigurationError, RunFailedError
-from rtmbench.platform import logs
 from rtmbench.platform.flink_cluster import FlinkCluster, start_cluster
 from rtmbench.platform.flink_config import divide_memory
 
@@ -116,47 +115,42 @@ class FlinkEngine:
         environment = cluster.get("/jobmanager/environment")["jvm"]
         checkpoints = cluster.get(f"{job}/checkpoints/config")
         execution = cluster.get(f"{job}/config").get("execution-config", {})
-        (task_manager,) = cluster.get("/taskmanagers")["taskmanagers"]
-        details = cluster.get(f"/taskmanagers/{task_manager['id']}")
+        managers = [cluster.get(f"/taskmanagers/{one['id']}") for one in cluster.get("/taskmanagers")["taskmanagers"]]
+        memories = [manager["memoryConfiguration"] for manager in managers]
         vertices = cluster.get(job)["vertices"]
         heaps = (
             _heap_mb(environment["options"]),
-            details["memoryConfiguration"]["taskHeap"] // 2**20
-            + details["memoryConfiguration"]["frameworkHeap"] // 2**20,
+            *((memory["taskHeap"] + memory["frameworkHeap"]) // 2**20 for memory in memories),
         )
         return {
             "real_time": True,
             "settings": {
                 "version": overview["flink-version"],
                 "java": _java_version(environment["version"]),
-                "slots": task_manager["slotsNumber"],
+                "slots": sum(manager["slotsNumber"] for manager in managers),
                 "parallelism": vertices[0]["parallelism"],
                 "keyed_parallelism": vertices[-1]["parallelism"] if len(vertices) > 1 else None,
-                "memory_mb": io.memory_mb,
                 "heap_mb": sum(heaps),
                 "collector": _collector(environment["options"]),
-                "nice": io.nice,
                 "checkpoint_interval_ms": checkpoints["interval"],
                 "checkpoint_mode": checkpoints["mode"].upper(),
-                "checkpoint_storage": _short(checkpoints["checkpoint_storage"], "CheckpointStorage"),
-                "state_backend": _short(checkpoints["state_backend"], "StateBackend"),
+                "checkpoint_storage": short_name(checkpoints["checkpoint_storage"], "CheckpointStorage"),
+                "state_backend": short_name(checkpoints["state_backend"], "StateBackend"),
                 "sink_guarantee": "AT_LEAST_ONCE",
-                "buffer_wait_ms": _milliseconds(settings["execution.buffer-timeout.interval"]),
                 "window_ms": io.window_ms,
                 "slide_ms": io.slide_ms,
                 "watermark_delay_ms": None if io.window_ms is None else io.watermark_delay_ms,
                 "idleness_ms": io.idleness_ms or None,
                 "emission": self.emit,
                 "object_reuse": execution.get("object-reuse-mode"),
-                "restarts": settings["restart-strategy.type"],
-                **clients.read_back(cluster.processes[-1].log),
+                **self._effective(io, cluster, settings, execution),
             },
             "flink": {
                 "revision": overview["flink-revision"],
                 "configuration": settings,
                 "job_manager_options": environment["options"],
-                "task_manager": details["memoryConfiguration"],
-                "hardware": details["hardware"],
+                "task_manager": memories[0],
+                "hardware": managers[0]["hardware"],
                 "checkpoints": checkpoints,
                 "execution": execution,
                 "vertices": [{key: vertex[key] for key in ("name", "parallelism", "status")} for vertex in vertices],
@@ -190,34 +184,64 @@ class FlinkEngine:
             self._platform.stop(*cluster.processes, grace_s=STOP_GRACE_S)
 
     def _submit(self, cluster: FlinkCluster, io: TrialIo, jar: Path) -> str:
-        properties = io.work / "kafka-clients.properties"
-        properties.write_text(clients.properties_file(), encoding="utf-8")
+        identifier = self._upload(cluster, jar)
+        arguments = {
+            "--bootstrap-servers": self._bootstrap_servers(io),
+            "--input-topic": io.input_topic,
+            "--output-topic": io.output_topic,
+            "--checkpoint-interval-ms": str(io.checkpoint_interval_ms),
+            "--buffer-timeout-ms": str(io.buffer_wait_ms),
+            **self._client_settings(io),
+            **self._event_time(io),
+        }
+        body = {
+            "programArgsList": [text for pair in arguments.items() for text in pair],
+            "parallelism": min(io.slots, io.partitions),
+            **self._job_configuration(io),
+        }
+        started = cluster.request("POST", f"/jars/{identifier}/run", json=body, timeout_s=60)
+        return str(started["jobid"])
+
+    def _upload(self, cluster: FlinkCluster, jar: Path) -> str:
+        """Bring a jar to the cluster and return the name that it has there."""
         with jar.open("rb") as file:
             uploaded = cluster.request(
                 "POST",
                 "/jars/upload",
                 files={"jarfile": (jar.name, file, "application/java-archive")},
+                timeout_s=60,
             )
-        identifier = uploaded["filename"].rpartition("/")[2]
-        arguments = {
-            "--bootstrap-servers": io.bootstrap_servers,
-            "--input-topic": io.input_topic,
-            "--output-topic": io.output_topic,
-            "--checkpoint-interval-ms": str(io.checkpoint_interval_ms),
-            "--buffer-timeout-ms": str(io.buffer_wait_ms),
-            "--kafka-properties": str(properties),
-            **self._event_time(io),
+        return str(uploaded["filename"]).rpartition("/")[2]
+
+    def _bootstrap_servers(self, io: TrialIo) -> str:
+        """Return how the cluster reaches the broker."""
+        return io.bootstrap_servers
+
+    def _client_settings(self, io: TrialIo) -> dict[str, str]:
+        """Return the job's argument for the settings of its Kafka clients."""
+        properties = io.work / "kafka-clients.properties"
+        properties.write_text(clients.properties_file(), encoding="utf-8")
+        return {"--kafka-properties": str(properties)}
+
+    def _job_configuration(self, io: TrialIo) -> dict[str, Any]:  # noqa: ARG002 - for a cluster that is not ours
+        """Return what the request that runs the job says of its configuration, beside the cluster's."""
+        return {}
+
+    def _effective(
+        self,
+        io: TrialIo,
+        cluster: FlinkCluster,
+        configuration: dict[str, str],
+        execution: dict[str, Any],  # noqa: ARG002 - for a cluster that is not ours
+    ) -> dict[str, Any]:
+        """Return the settings that are the cluster's own, and what the Kafka clients logged of theirs."""
+        return {
+            "memory_mb": io.memory_mb,
+            "nice": io.nice,
+            "buffer_wait_ms": _milliseconds(configuration["execution.buffer-timeout.interval"]),
+            "restarts": configuration["restart-strategy.type"],
+            **clients.read_back(cluster.processes[-1].log),
         }
-        started = cluster.request(
-            "POST",
-            f"/jars/{identifier}/run",
-            json={
-                "programArgsList": [text for pair in arguments.items() for text in pair],
-                "parallelism": min(io.slots, io.partitions),
-            },
-            timeout_s=60,
-        )
-        return str(started["jobid"])
 
     def _event_time(self, io: TrialIo) -> dict[str, str]:
         """Return the job's arguments for windows and their emission; none where the pattern has no windows."""
@@ -240,8 +264,7 @@ class FlinkEngine:
             cluster.check()
             if time.monotonic() >= deadline:
                 raise RunFailedError(
-                    f"Flink's job did not have all tasks running within {RUNNING_TIMEOUT_S:.0f} s. "
-                    f"{logs.quote(cluster.processes[-1].log)}"
+                    f"Flink's job did not have all tasks running within {RUNNING_TIMEOUT_S:.0f} s. {cluster.words()}"
                 )
             time.sleep(POLL_S)
 
@@ -254,9 +277,7 @@ class FlinkEngine:
 
     def _require_alive(self, cluster: FlinkCluster, state: str) -> None:
         if state in ENDED or state == "RESTARTING":
-            raise RunFailedError(
-                f"Flink's job is {state}: {self._cause(cluster)} (TaskManager log: {cluster.processes[-1].log})."
-            )
+            raise RunFailedError(f"Flink's job is {state}: {self._cause(cluster)} (TaskManager log: {cluster.log()}).")
 
     def _cause(self, cluster: FlinkCluster) -> str:
         """Return the outermost and the innermost cause of the job's failure."""
@@ -288,8 +309,12 @@ def class_path(flink: Bundle, connector: Bundle) -> list[Path]:
 
 
 def _heap_mb(options: list[str]) -> int:
-    (text,) = (option[4:-1] for option in options if option.startswith("-Xmx"))
-    return int(text)
+    """Read `-Xmx384m`, or the bytes of `-Xmx402653184`, as Flink's own scripts write it; 0 where there is neither."""
+    texts = [option[4:] for option in options if option.startswith("-Xmx")]
+    if not texts:
+        return 0
+    unit = {"k": 2**10, "m": 2**20, "g": 2**30}.get(texts[-1][-1].lower(), 1)
+    return int(texts[-1].rstrip("kKmMgG")) * unit // 2**20
 
 
 def _java_version(text: str) -> str:
@@ -303,7 +328,7 @@ def _milliseconds(duration: str) -> int:
     return int(duration.removesuffix("ms"))
 
 
-def _short(name: str, suffix: str) -> str:
+def short_name(name: str, suffix: str) -> str:
     """Turn `EmbeddedRocksDBStateBackend` into `rocksdb`, `FileSystemCheckpointStorage` into `filesystem`."""
     return name.removesuffix(suffix).removeprefix("Embedded").lower()
 
@@ -315,4 +340,4 @@ def _collector(options: list[str]) -> str:
     return "default"
 
 
-__all__ = ["ENDED", "FlinkEngine", "class_path"]
+__all__ = ["ENDED", "FlinkEngine", "class_path", "short_name"]

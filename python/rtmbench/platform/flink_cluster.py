@@ -1,10 +1,11 @@
-"""A Flink cluster of our own: one JobManager and one TaskManager on the loopback address."""
+"""A Flink cluster and its REST API; one of our own is a JobManager and a TaskManager on the loopback address."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import requests
 
@@ -29,14 +30,14 @@ TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 
 
 class FlinkCluster:
-    """A running JobManager and TaskManager, and the REST API of the former."""
+    """A running JobManager and TaskManager, and the REST API of the former; none are ours in an existing cluster."""
 
     def __init__(self, *, url: str, processes: list[Process]) -> None:
         self.url = url
         self.processes = processes
         self._session = requests.Session()
         # A proxy that the user's environment names must not be asked for a loopback address.
-        self._session.trust_env = False
+        self._session.trust_env = not processes and urlsplit(url).hostname not in {LOOPBACK, "localhost"}
 
     def get(self, path: str, timeout_s: float = 10) -> Any:
         """GET a REST resource. Raises RunFailedError where Flink answers with an error or not at all."""
@@ -44,19 +45,38 @@ class FlinkCluster:
 
     def request(self, method: str, path: str, *, timeout_s: float = 30, **options: Any) -> Any:
         """Send a REST request and return the decoded answer, as `get` does."""
+        response = self._send(method, path, timeout_s=timeout_s, **options)
+        try:
+            return response.json() if response.content else {}
+        except ValueError as error:
+            raise RunFailedError(f"What answers {method} {path} is not Flink's REST API.") from error
+
+    def text(self, path: str) -> str:
+        """GET what is no JSON, such as a log. Raises as `get` does."""
+        return self._send("GET", path, timeout_s=30).text
+
+    def log(self, process: int = -1) -> str:
+        """Return where the log of a process is; an existing cluster keeps its own."""
+        return str(self.processes[process].log) if self.processes else "on the cluster"
+
+    def words(self, process: int = -1) -> str:
+        """Return what the log of a process says went wrong, as one clause."""
+        return logs.quote(self.processes[process].log) if self.processes else "Its logs are on the cluster."
+
+    def _send(self, method: str, path: str, *, timeout_s: float, **options: Any) -> requests.Response:
         try:
             response = self._session.request(method, f"{self.url}{path}", timeout=timeout_s, **options)
         except requests.RequestException as error:
             self.check()
             raise RunFailedError(
-                f"Flink's JobManager did not answer {method} {path} ({error}). {logs.quote(self.processes[0].log)}"
+                f"Flink's JobManager did not answer {method} {path} ({_without_url(error)}). {self.words(0)}"
             ) from error
         if not response.ok:
             raise RunFailedError(
                 f"Flink answered {method} {path} with HTTP {response.status_code}: {_reason(response)} "
-                f"(JobManager log: {self.processes[0].log})."
+                f"(JobManager log: {self.log(0)})."
             )
-        return response.json() if response.content else {}
+        return response
 
     def check(self) -> None:
         """Raise RunFailedError where a process has ended."""
@@ -192,6 +212,17 @@ def _await(cluster: FlinkCluster, slots: int, timeout_s: float) -> None:
                 f"{logs.quote(cluster.processes[-1].log)}"
             )
         time.sleep(POLL_S)
+
+
+def _without_url(error: requests.RequestException) -> str:
+    """Say what kind of failure it was: the whole text has the address, with a password where one is in it."""
+    kinds = {
+        requests.exceptions.SSLError: "TLS failed",
+        requests.ConnectTimeout: "no connection in time",
+        requests.ReadTimeout: "no answer in time",
+        requests.ConnectionError: "no connection",
+    }
+    return next((text for kind, text in kinds.items() if isinstance(error, kind)), type(error).__name__)
 
 
 def _reason(response: requests.Response) -> str:

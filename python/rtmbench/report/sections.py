@@ -323,6 +323,8 @@ def command(result: Result) -> str:
             parts += [flag, settings[name]]
     if settings.get("bootstrap_servers") == "existing":
         parts += ["--bootstrap-servers", "HOST:PORT"]
+    if settings.get("flink") == "existing":
+        parts += ["--flink-url", "URL"]
     return " ".join(shlex.quote(part) for part in parts)
 
 

@@ -1,0 +1,127 @@
+"""An existing Flink cluster: its address, what is said of a run on it, and the jar that is brought there."""
+
+from __future__ import annotations
+
+import json
+import threading
+import zipfile
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from rtmbench.engines import create_engine, parse_engine
+from rtmbench.engines.base import TrialIo
+from rtmbench.engines.flink import FlinkEngine
+from rtmbench.engines.flink_existing import ExistingFlinkEngine, with_libraries
+from rtmbench.errors import ConfigurationError, RunFailedError
+from rtmbench.platform.flink_cluster import FlinkCluster
+from rtmbench.platform.machine import Machine
+from rtmbench.settings import RunRequest, resolve
+
+MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
+URL = "https://ann:secret@flink.example:8081"
+KAFKA = {"bootstrap_servers": "kafka.example:9092"}
+
+
+def settings(**wishes):
+    return resolve(RunRequest(patterns=("01",), **wishes), MACHINE)
+
+
+def test_the_address_is_checked_and_needs_a_kafka_that_both_reach():
+    with pytest.raises(ConfigurationError, match="needs --bootstrap-servers"):
+        settings(flink_url=URL)
+    with pytest.raises(ConfigurationError, match="such as http://127") as caught:
+        settings(flink_url="ann:secret@flink.example:8081", **KAFKA)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(ConfigurationError, match="goes with --flink-url"):
+        settings(flink_bootstrap_servers="kafka:29092")
+
+
+def test_the_document_says_that_there_was_one_and_not_which():
+    found = settings(flink_url=URL, flink_bootstrap_servers="kafka:29092", **KAFKA)
+    document = found.document()
+    assert document["flink"] == "existing"
+    assert "example" not in json.dumps(document)
+    assert "29092" not in json.dumps(document)
+    (note,) = (note for note in found.notes if "existing cluster" in note)
+    assert "not fresh for each trial" in note
+    assert "flink" not in settings().document()
+
+
+def test_the_engine_is_that_of_the_address():
+    spec = parse_engine("flink@1.20")
+    theirs = create_engine(spec, platform=None, pattern="01", flink_url=URL)
+    assert isinstance(theirs, ExistingFlinkEngine)
+    assert type(create_engine(spec, platform=None, pattern="01")) is FlinkEngine
+    assert theirs.processes() == []
+
+
+def test_the_jar_brings_its_libraries(tmp_path):
+    job, library = tmp_path / "job.jar", tmp_path / "connector.jar"
+    with zipfile.ZipFile(job, "w") as jar:
+        jar.writestr("META-INF/MANIFEST.MF", "Main-Class: Job\n")
+    library.write_bytes(b"a library")
+    fat = with_libraries(job, [library], tmp_path / "fat.jar")
+    with zipfile.ZipFile(fat) as jar:
+        assert jar.namelist() == ["META-INF/MANIFEST.MF", "lib/connector.jar"]
+        assert jar.read("lib/connector.jar") == b"a library"
+
+
+@contextmanager
+def answering(pages):
+    """A server with these pages, by path; its address has a user and a password."""
+
+    class Pages(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.path in pages else 404)
+            self.end_headers()
+            self.wfile.write(pages.get(self.path, "{}").encode())
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://ann:secret@127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_what_is_not_flink_is_said_without_the_password():
+    with answering({"/config": "<html>hello"}) as url, closing(FlinkCluster(url=url, processes=[])) as cluster:
+        with pytest.raises(RunFailedError, match=r"not Flink's REST API") as caught:
+            cluster.get("/config")
+        assert "secret" not in str(caught.value)
+    with closing(FlinkCluster(url=url, processes=[])) as cluster:
+        with pytest.raises(RunFailedError, match="no connection") as caught:
+            cluster.get("/config")
+        assert "secret" not in str(caught.value)
+
+
+def test_the_clients_settings_are_read_from_the_clusters_logs(tmp_path):
+    log = "INFO ProducerConfig values:\n\tacks = -1\n\tlinger.ms = 0\nINFO Kafka version: 3.4.0\n"
+    managers = {"taskmanagers": [{"id": "a"}, {"id": "b"}]}
+    pages = {"/taskmanagers": json.dumps(managers), "/taskmanagers/b/log": log}
+    io = TrialIo(
+        bootstrap_servers="",
+        input_topic="",
+        output_topic="",
+        partitions=1,
+        slots=1,
+        checkpoint_interval_ms=5000,
+        work=tmp_path,
+        logs=tmp_path,
+        memory_mb=2048,
+        buffer_wait_ms=10,
+    )
+    with answering(pages) as url, closing(FlinkCluster(url=url, processes=[])) as cluster:
+        engine = create_engine(parse_engine("flink@1.20"), platform=None, pattern="01", flink_url=url)
+        assert engine._effective(io, cluster, {}, {"restart-strategy": "none"}) == {
+            "memory_mb": None,
+            "nice": None,
+            "buffer_wait_ms": 10,
+            "restarts": "none",
+            "sink.acks": "all",
+            "sink.linger.ms": "0",
+            "kafka-clients": "3.4.0",
+        }
