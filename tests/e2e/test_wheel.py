@@ -11,7 +11,6 @@ import sys
 import venv
 import zipfile
 from email.parser import BytesParser
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -161,11 +160,8 @@ def test_it_installs_alone_and_works(installed):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"rtmbench {_core.__version__} works on Python ")
     command = [python.with_name("rtmbench"), "--version"]
-    assert (
-        subprocess.run(command, cwd=place, capture_output=True, text=True, check=True)
-        .stdout.strip()
-        .endswith(metadata.version("rtmbench"))
-    )
+    version = subprocess.run(command, cwd=place, capture_output=True, text=True, check=True).stdout
+    assert version.strip() == f"rtmbench, version {_core.__version__}"
 
 
 @pytest.mark.accept
