@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtmbench.cli.configuration import setting
 from rtmbench.errors import ConfigurationError, NotMetError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class FailOn(click.ParamType[float]):
 @click.option("--baseline", metavar="NAME", help="Compare the stored baseline NAME with RUN.")
 @click.option("--save-baseline", metavar="NAME", help="Store RUN as the baseline NAME, and compare nothing.")
 @click.option("--fail-on", type=FailOn(), help="Exit with 5 where the second is slower by verdict (and by over 10 %).")
-@click.option(
+@setting(
     "--results",
     type=click.Path(path_type=Path),
     default="results",

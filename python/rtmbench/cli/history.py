@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
+from rtmbench.cli.configuration import setting
+
 
 @click.command()
 @click.argument("pattern", required=False)
 @click.option("--engine", metavar="CELL", help="Only cells whose name begins so, such as spark or flink@1.20.")
-@click.option(
+@setting(
     "--results",
     type=click.Path(path_type=Path),
     default="results",
