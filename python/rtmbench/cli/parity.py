@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from rtmbench.cli import shared
 from rtmbench.cli.configuration import setting
-from rtmbench.cli.run import Seconds
 
 _ASKED = (
     "profile",
@@ -28,38 +27,19 @@ _ASKED = (
 
 @click.command()
 @click.argument("pattern", default="01")
-@setting(
-    "--engines",
-    default="flink@1.20,spark@4.1",
-    show_default=True,
-    help="ENGINE[@VERSION][:MODE], comma-separated.",
-)
+@shared.engines
 @click.option("--fresh", is_flag=True, help="Start the engines to ask them, even where a stored run has the answer.")
 @setting("--profile", type=click.Choice(["spec", "laptop"]), help="Sizes. [default: what the machine holds]")
-@setting("--partitions", type=int, help="Of each topic. [default: 16, less on a small machine]")
-@setting("--slots", type=int, help="Task slots of each engine. [default: as many as each needs]")
-@setting("--shuffle-partitions", type=int, help="Of Spark's keyed stages. [default: 20, less on a small machine]")
-@setting("--checkpoint-interval", type=Seconds(), default="5s", show_default=True, help="Of Flink; Spark's batches.")
-@setting(
-    "--state-backend",
-    type=click.Choice(["rocksdb", "hashmap"]),
-    default="rocksdb",
-    show_default=True,
-    help="Of Flink, at patterns with state.",
-)
-@setting(
-    "--buffer-wait", type=int, metavar="MS", default=1, show_default=True, help="Longest wait in a network buffer."
-)
-@setting("--memory", type=int, metavar="MIB", help="Memory of all processes of one engine.")
-@setting("--offline", is_flag=True, help="Download nothing; the cache must hold what is needed.")
-@setting(
-    "--results",
-    type=click.Path(path_type=Path),
-    default="results",
-    show_default=True,
-    help="Where runs are stored.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@shared.partitions
+@shared.slots
+@shared.shuffle_partitions
+@shared.checkpoint_interval
+@shared.state_backend
+@shared.buffer_wait
+@shared.memory
+@shared.offline
+@shared.results("Where runs are stored.")
+@shared.as_json
 @click.pass_context
 def parity(context: click.Context, /, pattern: str, *, engines: str, fresh: bool, as_json: bool, **wishes: Any) -> int:
     """Show the effective settings of engines at PATTERN (01) side by side, and name what differs.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtmbench.cli.configuration import setting
+from rtmbench.cli import shared
 
 if TYPE_CHECKING:
     from rtmbench.results.model import Result
@@ -24,13 +24,7 @@ if TYPE_CHECKING:
     help="[default: by the end of FILE's name, else html]",
 )
 @click.option("--vcpu-hour", type=click.FloatRange(min=0), metavar="PRICE", help="Adds the cost per 10⁹ events.")
-@setting(
-    "--results",
-    type=click.Path(path_type=Path),
-    default="results",
-    show_default=True,
-    help="Holds one directory a run.",
-)
+@shared.results("Holds one directory a run.")
 def report(run: str | None, output: str | None, kind: str | None, vcpu_hour: float | None, results: Path) -> None:
     """Write the report of RUN, or of all runs of EXPERIMENT; by default of what was run last.
 
