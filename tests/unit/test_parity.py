@@ -105,6 +105,7 @@ def test_a_setting_that_is_asked_for_here_is_not_answered_by_a_stored_run(
     ((request, seen),) = asked
     assert seen is fresh
     assert request.profile == ("spec" if "spec" in arguments else None)
+    assert request.quick is ("spec" not in arguments)
     assert request.partitions == (8 if environment else None)
 
 

@@ -56,7 +56,8 @@ def parity(context: click.Context, /, pattern: str, *, engines: str, fresh: bool
     wishes["buffer_wait_ms"] = wishes.pop("buffer_wait")
     wishes["memory_mb"] = wishes.pop("memory")
     names = tuple(name.strip() for name in engines.split(",") if name.strip())
-    request = RunRequest(patterns=(pattern,), engines=names, quick=True, **wishes)
+    # Windows as in a quick run, so that a first result is soon there; the published setup has its own.
+    request = RunRequest(patterns=(pattern,), engines=names, quick=wishes["profile"] != "spec", **wishes)
     found = experiment.effective_settings(request, fresh=fresh or asked)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
