@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rtmbench.engines import EngineSpec
+    from rtmbench.patterns import Pattern
     from rtmbench.settings import Settings
 
 Status = Literal["ok", "warn", "fail"]
@@ -44,7 +45,9 @@ HARNESS_MB = 512
 JVM_OVERHEAD_MB = 256
 """Set aside for what the broker's JVM takes beyond its heap."""
 RECORD_BYTES = 256
-"""Room for one event on disk, with Kafka's own framing: the input, and the output beside it."""
+"""Room for one event on disk, with Kafka's own framing, unless it is padded; and for the output that it makes."""
+FRAMING_BYTES = 100
+"""What Kafka and the key add to a record of a known size."""
 UNPACKING = 2.3
 """Room for a download: while an archive is unpacked, it and what comes out of it are both there."""
 NEWEST_JAVA = 21
@@ -104,15 +107,14 @@ class DoctorRequest:
     offline: bool = False
     verify: bool = False
     """Hash what is cached too. A run does that later, when it takes the bundles."""
-    events: int = 0
-    """How many events the whole run sends, over all trials."""
+    topics_bytes: int = 0
+    """The most that the topics of the run hold at once."""
 
     @classmethod
     def of(cls, settings: Settings) -> DoctorRequest:
         """Return what a run with these settings asks for."""
-        seconds = settings.warmup_s + settings.duration_s + settings.drain_s
         cells = [(pattern, spec) for pattern in settings.patterns for spec in settings.cells(pattern)]
-        load_s = sum(seconds + settings.tail_s(spec, pattern) for pattern, spec in cells)
+        trials = [_trial_bytes(settings, spec, pattern) for pattern, spec in cells]
         named = {f"{spec_name(spec, pattern)} at {pattern.id}": (spec, pattern) for pattern, spec in cells}
         return cls(
             partitions=settings.partitions,
@@ -134,7 +136,8 @@ class DoctorRequest:
             ],
             python_state=[name for name, (spec, pattern) in named.items() if choose(spec, pattern).python_state],
             keyed=any(pattern.keyed for pattern in settings.patterns),
-            events=math.ceil(settings.rate * settings.trials * load_s),
+            # A trial deletes its topics at its end, which the broker does a little later.
+            topics_bytes=settings.trials * sum(trials) if settings.keep_topics else 2 * max(trials, default=0),
         )
 
     def runs(self, engine: str) -> bool:
@@ -182,6 +185,14 @@ def require(found: Sequence[Check]) -> None:
     failed = [check for check in found if check.status == "fail"]
     if failed:
         raise PreflightError("\n\n".join(f"{check.detail} {check.fix}".strip() for check in failed))
+
+
+def _trial_bytes(settings: Settings, spec: EngineSpec, pattern: Pattern) -> int:
+    """Return what a trial writes to its topics: its events, and at most a result for each event and window."""
+    seconds = settings.warmup_s + settings.duration_s + settings.drain_s + settings.tail_s(spec, pattern)
+    record = RECORD_BYTES if settings.payload_bytes is None else settings.payload_bytes + FRAMING_BYTES
+    windows = math.ceil(pattern.window_ms / pattern.slide_ms) if pattern.window_ms and pattern.slide_ms else 1
+    return math.ceil(settings.rate * seconds * (record + windows * RECORD_BYTES))
 
 
 def _ok(name: str, detail: str) -> Check:
@@ -343,7 +354,7 @@ def check_artifacts(request: DoctorRequest, cache: Cache) -> Check:
 def check_disk(request: DoctorRequest, cache: Cache) -> Check:
     """See that each filesystem holds all that will be downloaded or written to it."""
     download = sum(_to_download(request, cache).values())
-    topics = 0 if request.bootstrap_servers else 2 * request.events * RECORD_BYTES
+    topics = 0 if request.bootstrap_servers else request.topics_bytes
     scratch = Path(tempfile.gettempdir())
     needs = [(cache.root, "engines", int(UNPACKING * download)), (scratch, "Kafka's data", topics)]
     volumes: dict[int, list[tuple[Path, str, int]]] = {}

@@ -162,7 +162,7 @@ def test_a_wrong_expectation_is_caught_by_the_command(tmp_path, monkeypatch):
     assert result.return_value == 1
     assert "stateless (spark@4.1, build 4.1.9) no longer holds" in result.stderr
     assert "Expected: batch-bound. Observed: real time" in result.stderr
-    assert "Stated in docs/limitations.md." in result.stderr
+    assert "Stated in docs/limitations.md, docs/api-mapping.md, docs/patterns.md." in result.stderr
 
     monkeypatch.setitem(CLAIMS, "stateless", replace(wrong, expected={"4.1": "real time"}))
     result = CliRunner().invoke(rtmbench, ["claims", "stateless", "--spark", "4.1"], standalone_mode=False)

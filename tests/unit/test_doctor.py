@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from rtmbench.engines import parse_engine
 from rtmbench.errors import PreflightError
 from rtmbench.platform import rocksdb
 from rtmbench.platform.machine import Machine
+from rtmbench.settings import RunRequest, resolve
 
 MACHINE = Machine(
     cpu="a processor",
@@ -39,7 +41,7 @@ def request_(tmp_path: Path) -> DoctorRequest:
         kafka_heap_mb=512,
         results=tmp_path / "results",
         engines=tuple(map(parse_engine, ("flink", "spark", "transport"))),
-        events=100_000,
+        topics_bytes=50_000_000,
     )
 
 
@@ -168,10 +170,37 @@ def test_artifacts_offline_is_a_failure_and_online_a_warning(request_: DoctorReq
 
 def test_disk_counts_what_a_run_writes(request_: DoctorRequest, cache: Cache) -> None:
     assert doctor.check_disk(request_, cache).status != "fail"
-    check = doctor.check_disk(replace(request_, events=10**15), cache)
+    check = doctor.check_disk(replace(request_, topics_bytes=10**18), cache)
     assert check.status == "fail"
     assert "for Kafka's data" in check.detail
     assert "TMPDIR" in check.fix
+
+
+@pytest.mark.parametrize(
+    ("wishes", "factor"),
+    [
+        ({"rate": 2_000.0}, 2),
+        ({"payload_bytes": 2 * doctor.RECORD_BYTES - doctor.FRAMING_BYTES}, 1.5),
+        # One trial of each cell is kept in place of twice the largest.
+        ({"keep_topics": True, "trials": 4}, 4),
+        ({"trials": 9}, 1),
+    ],
+)
+def test_disk_is_what_the_topics_hold_at_once(wishes: dict[str, Any], factor: float) -> None:
+    def topics_bytes(**wishes: Any) -> int:
+        request = RunRequest(patterns=("01",), engines=("flink@1.20", "spark@4.1"), **{"rate": 1_000.0, **wishes})
+        return DoctorRequest.of(resolve(request, MACHINE)).topics_bytes
+
+    assert topics_bytes(**wishes) == pytest.approx(factor * topics_bytes())
+
+
+def test_disk_counts_a_result_in_each_window_of_an_event() -> None:
+    plain, sliding = (
+        DoctorRequest.of(resolve(RunRequest(patterns=(pattern,), engines=("flink@1.20",)), MACHINE)).topics_bytes
+        for pattern in ("02", "03")
+    )
+    # An event and one result, against an event and five.
+    assert sliding == pytest.approx(3 * plain)
 
 
 def test_results_are_tried_by_writing(tmp_path: Path) -> None:

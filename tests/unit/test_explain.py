@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -8,6 +11,14 @@ from rtmbench.cli.explain import explain as command
 from rtmbench.errors import ConfigurationError
 from rtmbench.explanations import closest, explain, explanations
 from rtmbench.results import Status
+
+EVIDENCE = Path(__file__).parents[2] / "docs" / "claims.json"
+SEEN = {
+    observation["code"]
+    for outcome in json.loads(EVIDENCE.read_text("utf-8"))["outcomes"]
+    if (observation := outcome["observation"]) and observation["code"]
+}
+"""Every code that an engine answered a claim with."""
 
 MET = (
     "STREAMING_REAL_TIME_MODE.OPERATOR_OR_SINK_NOT_IN_ALLOWLIST",
@@ -29,6 +40,17 @@ def test_what_users_meet_is_explained(code):
     assert found is not None
     assert min(len(found.meaning), len(found.why)) > 4
     assert found.do
+
+
+@pytest.mark.parametrize("code", sorted(SEEN))
+def test_what_an_engine_answered_a_claim_with_is_explained(code):
+    assert explain(code) is not None
+
+
+def test_a_session_window_is_not_told_to_use_the_mode_that_it_was_refused_in():
+    found = explain("STREAMING_OUTPUT_MODE.UNSUPPORTED_OPERATION")
+    assert "session" in found.why
+    assert "use update mode" not in found.do
 
 
 def test_codes_are_found_however_they_are_written():

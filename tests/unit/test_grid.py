@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from rtmbench.cli.configuration import load
 from rtmbench.cli.run import Listed, Seconds, run
@@ -29,6 +30,22 @@ def test_a_grid_is_every_combination_and_each_point_says_where_it_is():
     assert all(p.request.quick for p in found)
 
 
+def test_both_state_backends_make_a_grid_with_the_keys(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = []
+    monkeypatch.setattr("rtmbench.experiment.run", lambda request, options: asked.append((request, options)) or [])
+    monkeypatch.setattr("rtmbench.cli.run._report", lambda *_: None)
+    arguments = ["04", "--engines", "flink", "--state-backend", "rocksdb,hashmap", "--keys", "100,10000"]
+    assert CliRunner().invoke(run, arguments, standalone_mode=False).exception is None
+    ((request, options),) = asked
+    assert [(p.request.state_backend, p.request.keys) for p in points(request, options.axes)] == [
+        ("rocksdb", 100),
+        ("hashmap", 100),
+        ("rocksdb", 10_000),
+        ("hashmap", 10_000),
+    ]
+
+
 @pytest.mark.parametrize(
     ("axes", "problem"),
     [
@@ -51,13 +68,17 @@ def test_what_makes_no_grid_is_refused(axes, problem):
         (Seconds(), "5s,30s,5m", (5.0, 30.0, 300.0)),
         (Seconds(), 5.0, 5.0),
         (int, (1, 2), (1, 2)),
+        (click.Choice(["rocksdb", "hashmap"]), "rocksdb,hashmap", ("rocksdb", "hashmap")),
     ],
 )
 def test_values_with_commas_are_several(kind, text, value):
     assert Listed(kind).convert(text, None, None) == value
 
 
-@pytest.mark.parametrize(("kind", "text"), [(int, "4,x"), (int, ","), (Seconds(), "5s,soon"), (float, "")])
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [(int, "4,x"), (int, ","), (Seconds(), "5s,soon"), (float, ""), (click.Choice(["rocksdb"]), "rocksdb,disk")],
+)
 def test_a_value_that_is_none_is_a_usage_error(kind, text):
     with pytest.raises(click.BadParameter):
         Listed(kind).convert(text, None, None)

@@ -78,6 +78,37 @@ def test_the_command_prints_the_stored_settings(tmp_path):
     assert CliRunner().invoke(rtmbench, arguments, standalone_mode=False).stdout.startswith("Pattern 02 · settings of")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "environment", "fresh"),
+    [
+        ([], {}, False),
+        (["--fresh"], {}, True),
+        (["--profile", "spec"], {}, True),
+        (["--buffer-wait", "1"], {}, True),
+        # What holds for every command speaks of no run in particular.
+        ([], {"RTMBENCH_PARTITIONS": "8"}, False),
+    ],
+)
+def test_a_setting_that_is_asked_for_here_is_not_answered_by_a_stored_run(
+    monkeypatch, tmp_path, arguments, environment, fresh
+):
+    asked = []
+
+    def effective_settings(request, *, fresh):
+        asked.append((request, fresh))
+        return Parity(pattern="02", source="run x", rows=[], refused={})
+
+    monkeypatch.setattr(experiment, "effective_settings", effective_settings)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(rtmbench, ["parity", "02", *arguments], env=environment, standalone_mode=False)
+    assert done.exception is None
+    ((request, seen),) = asked
+    assert seen is fresh
+    assert request.profile == ("spec" if "spec" in arguments else None)
+    assert request.quick is ("spec" not in arguments)
+    assert request.partitions == (8 if environment else None)
+
+
 def test_a_cell_of_final_results_has_something_to_show_without_a_headline():
     closed = trial(latency_us=None, close_latency_us=CloseLatency(count=3, p50=900))
     close = replace(cell("flink@1.20:close", [closed]), emit="close", headline=None)

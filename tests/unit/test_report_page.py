@@ -254,6 +254,12 @@ def test_the_command_line_repeats_the_run():
     )
 
 
+def test_the_command_line_asks_again_for_what_was_done_with_the_run():
+    asked = {"aa": True, "find_rate": True, "slo": ["p99<100ms@10000/s", "max<1s"]}
+    text = command_line(dataclasses.replace(result(cell("flink@1.20")), settings=asked))
+    assert text == "rtmbench run 01 --aa --find-rate --slo 'p99<100ms@10000/s' --slo 'max<1s'"
+
+
 @pytest.fixture
 def results(tmp_path):
     root = tmp_path / "results"
@@ -278,6 +284,19 @@ def test_the_newest_experiment_is_reported_unless_told_otherwise(results):
         write.find(None, results / "nothing")
     with pytest.raises(ConfigurationError, match="no run 'three'"):
         write.find("three", results)
+
+
+def test_a_report_of_files_that_were_changed_says_so(results, tmp_path):
+    def said():
+        arguments = ["one", "--results", str(results), "--output", str(tmp_path / "report.md")]
+        return CliRunner().invoke(command, arguments, catch_exceptions=False).stderr
+
+    assert said() == ""
+    (stored,) = results.glob("20261120*/result.json")
+    stored.write_text(stored.read_text().replace("8,070", "1") + " ")
+    assert said() == f"rtmbench: run {stored.parent.name}: result.json was changed after the run\n"
+    (stored.parent / "manifest.json").unlink()
+    assert "The manifest of" in said()
 
 
 @pytest.mark.parametrize("kind", ["md", "json", "csv"])

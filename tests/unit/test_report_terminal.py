@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import pytest
@@ -7,6 +8,7 @@ from results_builder import cell, latency, result, scenarios, transport, trial
 from rich.console import Console
 
 from rtmbench.report import print_result, render, summary
+from rtmbench.report.write import to_markdown
 from rtmbench.results import Refusal, Status
 
 
@@ -44,6 +46,15 @@ def test_no_figure_is_cut_short_however_narrow(name, width):
 def test_no_report_claims_a_winner(name):
     text = printed(scenarios()[name]).lower()
     assert not {"faster", "slower", "wins", "better"} & set(text.replace(",", " ").split())
+
+
+def test_engines_that_do_not_mean_the_same_are_told_apart():
+    found = scenarios()["three_trials"]
+    keyed = dataclasses.replace(found, pattern="04")
+    assert "Alike, not the same: Flink calls a function" in " ".join(printed(keyed).split())
+    assert "Alike, not the same: Flink calls a function" in " ".join(to_markdown([(keyed, None)]).split())
+    assert "Alike" not in printed(found)
+    assert "Alike" not in printed(dataclasses.replace(keyed, cells=keyed.cells[:1]))
 
 
 def test_a_lower_bound_is_marked_everywhere_it_stands():

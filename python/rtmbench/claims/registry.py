@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rtmbench.claims import flink, recovery, shuffle, stateful, stateless, triggers
+from rtmbench.claims import flink, recovery, shuffle, stated, stateful, stateless, triggers
 from rtmbench.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from rtmbench.claims.model import Claim
 
 CLAIMS: dict[str, Claim] = {
-    claim.id: claim
+    claim.id: replace(claim, documents=(*claim.documents, *stated.documents(claim.id)))
     for family in (stateless, stateful, shuffle, triggers, recovery, flink)
     for claim in family.FAMILY.claims
 }

@@ -28,6 +28,9 @@ COMMANDS = {
     "explain": "Say what an error, a status or an exit code means, and what to do.",
     "produce": "Send events into a topic of any Kafka, on an open-loop schedule.",
     "measure": "Show the latency of what arrives in a topic of any Kafka.",
+    "up": "Run a Kafka broker here until Ctrl-C.",
+    "setup": "Create the topics, and build the jobs, that produce, submit and measure work with.",
+    "submit": "Run one pattern's job on one engine, on a Kafka that exists.",
     "engines": "List, fetch or remove the engines in the cache.",
     "completion": "Print the completion script for bash, zsh or fish.",
 }

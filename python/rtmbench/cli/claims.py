@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtmbench.cli.configuration import setting
+from rtmbench.cli import shared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ _MARKS = {"holds": ("✓", "green"), "broken": ("✗", "red"), "not observed": (
 @click.option("--spark", metavar="VERSIONS", help="Versions of Spark, comma-separated. [default: all, unless --flink]")
 @click.option("--flink", metavar="VERSIONS", help="Versions of Flink, comma-separated. [default: all, unless --spark]")
 @click.option("--list", "listing", is_flag=True, help="List the claims and run nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@shared.as_json
 @click.option(
     "--write",
     "documents",
@@ -43,14 +43,8 @@ _MARKS = {"holds": ("✓", "green"), "broken": ("✗", "red"), "not observed": (
     help="Run nothing: take these stored runs, of one machine. Several are merged.",
 )
 @click.option("--store", type=click.Path(path_type=Path, dir_okay=False), help="With --from: keep the merged run here.")
-@setting("--offline", is_flag=True, help="Download nothing; the cache must hold what is needed.")
-@setting(
-    "--results",
-    type=click.Path(path_type=Path),
-    default="results",
-    show_default=True,
-    help="Holds one directory a run.",
-)
+@shared.offline
+@shared.results("Holds one directory a run.")
 def claims(
     ids: tuple[str, ...],
     *,

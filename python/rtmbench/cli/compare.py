@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtmbench.cli import shared
 from rtmbench.errors import ConfigurationError, NotMetError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rtmbench.results.across import Report
 
 _RUN, _RUNS, _CELLS = 1, 2, 3
@@ -37,14 +39,8 @@ class FailOn(click.ParamType[float]):
 @click.option("--baseline", metavar="NAME", help="Compare the stored baseline NAME with RUN.")
 @click.option("--save-baseline", metavar="NAME", help="Store RUN as the baseline NAME, and compare nothing.")
 @click.option("--fail-on", type=FailOn(), help="Exit with 5 where the second is slower by verdict (and by over 10 %).")
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default="results",
-    show_default=True,
-    help="Where runs are looked up by id.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@shared.results("Where runs are looked up by id.")
+@shared.as_json
 def compare(
     references: tuple[str, ...],
     *,

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 FILE = Path("rtmbench.toml")
 
-# Read elsewhere than by a command's options: by the cache, and by the pipelines in their own processes.
+# Read elsewhere than by a command's options: by the cache, the build, the tests, the supervisor, and the pipelines'
+# own processes.
 OTHER_VARIABLES = frozenset(
     f"RTMBENCH_{name}"
     for name in (
@@ -35,6 +36,8 @@ OTHER_VARIABLES = frozenset(
         "OUTPUT_TOPIC",
         "PROGRESS",
         "REQUIRE_JARS",
+        "SUPERVISED",
+        "TEST_CHROMIUM",
     )
 )
 
@@ -96,13 +99,19 @@ def load(environment: Mapping[str, str]) -> dict[str, Any]:
         defaults[SETTINGS[key]] = list(map(str, values)) if key in REPEATED else joined
     offline = {name: value for name, value in defaults.items() if name == "offline"}
     results = {name: value for name, value in defaults.items() if name == "results"}
+    broker = {name: value for name, value in defaults.items() if name in {"bootstrap_servers", "partitions"}}
     load = {name: value for name, value in defaults.items() if name in _OF_LOAD}
     return {
         "run": defaults,
         "doctor": defaults,
         "report": results,
+        "compare": results,
+        "history": results,
         "parity": defaults,
         "claims": {**offline, **results},
+        "up": defaults,
+        "setup": broker,
+        "submit": defaults,
         "produce": load,
         "measure": load,
         "engines": {"fetch": offline},

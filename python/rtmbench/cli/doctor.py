@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtmbench.cli import shared
 from rtmbench.cli.configuration import setting
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ _MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"
 
 @click.command()
 @click.argument("patterns", nargs=-1, metavar="[PATTERN…|all]")
-@setting("--engines", default="flink@1.20,spark@4.1", show_default=True, help="As for `run`.")
-@setting("--partitions", type=int, help="Of each topic. [default: 16, less on a small machine]")
-@setting("--slots", type=int, help="Task slots of each engine. [default: as many as each needs]")
-@setting("--shuffle-partitions", type=int, help="Of Spark's keyed stages. [default: 20, less on a small machine]")
-@setting("--memory", type=int, metavar="MIB", help="Memory of all processes of one engine.")
+@shared.engines
+@shared.partitions
+@shared.slots
+@shared.shuffle_partitions
+@shared.memory
 @setting(
     "--bootstrap-servers",
     also=["KAFKA_BOOTSTRAP_SERVERS"],
@@ -33,16 +33,10 @@ _MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"
     help="An existing Kafka. [default: a local one is started]",
 )
 @setting("--kafka-port", type=click.IntRange(0, 65535), default=0, help="Of the local Kafka.")
-@setting("--flink-port", type=click.IntRange(0, 65535), default=0, help="Of Flink's web page.")
-@setting("--offline", is_flag=True, help="Download nothing; the cache must hold what is needed.")
-@setting(
-    "--results",
-    type=click.Path(path_type=Path),
-    default="results",
-    show_default=True,
-    help="Where a run would write.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@shared.flink_port
+@shared.offline
+@shared.results("Where a run would write.")
+@shared.as_json
 def doctor(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any) -> int:
     """Check whether this machine can do a run of PATTERNs (01), and say how to fix what it lacks.
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from rtmbench.cli import shared
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
 @click.argument("pattern", required=False)
 @click.option("--engine", metavar="CELL", help="Only cells whose name begins so, such as spark or flink@1.20.")
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default="results",
-    show_default=True,
-    help="Where the runs are.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@shared.results("Where the runs are.")
+@shared.as_json
 def history(pattern: str | None, *, engine: str | None, results: Path, as_json: bool) -> int:
     """Show how the latency of each engine went from run to run, on PATTERN or on all.
 

@@ -1,47 +1,64 @@
-"""`rtmbench parity`: the effective settings of the engines side by side."""
+"""`rtmbench parity`: the effective settings of engines side by side."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from rtmbench.cli import shared
 from rtmbench.cli.configuration import setting
+
+_ASKED = (
+    "profile",
+    "partitions",
+    "slots",
+    "shuffle_partitions",
+    "checkpoint_interval",
+    "state_backend",
+    "buffer_wait",
+    "memory",
+)
+"""Settings that a stored run may have had otherwise: one on the command line has the engines started."""
 
 
 @click.command()
 @click.argument("pattern", default="01")
-@setting(
-    "--engines",
-    default="flink@1.20,spark@4.1",
-    show_default=True,
-    help="ENGINE[@VERSION][:MODE], comma-separated.",
-)
+@shared.engines
 @click.option("--fresh", is_flag=True, help="Start the engines to ask them, even where a stored run has the answer.")
-@setting("--offline", is_flag=True, help="Download nothing; the cache must hold what is needed.")
-@setting(
-    "--results",
-    type=click.Path(path_type=Path),
-    default="results",
-    show_default=True,
-    help="Where runs are stored.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
-def parity(pattern: str, engines: str, *, fresh: bool, offline: bool, results: Path, as_json: bool) -> int:
+@setting("--profile", type=click.Choice(["spec", "laptop"]), help="Sizes. [default: what the machine holds]")
+@shared.partitions
+@shared.slots
+@shared.shuffle_partitions
+@shared.checkpoint_interval
+@shared.state_backend
+@shared.buffer_wait
+@shared.memory
+@shared.offline
+@shared.results("Where runs are stored.")
+@shared.as_json
+@click.pass_context
+def parity(context: click.Context, /, pattern: str, *, engines: str, fresh: bool, as_json: bool, **wishes: Any) -> int:
     """Show the effective settings of engines at PATTERN (01) side by side, and name what differs.
 
-    They are those of the newest stored run of these engines, else each engine is started once, without load. They were
-    read back from the running engine where it can be asked.
+    They are those of the newest stored run of these engines, else each engine is started once, without load; so it is
+    too where a setting is given here. They were read back from the running engine where it can be asked.
     """
     from rtmbench import experiment  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.report.parity import print_parity  # noqa: PLC0415
     from rtmbench.settings import RunRequest  # noqa: PLC0415
 
+    asked = any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in _ASKED)
+    wishes["checkpoint_interval_s"] = wishes.pop("checkpoint_interval")
+    wishes["buffer_wait_ms"] = wishes.pop("buffer_wait")
+    wishes["memory_mb"] = wishes.pop("memory")
     names = tuple(name.strip() for name in engines.split(",") if name.strip())
-    request = RunRequest(patterns=(pattern,), engines=names, quick=True, offline=offline, results=results)
-    found = experiment.effective_settings(request, fresh=fresh)
+    # Windows as in a quick run, so that a first result is soon there; the published setup has its own.
+    request = RunRequest(patterns=(pattern,), engines=names, quick=wishes["profile"] != "spec", **wishes)
+    found = experiment.effective_settings(request, fresh=fresh or asked)
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
     else:

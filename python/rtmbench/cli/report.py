@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from rtmbench.cli.configuration import setting
+from rtmbench.cli import shared
+
+if TYPE_CHECKING:
+    from rtmbench.results.model import Result
 
 
 @click.command()
@@ -20,13 +24,7 @@ from rtmbench.cli.configuration import setting
     help="[default: by the end of FILE's name, else html]",
 )
 @click.option("--vcpu-hour", type=click.FloatRange(min=0), metavar="PRICE", help="Adds the cost per 10⁹ events.")
-@setting(
-    "--results",
-    type=click.Path(path_type=Path),
-    default="results",
-    show_default=True,
-    help="Holds one directory a run.",
-)
+@shared.results("Holds one directory a run.")
 def report(run: str | None, output: str | None, kind: str | None, vcpu_hour: float | None, results: Path) -> None:
     """Write the report of RUN, or of all runs of EXPERIMENT; by default of what was run last.
 
@@ -36,6 +34,7 @@ def report(run: str | None, output: str | None, kind: str | None, vcpu_hour: flo
 
     kind = kind or _by_name(output)
     runs = write.find(run, results)
+    _check(runs)
     if kind in ("csv", "parquet"):
         if output == "-":
             raise click.UsageError(f"--format {kind} writes several files: name a directory with --output DIR.")
@@ -57,6 +56,23 @@ def report(run: str | None, output: str | None, kind: str | None, vcpu_hour: flo
     name = write.MARKDOWN if kind == "md" else write.HTML
     path = Path(output) if output else write.default_path(runs, results, name)
     click.echo(str(write.write_text(path, text)))
+
+
+def _check(runs: list[tuple[Result, Path | None]]) -> None:
+    """Say which files of a run are not as the run left them."""
+    from rtmbench.errors import ConfigurationError  # noqa: PLC0415
+    from rtmbench.results.store import verify_manifest  # noqa: PLC0415
+
+    for result, directory in runs:
+        # A run that was killed went on writing logs after its last manifest.
+        if directory is None or not result.complete:
+            continue
+        try:
+            problems = verify_manifest(directory)
+        except ConfigurationError as error:
+            problems = [str(error)]
+        for problem in problems:
+            click.echo(f"rtmbench: run {result.run_id}: {problem}", err=True)
 
 
 def _by_name(output: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +17,28 @@ if TYPE_CHECKING:
 
 
 class Seconds(click.ParamType[float]):
-    """A length of time: `90`, `90s`, `5m` or `1h`."""
+    """A length of time: `90`, `90s`, `5m` or `1h`; also as Spark writes it, `90 seconds`.
+
+    The pipelines read some of the same variables (`RTMBENCH_WINDOW` …) and hand them to Spark as they are.
+    """
 
     name = "seconds"
-    _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}  # noqa: RUF012 - click's types are not dataclasses
+    _UNITS = {  # noqa: RUF012 - click's types are not dataclasses
+        **dict.fromkeys(("", "s", "second", "seconds"), 1.0),
+        **dict.fromkeys(("m", "minute", "minutes"), 60.0),
+        **dict.fromkeys(("h", "hour", "hours"), 3600.0),
+        **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
+    }
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the seconds; a click usage error where the text is no length of time."""
         if isinstance(value, int | float):
             return float(value)
         text = str(value).strip()
-        number, unit = (text[:-1], text[-1]) if text[-1:] in self._UNITS else (text, "s")
+        number = text.rstrip(string.ascii_letters)
         try:
-            return float(number) * self._UNITS[unit]
-        except ValueError:
+            return float(number) * self._UNITS[text[len(number) :].lower()]
+        except (ValueError, KeyError):
             self.fail(f"{text!r} is no length of time; give 90, 90s, 5m or 1h", param, ctx)
 
 

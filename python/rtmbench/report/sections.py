@@ -9,7 +9,7 @@ from rtmbench.explanations import explain
 from rtmbench.report import evidence, latency_source, points
 from rtmbench.report.document import Block, Code, Document, Items, Paragraph, Section, Table
 from rtmbench.report.rows import CELL_HEAD, HEAD, PERCENTILES, cell_row
-from rtmbench.report.terminal import summary
+from rtmbench.report.terminal import summary, unlike_work
 from rtmbench.report.text import NO_FIGURE, clean, milliseconds, plural
 from rtmbench.results.cost import cost
 from rtmbench.results.slo import SIGNS
@@ -144,6 +144,9 @@ def _result(result: Result) -> Iterator[Block]:
 
 
 def _notes(result: Result) -> Iterator[str]:
+    unlike = unlike_work(result)
+    if unlike:
+        yield unlike
     for cell in (*result.cells, *result.floors):
         if cell.refusal is not None:
             known = f" What to do: rtmbench explain {cell.refusal.code}." if explain(cell.refusal.code) else ""
@@ -268,7 +271,7 @@ def _parity(result: Result) -> Table:
             (str(row.get("setting", "")), *values, "yes" if row.get("same") else "no", str(row.get("note", "")))
         )
     return Table(
-        caption="Effective settings, read back from the running engines",
+        caption="Effective settings, read back from the running engines where these can be asked",
         header=("setting", *names, "same", "note"),
         rows=tuple(rows),
         numeric=False,
@@ -321,6 +324,9 @@ def command(result: Result) -> str:
     for name, flag in (("state_backend", "--state-backend"), ("local_files", "--local-files")):
         if isinstance(settings.get(name), str):
             parts += [flag, settings[name]]
+    parts += [f"--{name.replace('_', '-')}" for name in ("aa", "find_rate") if settings.get(name) is True]
+    targets = settings.get("slo")
+    parts += [part for text in (targets if isinstance(targets, list) else ()) for part in ("--slo", str(text))]
     if settings.get("bootstrap_servers") == "existing":
         parts += ["--bootstrap-servers", "HOST:PORT"]
     if settings.get("flink") == "existing":

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rtmbench.explanations import explain
+from rtmbench.patterns import PATTERNS
 from rtmbench.report.text import NO_FIGURE, WORDS, clean, milliseconds, plural
 from rtmbench.results import Status
 from rtmbench.results.slo import SIGNS
@@ -52,7 +53,7 @@ def render(result: Result) -> RenderableType:
     parts.append(_Fitting(_table(result)))
     if any(len(cell.trials) > 1 for cell in (*result.cells, *result.floors)):
         parts += [Text(), Text("Every trial", style="italic"), _Fitting(_trials(result))]
-    blocks = (_variants, _close, _reasons, _oracle, _tails, _comparisons, _targets)
+    blocks = (_variants, _unlike, _close, _reasons, _oracle, _tails, _comparisons, _targets)
     for lines in (block(result) for block in blocks):
         block = [Padding(line, (0, 0, 0, 2), expand=False) for line in lines]
         if block:
@@ -267,6 +268,20 @@ def _variants(result: Result) -> Iterator[Text]:
             .append(line, style="not bold")
             .append(f"; {clean(cell.remark)}" if cell.remark else "", style="not bold")
         )
+
+
+def _unlike(result: Result) -> Iterator[Text]:
+    unlike = unlike_work(result)
+    if unlike:
+        yield Text(unlike)
+
+
+def unlike_work(result: Result) -> str:
+    """Say how the work of the two engines differs in meaning; empty where they do the same, or there is one."""
+    pattern = PATTERNS.get(result.pattern)
+    if pattern is None or pattern.fair == "fair" or not {"flink", "spark"} <= {cell.engine for cell in result.cells}:
+        return ""
+    return pattern.fairness
 
 
 def _close(result: Result) -> Iterator[Text]:

@@ -31,6 +31,17 @@ public final class PerEventTrigger extends Trigger<Object, TimeWindow> {
     return TriggerResult.CONTINUE;
   }
 
+  /** Session windows merge; there is nothing here to merge with them. */
+  @Override
+  public boolean canMerge() {
+    return true;
+  }
+
+  @Override
+  public void onMerge(TimeWindow window, OnMergeContext context) {
+    // Nothing is kept.
+  }
+
   @Override
   public void clear(TimeWindow window, TriggerContext context) {
     // Nothing is kept.

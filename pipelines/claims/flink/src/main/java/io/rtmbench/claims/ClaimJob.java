@@ -3,6 +3,7 @@ package io.rtmbench.claims;
 import io.rtmbench.pipelines.Event;
 import io.rtmbench.pipelines.Job;
 import io.rtmbench.pipelines.JobArguments;
+import io.rtmbench.pipelines.PerEventTrigger;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
@@ -76,12 +77,12 @@ public final class ClaimJob {
       case "window-each-event" ->
           byKey
               .window(TumblingEventTimeWindows.of(two))
-              .trigger(new EachEvent<Result>())
+              .trigger(new PerEventTrigger())
               .reduce(Result::plus);
       case "session-window" ->
           byKey
               .window(EventTimeSessionWindows.withGap(two))
-              .trigger(new EachEvent<Result>())
+              .trigger(new PerEventTrigger())
               .reduce(Result::plus);
       case "deduplicate" -> events.keyBy(event -> event.eventId).process(new First());
       case "join" -> {

@@ -1,0 +1,181 @@
+"""A pattern's job on a Kafka that exists, by itself: no load, no measurement, until it is stopped."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from rtmbench import _core, doctor
+from rtmbench.artifacts import Cache
+from rtmbench.engines import FLOORS, create_engine, spec_name
+from rtmbench.engines.base import TrialIo
+from rtmbench.errors import ConfigurationError, PreflightError
+from rtmbench.platform.java import find_java
+from rtmbench.platform.local import LocalPlatform
+from rtmbench.platform.machine import describe
+from rtmbench.results.store import new_run_id
+from rtmbench.settings import resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from rtmbench.engines.base import Engine
+    from rtmbench.patterns import Pattern
+    from rtmbench.platform.kafka import KafkaService
+    from rtmbench.settings import RunRequest, Settings
+
+INPUT, OUTPUT = "benchmark-input", "benchmark-output"
+"""The topics of the published setup, and the defaults of every pipeline, of `produce` and of `measure`."""
+CHECK_EVERY_S = 1.0
+BROKER_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topics:
+    """Where a submitted job reads and writes."""
+
+    input: str = INPUT
+    output: str = OUTPUT
+
+
+def submit(
+    request: RunRequest,
+    topics: Topics,
+    *,
+    duration_s: float | None = None,
+    say: Callable[[str], None],
+) -> None:
+    """Start one engine with one pattern's job on existing topics, and watch it for `duration_s`, or for ever.
+
+    The job has the settings that it would have in a run, and as many slots as the input topic's partitions need.
+    `say` is told when it runs. On any way out, engine and processes are stopped; their logs stay below
+    `request.results`.
+
+    Raises ConfigurationError for a request that names no single engine and pattern, PreflightError for what the
+    machine or the topics lack, EngineRefusedError where the engine refuses the query, and RunFailedError where it
+    fails.
+    """
+    if len(request.patterns) != 1 or request.patterns == ("all",):
+        raise ConfigurationError("submit takes one pattern, such as 01: each needs an engine of its own.")
+    machine = describe()
+    assert request.bootstrap_servers is not None  # noqa: S101 - the command line requires it
+    partitions = _partitions(request.bootstrap_servers, topics)
+    settings = resolve(replace(request, partitions=partitions), machine)
+    (pattern,), (spec,) = settings.patterns, settings.cells(settings.patterns[0])
+    if spec.engine in FLOORS:
+        raise ConfigurationError(f"{spec} has no job that could be submitted. Name an engine, such as flink@1.20.")
+    cache = Cache(offline=settings.offline)
+    wanted = doctor.DoctorRequest.of(settings)
+    doctor.require(doctor.checks(wanted, cache, machine))
+    cache.ensure_many(wanted.bundles())
+    logs = (settings.results / new_run_id(f"submit-{pattern.id}")).absolute()
+    with LocalPlatform(java=find_java(), cache=cache, logs=logs) as platform:
+        engine = create_engine(spec, pattern=pattern.id, platform=platform, flink_port=settings.flink_port)
+        name = f"{spec_name(spec, pattern)}, pattern {pattern.id}"
+        engine.prepare()
+        say(f"starting {name}; logs: {logs}")
+        try:
+            engine.start(_io(settings, pattern, engine, topics, work=platform.scratch("submit"), logs=logs))
+            say(f"{name} runs in mode {engine.mode}: {topics.input} → {topics.output}; Ctrl-C stops it")
+            _watch(engine, duration_s)
+        finally:
+            engine.stop()
+    say(f"{name} was stopped after {duration_s:g} s")
+
+
+def set_up(bootstrap_servers: str, topics: Topics, partitions: int) -> list[str]:
+    """Create the topics that are not there yet and return their names.
+
+    Raises PreflightError where no broker answers, or one is there with another number of partitions; KafkaError where
+    the broker refuses.
+    """
+    config = _reached(bootstrap_servers)
+    found = {topic: _partitions_of(config, topic) for topic in (topics.input, topics.output)}
+    for topic, there in found.items():
+        if there not in (None, partitions):
+            raise PreflightError(
+                f"The topic {topic} is there already, with {there} partitions and not {partitions}. Use it as it is "
+                f"with --partitions {there}, name another one, or delete it."
+            )
+    missing = [topic for topic, there in found.items() if there is None]
+    if missing:
+        _core.create_topics(config, missing, partitions=partitions)
+    return missing
+
+
+def serve_kafka(results: Path, *, port: int, offline: bool, say: Callable[[KafkaService], None]) -> None:
+    """Run a broker on the loopback address until an interrupt; what was in it is gone at the end."""
+    cache = Cache(offline=offline)
+    logs = results / new_run_id("up")
+    with LocalPlatform(java=find_java(), cache=cache, logs=logs) as platform:
+        service = platform.kafka(port)
+        say(service)
+        while True:
+            service.process.check()
+            time.sleep(CHECK_EVERY_S)
+
+
+def _watch(engine: Engine, duration_s: float | None) -> None:
+    deadline = None if duration_s is None else time.monotonic() + duration_s
+    while deadline is None or time.monotonic() < deadline:
+        engine.check()
+        time.sleep(CHECK_EVERY_S if deadline is None else max(0.0, min(CHECK_EVERY_S, deadline - time.monotonic())))
+
+
+def _partitions(bootstrap_servers: str, topics: Topics) -> int:
+    config = _reached(bootstrap_servers)
+    there = {topic: _partitions_of(config, topic) for topic in (topics.input, topics.output)}
+    missing = [topic for topic, partitions in there.items() if partitions is None]
+    if missing:
+        raise PreflightError(
+            f"The broker at {bootstrap_servers} has no topic {' and no topic '.join(missing)}. "
+            "Create them with `rtmbench setup`, or name others with --input-topic and --output-topic."
+        )
+    return there[topics.input] or 1
+
+
+def _reached(bootstrap_servers: str) -> dict[str, str]:
+    config = {"bootstrap.servers": bootstrap_servers}
+    try:
+        _core.wait_for_broker(config, BROKER_TIMEOUT_S)
+    except _core.KafkaError as error:
+        raise PreflightError(
+            f"{error} Correct --bootstrap-servers (or KAFKA_BOOTSTRAP_SERVERS); `rtmbench up` starts a broker here."
+        ) from error
+    return config
+
+
+def _partitions_of(config: dict[str, str], topic: str) -> int | None:
+    try:
+        return len(_core.end_offsets(config, topic))
+    except _core.KafkaError:
+        return None
+
+
+def _io(settings: Settings, pattern: Pattern, engine: Engine, topics: Topics, *, work: Path, logs: Path) -> TrialIo:
+    assert settings.bootstrap_servers is not None  # noqa: S101 - as above
+    return TrialIo(
+        bootstrap_servers=settings.bootstrap_servers,
+        input_topic=topics.input,
+        output_topic=topics.output,
+        partitions=settings.partitions,
+        slots=settings.slots_of(engine.spec, pattern),
+        checkpoint_interval_ms=round(settings.checkpoint_interval_s * 1000),
+        buffer_wait_ms=settings.buffer_wait_ms,
+        shuffle_partitions=settings.shuffle_partitions,
+        state_backend=settings.state_backend,
+        local_files=settings.local_files,
+        window_ms=pattern.window_ms,
+        slide_ms=pattern.slide_ms,
+        watermark_delay_ms=round(settings.watermark_delay_s * 1000),
+        idleness_ms=round(settings.idleness_s * 1000),
+        work=work,
+        logs=logs,
+        memory_mb=settings.memory_mb,
+        nice=0,
+    )
+
+
+__all__ = ["INPUT", "OUTPUT", "Topics", "serve_kafka", "set_up", "submit"]

@@ -1,0 +1,139 @@
+"""`up`, `setup`, `submit`: what they ask of a broker and of an engine, without either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rtmbench import _core, submit
+from rtmbench.engines.base import EngineRefusedError
+from rtmbench.errors import ConfigurationError, PreflightError, RunFailedError
+from rtmbench.settings import RunRequest
+
+
+class FakeEngine:
+    """Notes what it is told; fails at the `fails`-th look."""
+
+    def __init__(self, spec, *, pattern, fails=None, refuses=False):
+        self.spec, self.pattern, self.mode = spec, pattern, spec.mode
+        self.io, self.looks, self.stopped = None, 0, 0
+        self.fails, self.refuses = fails, refuses
+
+    def prepare(self):
+        pass
+
+    def start(self, io):
+        if self.refuses:
+            raise EngineRefusedError("SOME_CODE", "no such query")
+        self.io = io
+
+    def check(self):
+        self.looks += 1
+        if self.looks == self.fails:
+            raise RunFailedError("the job has failed")
+
+    def stop(self):
+        self.stopped += 1
+
+
+@pytest.fixture
+def topics(monkeypatch):
+    """A broker with these topics, by their partitions."""
+    there = {"benchmark-input": 6, "benchmark-output": 6}
+    made = []
+
+    def end_offsets(_config, topic):
+        if topic not in there:
+            raise _core.KafkaError(f"no topic {topic}")
+        return [0] * there[topic]
+
+    monkeypatch.setattr(submit._core, "wait_for_broker", lambda *_: 1)
+    monkeypatch.setattr(submit._core, "end_offsets", end_offsets)
+    monkeypatch.setattr(submit._core, "create_topics", lambda _, names, partitions: made.append((names, partitions)))
+    there["made"] = made
+    return there
+
+
+@pytest.fixture
+def engines(monkeypatch, topics):  # noqa: ARG001 - a submission needs both
+    started = []
+
+    def create(spec, *, pattern, platform, flink_port, **options):  # noqa: ARG001 - the signature
+        started.append(FakeEngine(spec, pattern=pattern, **behaviour))
+        return started[-1]
+
+    behaviour: dict = {}
+    monkeypatch.setattr(submit, "create_engine", create)
+    monkeypatch.setattr(submit.doctor, "checks", lambda *_: [])
+    monkeypatch.setattr(submit.Cache, "ensure_many", lambda *_: {})
+    monkeypatch.setattr(submit, "CHECK_EVERY_S", 0.01)
+    return started, behaviour
+
+
+def run(tmp_path, engine="spark@4.3", pattern="02", duration_s=0.05, **wishes):
+    said = []
+    request = RunRequest(
+        patterns=(pattern,), engines=(engine,), bootstrap_servers="127.0.0.1:9092", results=tmp_path, **wishes
+    )
+    submit.submit(request, submit.Topics(), duration_s=duration_s, say=said.append)
+    return said
+
+
+def test_a_job_gets_the_topics_and_the_slots_that_their_partitions_need(engines, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = run(Path("results"), window_s=5.0, shuffle_partitions=3)
+    (engine,) = engines[0]
+    io = engine.io
+    assert (io.input_topic, io.output_topic, io.bootstrap_servers) == (submit.INPUT, submit.OUTPUT, "127.0.0.1:9092")
+    assert (io.partitions, io.shuffle_partitions, io.slots) == (6, 3, 9)
+    assert io.logs.is_absolute()
+    assert (io.window_ms, io.checkpoint_interval_ms) == (5_000, 5_000)
+    assert engine.mode == "rtm"
+    assert engine.looks >= 2
+    assert engine.stopped == 1
+    assert "benchmark-input → benchmark-output" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error"), [({"fails": 2}, RunFailedError), ({"refuses": True}, EngineRefusedError)]
+)
+def test_an_engine_that_fails_is_stopped_and_told(engines, tmp_path, behaviour, error):
+    engines[1].update(behaviour)
+    with pytest.raises(error):
+        run(tmp_path, duration_s=None)
+    assert engines[0][0].stopped == 1
+
+
+@pytest.mark.parametrize("wishes", [{"pattern": "all"}, {"engine": "transport"}, {"engine": "beam"}])
+def test_what_is_no_single_job_is_a_configuration_error(engines, tmp_path, wishes):
+    with pytest.raises(ConfigurationError):
+        run(tmp_path, **wishes)
+    assert engines[0] == []
+
+
+def test_a_missing_topic_names_the_command_that_makes_it(engines, topics, tmp_path):
+    del topics["benchmark-output"]
+    with pytest.raises(PreflightError, match=r"no topic benchmark-output.*rtmbench setup.*--output-topic"):
+        run(tmp_path)
+    assert engines[0] == []
+
+
+@pytest.mark.usefixtures("topics")
+def test_too_few_slots_are_refused_with_the_arithmetic(tmp_path):
+    with pytest.raises(PreflightError, match=r"6 input partitions"):
+        run(tmp_path, engine="flink@1.20", slots=2, offline=True)
+
+
+def test_set_up_makes_what_is_missing_and_leaves_the_rest(topics):
+    del topics["benchmark-input"]
+    assert submit.set_up("127.0.0.1:9092", submit.Topics(), 6) == ["benchmark-input"]
+    assert topics["made"] == [(["benchmark-input"], 6)]
+    with pytest.raises(PreflightError, match="with 6 partitions and not 4"):
+        submit.set_up("127.0.0.1:9092", submit.Topics(), 4)
+
+
+def test_a_broker_that_is_not_there_is_a_preflight_error(monkeypatch):
+    monkeypatch.setattr(submit, "BROKER_TIMEOUT_S", 0.2)
+    with pytest.raises(PreflightError, match=r"127\.0\.0\.1:1\b.*rtmbench up"):
+        submit.set_up("127.0.0.1:1", submit.Topics(), 4)
