@@ -181,7 +181,8 @@ class Threads:
     TASKS = Path("/proc/self/task")
 
     def __init__(self, receiving):
-        self.receiving, self.began, self.before = receiving, time.perf_counter(), self._read()
+        self.receiving = receiving
+        self.began, self.before = time.perf_counter(), self._read()
 
     @classmethod
     def known(cls):

@@ -479,10 +479,11 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
     }
 }
 
-/// Whether a byte may stand in a string as it is: printable ASCII, no quote, no backslash.
+/// Whether a byte may stand in a string as it is: printable ASCII, no quote, no backslash. Without a branch, so
+/// that many bytes are looked at in one instruction.
 #[inline]
 const fn is_plain(byte: u8) -> bool {
-    byte != b'"' && byte != b'\\' && byte >= 0x20 && byte < 0x7f
+    (byte.wrapping_sub(0x20) < 0x5f) & (byte != b'"') & (byte != b'\\')
 }
 
 /// Marks the bytes of a word that are not plain; above the lowest mark there may be false ones.
@@ -519,7 +520,8 @@ fn plain_words(bytes: &[u8]) -> Option<usize> {
 #[inline(never)]
 fn plain_stretches(bytes: &[u8]) -> Option<usize> {
     let (stretches, _) = bytes.as_chunks::<32>();
-    let plain = |stretch: &&[u8; 32]| stretch.iter().fold(true, |plain, &byte| plain & is_plain(byte));
+    let plain =
+        |stretch: &&[u8; 32]| stretch.iter().fold(0, |odd, &byte| odd | u8::from(!is_plain(byte))) == 0;
     let at = 32 * stretches.iter().take_while(plain).count();
     plain_words(&bytes[at..]).map(|found| at + found)
 }
