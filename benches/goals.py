@@ -165,7 +165,6 @@ def profile(figures):
         "| thread of the core at 10,000 events/s | 4 partitions: CPU, wake-ups | 1 partition: CPU, wake-ups |",
         "| --- | ---: | ---: |",
     ]
-    for thread in sorted(threads, key=cpu, reverse=True):
-        if cpu(thread) >= 0.0005:
-            lines.append(f"| {thread} | {cell(PROFILED[0], thread)} | {cell(PROFILED[1], thread)} |")
+    busy = sorted((thread for thread in threads if cpu(thread) >= 0.0005), key=cpu, reverse=True)
+    lines += [f"| {thread} | {' | '.join(cell(name, thread) for name in PROFILED)} |" for thread in busy]
     return "\n".join(lines)
