@@ -479,11 +479,10 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
     }
 }
 
-/// Whether a byte may stand in a string as it is: printable ASCII, no quote, no backslash. Without a branch, so
-/// that many bytes are looked at in one instruction.
+/// Whether a byte may stand in a string as it is: printable ASCII, no quote, no backslash.
 #[inline]
 const fn is_plain(byte: u8) -> bool {
-    (byte.wrapping_sub(0x20) < 0x5f) & (byte != b'"') & (byte != b'\\')
+    byte != b'"' && byte != b'\\' && byte >= 0x20 && byte < 0x7f
 }
 
 /// Marks the bytes of a word that are not plain; above the lowest mark there may be false ones.
@@ -497,16 +496,10 @@ const fn odd_bytes(word: u64) -> u64 {
     (zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c)) | below_space | delete_or_above) & HIGH
 }
 
-/// Where the first byte stands that is not plain: it ends the string, or the fast path. Short strings go eight
-/// bytes at a time, the rest of a long one (padding) in stretches that the compiler turns into vectors.
+/// Where the first byte stands that is not plain: it ends the string, or the fast path. Eight bytes at a time,
+/// because most of a record lies between quotes.
 #[inline]
 fn plain_length(bytes: &[u8]) -> Option<usize> {
-    let (head, tail) = bytes.split_at(bytes.len().min(64));
-    plain_words(head).or_else(|| plain_stretches(tail).map(|at| 64 + at))
-}
-
-#[inline]
-fn plain_words(bytes: &[u8]) -> Option<usize> {
     let (words, rest) = bytes.as_chunks();
     for (number, &word) in words.iter().enumerate() {
         let odd = odd_bytes(u64::from_le_bytes(word));
@@ -515,15 +508,6 @@ fn plain_words(bytes: &[u8]) -> Option<usize> {
         }
     }
     rest.iter().position(|&byte| !is_plain(byte)).map(|at| 8 * words.len() + at)
-}
-
-#[inline(never)]
-fn plain_stretches(bytes: &[u8]) -> Option<usize> {
-    let (stretches, _) = bytes.as_chunks::<32>();
-    let plain =
-        |stretch: &&[u8; 32]| stretch.iter().fold(0, |odd, &byte| odd | u8::from(!is_plain(byte))) == 0;
-    let at = 32 * stretches.iter().take_while(plain).count();
-    plain_words(&bytes[at..]).map(|found| at + found)
 }
 
 /// The number that the decimal digits at the start of `bytes` are, and how many there are. Beyond 18 of them the
@@ -614,29 +598,13 @@ impl<'a> Scan<'a> {
         Some(&rest[..length])
     }
 
-    /// A string of 36 characters, as a UUID is, looked at as a whole.
-    #[inline]
-    fn id_after_quote(&mut self) -> Option<&'a [u8]> {
-        let id: &[u8; 36] = self.bytes[self.at..].first_chunk()?;
-        let word = |at: usize| u64::from_le_bytes(id[at..at + 8].try_into().unwrap_or_default());
-        let odd = [0, 8, 16, 24, 28].into_iter().fold(0, |odd, at| odd | odd_bytes(word(at)));
-        if odd != 0 || self.bytes.get(self.at + 36) != Some(&b'"') {
-            return None;
-        }
-        self.at += 37;
-        Some(id)
-    }
-
     /// The six fields in the generator's order, which is also what an engine writes that keeps it. `None`, and
     /// nothing read, where anything else stands.
     #[inline]
     fn in_order(&mut self) -> Option<InOrder<'a>> {
         let mut scan = Self { bytes: self.bytes, at: self.at };
         scan.literal(b"\"event_id\":\"")?;
-        let event_id = match scan.id_after_quote() {
-            Some(event_id) => event_id,
-            None => scan.string_after_quote()?,
-        };
+        let event_id = scan.string_after_quote()?;
         scan.literal(b",\"event_type\":\"")?;
         let event_type = scan.string_after_quote()?;
         scan.literal(b",\"key\":\"")?;
