@@ -7,7 +7,9 @@ Every figure is the median of the rounds; the contenders take turns within a rou
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
+import functools
 import json
 import os
 import re
@@ -19,7 +21,7 @@ import time
 from pathlib import Path
 
 import psutil
-from goals import goals_table, side_by_side
+from goals import goals_table, profile, side_by_side
 
 from rtmbench import _core
 from rtmbench.artifacts import Cache
@@ -39,7 +41,7 @@ JAVA = {
     "compression.type": "none",
 }
 # As often as the core wakes in its default precision.
-WAKE_S = 0.0004
+WAKE_S = 0.0005
 
 
 class Bench:
@@ -64,6 +66,13 @@ class Bench:
 
     def drop(self, *topics):
         _core.delete_topics({"bootstrap.servers": self.servers}, list(topics))
+
+    @contextlib.contextmanager
+    def fresh(self):
+        """Create a topic, and delete it afterwards."""
+        name = self.topic()
+        yield name
+        self.drop(name)
 
     def librdkafka(self, **more):
         return {"bootstrap.servers": self.servers, **JAVA, "partitioner": "murmur2_random", **more}
@@ -121,22 +130,28 @@ class Bench:
         return times.user + times.system
 
     def produce(self, count, turn):
-        """Let every producer send: `count` records, the slowest one fewer. `turn` says who begins."""
-        topic = self.topic()
-        options = ["--topic", topic, "--num-records", str(count), "--record-size", str(BYTES), "--throughput", "-1"]
-        properties = [f"{key}={value}" for key, value in {"bootstrap.servers": self.servers, **JAVA}.items()]
-        options += ["--producer-props", *properties]
+        """Let every producer send into a topic of its own: `count` records, the slow ones fewer."""
+
+        def java(topic):
+            options = ["--topic", topic, "--num-records", str(count), "--record-size", str(BYTES), "--throughput", "-1"]
+            properties = [f"{key}={value}" for key, value in {"bootstrap.servers": self.servers, **JAVA}.items()]
+            options += ["--producer-props", *properties]
+            parse = functools.partial(_produced, count=count)
+            self.java("Java ProducerPerformance", "ProducerPerformance", options, parse)
+
+        def python(name, role, count, *, optional=False):
+            return lambda topic: self.python(name, role, topic=topic, count=count, optional=optional)
+
         in_turns(
             turn,
-            lambda: self.python("core produce", "core_produce", topic=topic, count=count),
-            lambda: self.bare("bare librdkafka produce", "produce", topic, count),
-            lambda: self.java(
-                "Java ProducerPerformance", "ProducerPerformance", options, lambda text: _produced(text, count)
-            ),
-            lambda: self.python("confluent-kafka produce", "confluent_produce", topic=topic, count=count),
+            python("core produce", "core_produce", count),
+            lambda topic: self.bare("bare librdkafka produce", "produce", topic, count),
+            java,
+            python("confluent-kafka produce", "confluent_produce", count),
+            python("confluent-kafka events", "confluent_events", count // 5),
+            python("kafka-python-ng produce", "kafka_python_produce", count // 40, optional=True),
+            topic=self.fresh,
         )
-        self.python("kafka-python-ng produce", "kafka_python_produce", topic=topic, count=count // 40, optional=True)
-        self.drop(topic)
 
     def receive(self, topic, count, filled, turn):
         """Let every consumer read the same topic from its first offset on; `filled` says when its events were due."""
@@ -144,10 +159,11 @@ class Bench:
         options = ["--bootstrap-server", self.servers, "--topic", topic, "--messages", str(count)]
         in_turns(
             turn,
-            lambda: self.python("core receive", "core_receive", topic=topic, count=count, **times),
-            lambda: self.bare("bare librdkafka consume", "consume", topic, count),
-            lambda: self.java("Java ConsumerPerformance", "ConsumerPerformance", options, _consumed),
-            lambda: self.python("confluent-kafka + json", "confluent_receive", topic=topic, count=count),
+            lambda topic: self.python("core receive", "core_receive", topic=topic, count=count, **times),
+            lambda topic: self.bare("bare librdkafka consume", "consume", topic, count),
+            lambda _: self.java("Java ConsumerPerformance", "ConsumerPerformance", options, _consumed),
+            lambda topic: self.python("confluent-kafka + json", "confluent_receive", topic=topic, count=count),
+            topic=lambda: contextlib.nullcontext(topic),
         )
 
     def pace(self, seconds):
@@ -201,7 +217,7 @@ class Bench:
     def median(self):
         """Return the median of every figure over the rounds."""
         return {
-            name: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+            name: {key: statistics.median(run.get(key, 0) for run in runs) for key in runs[0]}
             for name, runs in self.results.items()
         }
 
@@ -234,11 +250,12 @@ def _end_to_end(text, count):
     }
 
 
-def in_turns(turn, *contenders):
-    """Run the contenders, another one first in each round: who begins pays for the topic's first segments."""
+def in_turns(turn, *contenders, topic):
+    """Run the contenders, another one first in each round, each with what `topic` gives it."""
     first = turn % len(contenders)
     for contender in (*contenders[first:], *contenders[:first]):
-        contender()
+        with topic() as name:
+            contender(name)
 
 
 def parse_arguments():
@@ -272,11 +289,13 @@ def main():
             if "throughput" in arguments.only:
                 filled = bench.topic()
                 times = bench.python("warm-up", "core_produce", topic=filled, count=arguments.events)
-                for turn in range(arguments.rounds):
+                # The first round is not counted: a broker's compiler is busy for some time with what is new to it.
+                for turn in range(1 + arguments.rounds):
+                    if turn == 1:
+                        bench.results.clear()
                     bench.produce(arguments.events, turn)
                     bench.receive(filled, arguments.events, times, turn)
                 bench.drop(filled)
-                del bench.results["warm-up"]
             for _ in range(arguments.rounds):
                 if "paced" in arguments.only:
                     bench.pace(arguments.seconds)
@@ -293,7 +312,8 @@ def main():
         f"librdkafka {_core.librdkafka_version()}, Kafka 4.1.1; {arguments.rounds} rounds, {BYTES}-byte records, "
         f"{PARTITIONS} partitions, {', '.join(f'{key}={value}' for key, value in JAVA.items())}."
     )
-    table = "\n\n".join([made, goals_table(figures), side_by_side(figures)])
+    tables = [made, goals_table(figures), side_by_side(figures), profile(figures)]
+    table = "\n\n".join(part for part in tables if part)
     print(table)
     if not arguments.no_page:
         begin, end = MARKERS

@@ -6,6 +6,7 @@ One JSON object on stdout says what was done: events and seconds, and what the r
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 import tempfile
@@ -25,6 +26,26 @@ KEYS = 100
 def constant(options):
     """Return the keys and the payload that every other client than the core sends."""
     return [f"user_{number + 1}".encode() for number in range(KEYS)], b"x" * options["bytes"]
+
+
+def python_event(index, at_us, padding):
+    """Return the record of an event, bytes, as a harness in Python makes one, and its key."""
+    key = f"user_{index % KEYS + 1}"
+    event = {
+        "event_id": f"00000000-0000-8000-8000-{index:012x}",
+        "event_type": "click",
+        "key": key,
+        "value": index % 1000 + 1,
+        "produced_at": at_us // 1000,
+        "scheduled_at_us": at_us,
+        "padding": padding,
+    }
+    return json.dumps(event).encode(), key.encode()
+
+
+def padding_of(options):
+    """Return what makes a record of `python_event` about as large as the core's."""
+    return "x" * max(0, options["bytes"] - len(python_event(0, _core.now_us(), "")[0]))
 
 
 def core_workload(options):
@@ -98,6 +119,29 @@ def confluent_produce(options):
     return {"events": count, "seconds": time.perf_counter() - begin}
 
 
+def confluent_events(options):
+    """Send what the core sends: events that are made and encoded one by one."""
+    from confluent_kafka import Producer
+
+    producer = Producer(options["librdkafka"])
+    padding = padding_of(options)
+    topic, count = options["topic"], options["count"]
+    begin = time.perf_counter()
+    for index in range(count):
+        payload, key = python_event(index, _core.now_us(), padding)
+        while True:
+            try:
+                producer.produce(topic, payload, key)
+                break
+            except BufferError:
+                producer.poll(0.001)
+        if index % 1000 == 0:
+            producer.poll(0)
+    if producer.flush(60):
+        raise SystemExit("not everything was acknowledged")
+    return {"events": count, "seconds": time.perf_counter() - begin}
+
+
 def confluent_receive(options):
     from confluent_kafka import Consumer, TopicPartition
 
@@ -131,6 +175,44 @@ def kafka_python_produce(options):
     return {"events": options["count"], "seconds": time.perf_counter() - begin}
 
 
+class Threads:
+    """CPU time and wake-ups of this process's threads, by their names, from one point in time to another."""
+
+    TASKS = Path("/proc/self/task")
+
+    def __init__(self, receiving):
+        self.receiving = receiving
+        self.began, self.before = time.perf_counter(), self._read()
+
+    @classmethod
+    def known(cls):
+        """Return the threads that exist now."""
+        return {path.name for path in cls.TASKS.iterdir()}
+
+    def _read(self):
+        figures = {}
+        for path in self.TASKS.iterdir():
+            name = (path / "comm").read_text().strip()
+            # librdkafka names the threads of a producer and of a consumer alike.
+            if name.startswith("rdk:"):
+                name += " (receiving)" if path.name in self.receiving else " (sending)"
+            nanoseconds = int((path / "schedstat").read_text().split()[0])
+            switches = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (path / "status").read_text(), re.MULTILINE)
+            cpu_s, wakes = figures.get(name, (0, 0))
+            figures[name] = cpu_s + nanoseconds / 1e9, wakes + int(switches[1])
+        return figures
+
+    def shares(self):
+        """Return the share of a core and the wake-ups a second of each thread."""
+        seconds, after = time.perf_counter() - self.began, self._read()
+        shares = {}
+        for name, (cpu_s, wakes) in after.items():
+            cpu_before, wakes_before = self.before.get(name, (0, 0))
+            shares[f"thread cpu {name}"] = (cpu_s - cpu_before) / seconds
+            shares[f"thread wakes {name}"] = (wakes - wakes_before) / seconds
+        return shares
+
+
 class Usage:
     """CPU seconds of this process and of the broker between two points in time."""
 
@@ -153,6 +235,7 @@ def core_paced(options):
     with tempfile.TemporaryDirectory() as directory:
         consumer = _core.LatencyConsumer(options["librdkafka"], options["topic"], spool=Path(directory) / "spool")
         consumer.start()
+        receiving = Threads.known()
         start_us = _core.now_us() + 200_000
         measure = start_us + round(WARMUP_S * 1e6), start_us + round((WARMUP_S + options["seconds"]) * 1e6)
         generator = _core.Generator(
@@ -168,9 +251,9 @@ def core_paced(options):
         generator.start()
         time.sleep(max(0.0, (measure[0] - _core.now_us()) / 1e6))
         consumer.reset_live()
-        usage = Usage(options)
+        usage, threads = Usage(options), Threads(receiving)
         time.sleep(max(0.0, (measure[1] - _core.now_us()) / 1e6))
-        shares, seen = usage.shares(), consumer.snapshot()
+        shares, seen = usage.shares() | threads.shares(), consumer.snapshot()
         report = generator.join()
         consumer.stop()
         consumer.join()
@@ -193,7 +276,7 @@ def confluent_paced(options):
     consumer = Consumer({**options["librdkafka"], "group.id": "bench", "enable.auto.commit": False})
     consumer.assign([TopicPartition(options["topic"], number, 0) for number in range(options["partitions"])])
     interval_us = 1e6 / options["rate"]
-    padding = "x" * max(0, options["bytes"] - 200)
+    padding = padding_of(options)
     latencies, ended = [], threading.Event()
 
     def receive():
@@ -216,17 +299,8 @@ def confluent_paced(options):
             usage = Usage(options)
             latencies.clear()
         while index < due:
-            at_us, key = start_us + round(index * interval_us), f"user_{index % KEYS + 1}"
-            event = {
-                "event_id": f"00000000-0000-8000-8000-{index:012x}",
-                "event_type": "click",
-                "key": key,
-                "value": index % 1000 + 1,
-                "produced_at": at_us // 1000,
-                "scheduled_at_us": at_us,
-                "padding": padding,
-            }
-            producer.produce(options["topic"], json.dumps(event).encode(), key.encode())
+            payload, key = python_event(index, start_us + round(index * interval_us), padding)
+            producer.produce(options["topic"], payload, key)
             index += 1
         producer.poll(0)
         time.sleep(options["wake_s"])
@@ -247,8 +321,15 @@ def confluent_paced(options):
 
 def core_large(options):
     """Send, receive and check many events while the peak of this process's memory is watched."""
+    base = {"base_mib": peak_mib()}
     sent = core_produce(options)
-    return sent | core_receive(options | sent)
+    base["sent_mib"] = peak_mib()
+    return base | sent | core_receive(options | sent)
+
+
+def peak_mib():
+    """Return the most memory that this process has had so far, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 ROLES = {
@@ -259,6 +340,7 @@ ROLES = {
         core_paced,
         core_large,
         confluent_produce,
+        confluent_events,
         confluent_receive,
         confluent_paced,
         kafka_python_produce,

@@ -118,13 +118,26 @@ fn oracle(criterion: &mut Criterion) {
         payload: Some(&records[index]),
         append_ms: Some(START / 1_000),
     };
-    group.bench_function("transport, input and output", |bencher| {
+    let new = |pattern| {
+        let rules = Rules::of(pattern, "row", None, None, 10_000).unwrap();
+        Oracle::new(&workload, rules, Scope::of((START, START + 2_000_000)))
+    };
+    let received_us = Some(START + 2_000_000);
+    group.bench_function("transport", |bencher| {
         bencher.iter(|| {
-            let rules = Rules::of("transport", "row", None, None, 10_000).unwrap();
-            let mut oracle = Oracle::new(&workload, rules, Scope::of((START, START + 2_000_000)));
+            let mut oracle = new("transport");
+            for index in 0..records.len() {
+                oracle.transported(message(index), received_us).unwrap();
+            }
+            black_box(&oracle);
+        });
+    });
+    group.bench_function("relay, input and output", |bencher| {
+        bencher.iter(|| {
+            let mut oracle = new("relay");
             for index in 0..records.len() {
                 oracle.input(message(index)).unwrap();
-                oracle.output(message(index), Some(START + 2_000_000));
+                oracle.output(message(index), received_us);
             }
             black_box(&oracle);
         });

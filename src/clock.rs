@@ -80,8 +80,8 @@ impl Precision {
     const SPIN_US: i64 = 100;
     /// Cheapest: wakes at most every millisecond, never spins.
     pub const LOW: Self = Self { wake_interval_us: 1_000, spin_us: 0, spin_share: 0.0 };
-    /// Wakes at most every 400 µs and never spins; a sleep ends some 10–60 µs late.
-    pub const DEFAULT: Self = Self { wake_interval_us: 400, spin_us: 0, spin_share: 0.0 };
+    /// Wakes at most every 500 µs and never spins; a sleep ends some 10–60 µs late.
+    pub const DEFAULT: Self = Self { wake_interval_us: 500, spin_us: 0, spin_share: 0.0 };
     /// Spins the last 100 µs before each event, for at most half of a core.
     pub const HIGH: Self = Self { wake_interval_us: 0, spin_us: Self::SPIN_US, spin_share: 0.5 };
 
@@ -132,13 +132,12 @@ impl Pacer {
         Self { precision, started_us: now_us(), last_wake_us: 0, spun_us: 0, oversleep_us: 50.0 }
     }
 
-    /// Waits until `due_us` or, where the precision says so, for the next wake-up after it.
-    ///
-    /// Returns false when `stop` was set, at most 50 ms later.
-    pub fn wait_until(&mut self, due_us: i64, stop: &Stop) -> bool {
+    /// Waits until `due_us` or, where the precision says so, for the next wake-up after it; returns the time.
+    /// `None` when `stop` was set, at most 50 ms later.
+    pub fn wait_until(&mut self, due_us: i64, stop: &Stop) -> Option<i64> {
         let mut now = now_us();
         if now >= due_us {
-            return !stop.is_set();
+            return (!stop.is_set()).then_some(now);
         }
         let wake_us = due_us.max(self.last_wake_us + self.precision.wake_interval_us);
         let budget = (self.precision.spin_share * (now - self.started_us) as f64) as i64;
@@ -147,7 +146,7 @@ impl Pacer {
         let spin_us = if self.spun_us < budget { useful_us.min(self.precision.spin_us) } else { 0 };
         while wake_us - now > spin_us {
             if stop.is_set() {
-                return false;
+                return None;
             }
             let sleep = Duration::from_micros((wake_us - now - spin_us) as u64).min(SLICE);
             std::thread::sleep(sleep);
@@ -165,7 +164,7 @@ impl Pacer {
             self.spun_us += now - spin_from;
         }
         self.last_wake_us = now;
-        !stop.is_set()
+        (!stop.is_set()).then_some(now)
     }
 }
 
@@ -191,13 +190,13 @@ mod tests {
             let mut pacer = Pacer::for_this_thread(precision);
             for _ in 0..20 {
                 let due = now_us() + 300;
-                assert!(pacer.wait_until(due, &stop));
-                assert!(now_us() >= due);
+                let now = pacer.wait_until(due, &stop).unwrap();
+                assert!(due <= now && now <= now_us());
             }
         }
         stop.set();
         let before = now_us();
-        assert!(!Pacer::for_this_thread(Precision::DEFAULT).wait_until(before + 5_000_000, &stop));
+        assert_eq!(Pacer::for_this_thread(Precision::DEFAULT).wait_until(before + 5_000_000, &stop), None);
         assert!(now_us() - before < 1_000_000);
     }
 

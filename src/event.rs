@@ -33,21 +33,42 @@ impl EventType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventId(u128);
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-/// Where a byte of the UUID starts in its text form.
-const BYTE_AT: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+/// 1 in each byte of a word.
+const ONES: u64 = u64::MAX / 0xff;
+/// The highest bit of each byte of a word.
+const HIGH: u64 = ONES << 7;
 
-/// A hexadecimal digit's value; 0xff for any other byte. Upper case is read too.
-const NIBBLE: [u8; 256] = {
-    let mut table = [0xff; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        table[HEX[digit] as usize] = digit as u8;
-        table[HEX[digit].to_ascii_uppercase() as usize] = digit as u8;
-        digit += 1;
+/// Eight hexadecimal digits in lower case, of nibbles that each have a byte of their own.
+#[inline]
+const fn digits_of(nibbles: u64) -> u64 {
+    let letters = (nibbles.wrapping_add(ONES * 6) >> 4) & ONES;
+    nibbles + ONES * 0x30 + letters * 0x27
+}
+
+/// The eight hexadecimal digits of a number.
+#[inline]
+const fn hex(number: u32) -> [u8; 8] {
+    let mut word = number as u64;
+    word = (word | word << 16) & 0x0000_ffff_0000_ffff;
+    word = (word | word << 8) & 0x00ff_00ff_00ff_00ff;
+    word = (word | word << 4) & (ONES * 0xf);
+    digits_of(word).to_be_bytes()
+}
+
+/// The number of eight hexadecimal digits, in upper or lower case.
+#[inline]
+const fn unhex(digits: [u8; 8]) -> Option<u32> {
+    let word = u64::from_be_bytes(digits);
+    let letters = (word >> 6) & ONES;
+    let mut nibbles = (word & (ONES * 0xf)) + letters * 9;
+    // Whatever is no digit comes out as another one, or as none.
+    if nibbles & (ONES * 0xf0) != 0 || digits_of(nibbles) != word | (letters << 5) {
+        return None;
     }
-    table
-};
+    nibbles = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+    nibbles = (nibbles | nibbles >> 8) & 0x0000_ffff_0000_ffff;
+    Some((nibbles | nibbles >> 16) as u32)
+}
 
 impl EventId {
     /// From a run tag (its low 58 bits) and 64 bits of content.
@@ -73,16 +94,16 @@ impl EventId {
     /// Reads the 36-character form.
     #[inline]
     pub fn parse(text: &[u8]) -> Option<Self> {
-        if text.len() != 36 || text[8] != b'-' || text[13] != b'-' || text[18] != b'-' || text[23] != b'-' {
+        let text: &[u8; 36] = text.try_into().ok()?;
+        if text[8] != b'-' || text[13] != b'-' || text[18] != b'-' || text[23] != b'-' {
             return None;
         }
         let mut value = 0_u128;
-        for at in BYTE_AT {
-            let (high, low) = (NIBBLE[text[at] as usize], NIBBLE[text[at + 1] as usize]);
-            if (high | low) == 0xff {
-                return None;
-            }
-            value = (value << 8) | u128::from((high << 4) | low);
+        for [first, second] in HALVES {
+            let mut digits = [0; 8];
+            digits[..4].copy_from_slice(&text[first..first + 4]);
+            digits[4..].copy_from_slice(&text[second..second + 4]);
+            value = (value << 32) | u128::from(unhex(digits)?);
         }
         Some(Self(value))
     }
@@ -90,13 +111,17 @@ impl EventId {
     #[inline]
     fn text(self) -> [u8; 36] {
         let mut text = [b'-'; 36];
-        for (at, byte) in BYTE_AT.into_iter().zip(self.0.to_be_bytes()) {
-            text[at] = HEX[usize::from(byte >> 4)];
-            text[at + 1] = HEX[usize::from(byte & 0xf)];
+        for (number, [first, second]) in HALVES.into_iter().enumerate() {
+            let digits = hex((self.0 >> (96 - 32 * number)) as u32);
+            text[first..first + 4].copy_from_slice(&digits[..4]);
+            text[second..second + 4].copy_from_slice(&digits[4..]);
         }
         text
     }
 }
+
+/// Where the halves of each of the UUID's four 32-bit parts stand in its text.
+const HALVES: [[usize; 2]; 4] = [[0, 4], [9, 14], [19, 24], [28, 32]];
 
 impl fmt::Display for EventId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,21 +162,28 @@ impl Event {
     /// Replaces `buffer` by the JSON record. Allocates nothing once the buffer has grown to 256 bytes.
     #[inline]
     pub fn encode(&self, buffer: &mut Vec<u8>) {
-        let mut number = itoa::Buffer::new();
+        let (mut number, mut scheduled) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let mut line = Line { bytes: [0; 256], length: 0 };
+        line.put(b"{\"event_id\":\"");
+        line.put(&self.event_id.text());
+        line.put(b"\",\"event_type\":\"");
+        line.put(self.event_type.name().as_bytes());
+        line.put(b"\",\"key\":\"user_");
+        line.put(number.format(self.key).as_bytes());
+        line.put(b"\",\"value\":");
+        line.put(number.format(self.value).as_bytes());
+        let scheduled = scheduled.format(self.scheduled_at_us).as_bytes();
+        line.put(b",\"produced_at\":");
+        if self.scheduled_at_us >= 1000 {
+            line.put(&scheduled[..scheduled.len() - 3]);
+        } else {
+            line.put(number.format(self.produced_at()).as_bytes());
+        }
+        line.put(b",\"scheduled_at_us\":");
+        line.put(scheduled);
+        line.put(b"}");
         buffer.clear();
-        buffer.extend_from_slice(b"{\"event_id\":\"");
-        buffer.extend_from_slice(&self.event_id.text());
-        buffer.extend_from_slice(b"\",\"event_type\":\"");
-        buffer.extend_from_slice(self.event_type.name().as_bytes());
-        buffer.extend_from_slice(b"\",\"key\":\"user_");
-        buffer.extend_from_slice(number.format(self.key).as_bytes());
-        buffer.extend_from_slice(b"\",\"value\":");
-        buffer.extend_from_slice(number.format(self.value).as_bytes());
-        buffer.extend_from_slice(b",\"produced_at\":");
-        buffer.extend_from_slice(number.format(self.produced_at()).as_bytes());
-        buffer.extend_from_slice(b",\"scheduled_at_us\":");
-        buffer.extend_from_slice(number.format(self.scheduled_at_us).as_bytes());
-        buffer.push(b'}');
+        buffer.extend_from_slice(&line.bytes[..line.length]);
     }
 
     /// Whether a decoded record has this event's content in all six fields.
@@ -170,6 +202,20 @@ impl Event {
     pub fn has_key(&self, key: &[u8]) -> bool {
         key.strip_prefix(b"user_")
             .is_some_and(|number| number == itoa::Buffer::new().format(self.key).as_bytes())
+    }
+}
+
+/// A record that is being written, and copied out whole: the largest one has 189 bytes.
+struct Line {
+    bytes: [u8; 256],
+    length: usize,
+}
+
+impl Line {
+    #[inline]
+    fn put(&mut self, text: &[u8]) {
+        self.bytes[self.length..self.length + text.len()].copy_from_slice(text);
+        self.length += text.len();
     }
 }
 
@@ -210,6 +256,8 @@ impl DecodeError {
 }
 
 const MISSING_FIELD: &str = "missing field";
+/// A bit for each of the six fields.
+const ALL_FIELDS: u8 = 63;
 
 impl<'a> Record<'a> {
     /// Reads a record: fields in any order, whitespace and escapes allowed, other fields ignored.
@@ -235,6 +283,20 @@ impl<'a> Record<'a> {
             scheduled_at_us: 0,
         };
         let mut seen = 0_u8;
+        if let Some(fields) = scan.in_order() {
+            record = Self {
+                event_id: Cow::Borrowed(ascii(fields.event_id)?),
+                event_type: Cow::Borrowed(ascii(fields.event_type)?),
+                key: Cow::Borrowed(ascii(fields.key)?),
+                value: fields.value,
+                produced_at: fields.produced_at,
+                scheduled_at_us: fields.scheduled_at_us,
+            };
+            if scan.last()? {
+                return Some(record);
+            }
+            seen = ALL_FIELDS;
+        }
         loop {
             let bit = match scan.name()? {
                 b"event_id" => {
@@ -275,12 +337,18 @@ impl<'a> Record<'a> {
                 break;
             }
         }
-        (seen == 63).then_some(record)
+        (seen == ALL_FIELDS).then_some(record)
     }
 
     fn decode_strict(payload: &'a [u8]) -> Result<Self, DecodeError> {
         serde_json::from_str(utf8(payload)?).map_err(|error| DecodeError(error.to_string()))
     }
+}
+
+/// The bytes are ASCII; the check is cheap against an unsafe block that would need proving.
+#[inline]
+fn ascii(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
 }
 
 pub(crate) fn utf8(payload: &[u8]) -> Result<&str, DecodeError> {
@@ -295,12 +363,27 @@ pub(crate) fn utf8(payload: &[u8]) -> Result<&str, DecodeError> {
 pub struct TimestampField {
     name: String,
     scale: i64,
+    /// Where the field is in a record that has the generator's order.
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    ProducedAt,
+    ScheduledAt,
+    /// It is none of an event's two time stamps.
+    Elsewhere,
 }
 
 impl TimestampField {
     /// The field of that name: µs since the Unix epoch where the name ends in `_us`, else ms.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), scale: if name.ends_with("_us") { 1 } else { 1000 } }
+        let place = match name {
+            "produced_at" => Place::ProducedAt,
+            "scheduled_at_us" => Place::ScheduledAt,
+            _ => Place::Elsewhere,
+        };
+        Self { name: name.to_owned(), scale: if name.ends_with("_us") { 1 } else { 1000 }, place }
     }
 
     /// The field's resolution, µs.
@@ -330,6 +413,15 @@ impl TimestampField {
     fn decode_fast(&self, payload: &[u8]) -> Option<i64> {
         let mut scan = Scan::object(payload)?;
         let mut found = None;
+        if self.place != Place::Elsewhere
+            && let Some(fields) = scan.in_order()
+        {
+            let scheduled = self.place == Place::ScheduledAt;
+            found = Some(if scheduled { fields.scheduled_at_us } else { fields.produced_at });
+            if scan.last()? {
+                return found;
+            }
+        }
         loop {
             if scan.name()? == self.name.as_bytes() {
                 if found.is_some() {
@@ -387,39 +479,91 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
     }
 }
 
-/// Where the first byte stands that ends a string or is not plain in it: a quote, a backslash, or what is no
-/// printable ASCII. Eight bytes at a time, because most of a record lies between quotes.
+/// Whether a byte may stand in a string as it is: printable ASCII, no quote, no backslash.
+#[inline]
+const fn is_plain(byte: u8) -> bool {
+    byte != b'"' && byte != b'\\' && byte >= 0x20 && byte < 0x7f
+}
+
+/// Marks the bytes of a word that are not plain; above the lowest mark there may be false ones.
+#[inline]
+const fn odd_bytes(word: u64) -> u64 {
+    const fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word
+    }
+    let below_space = word.wrapping_sub(ONES * 0x20) & !word;
+    let delete_or_above = word.wrapping_add(ONES) | word;
+    (zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c)) | below_space | delete_or_above) & HIGH
+}
+
+/// Where the first byte stands that is not plain: it ends the string, or the fast path. Eight bytes at a time,
+/// because most of a record lies between quotes.
 #[inline]
 fn plain_length(bytes: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::MAX / 0xff;
-    const HIGH: u64 = ONES << 7;
-    /// Marks the bytes of `word` that are 0; above the lowest mark there may be false ones.
-    const fn zeros(word: u64) -> u64 {
-        word.wrapping_sub(ONES) & !word & HIGH
-    }
-    let mut chunks = bytes.chunks_exact(8);
-    let mut at = 0;
-    for chunk in &mut chunks {
-        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
-        let below_space = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let not_ascii = word & HIGH;
-        let delete = zeros(word ^ (ONES * 0x7f));
-        let found =
-            zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c)) | below_space | not_ascii | delete;
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
+    let (words, rest) = bytes.as_chunks();
+    for (number, &word) in words.iter().enumerate() {
+        let odd = odd_bytes(u64::from_le_bytes(word));
+        if odd != 0 {
+            return Some(8 * number + odd.trailing_zeros() as usize / 8);
         }
-        at += 8;
     }
-    let plain = |byte: u8| byte != b'"' && byte != b'\\' && (0x20..0x7f).contains(&byte);
-    chunks.remainder().iter().position(|&byte| !plain(byte)).map(|position| at + position)
+    rest.iter().position(|&byte| !is_plain(byte)).map(|at| 8 * words.len() + at)
+}
+
+/// The number that the decimal digits at the start of `bytes` are, and how many there are. Beyond 18 of them the
+/// number is wrong.
+#[inline]
+fn leading_digits(bytes: &[u8]) -> (i64, usize) {
+    const TENS: [i64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+    let (mut value, mut count) = (0_i64, 0);
+    while let Some(&word) = bytes[count..].first_chunk() {
+        let word = u64::from_le_bytes(word) ^ (ONES * 0x30);
+        // Marks what is above 9; as in `odd_bytes`, the lowest mark is true.
+        let above = (word | word.wrapping_add(ONES * 0x76)) & HIGH;
+        let digits = above.trailing_zeros() as usize / 8;
+        if digits == 0 {
+            return (value, count);
+        }
+        let number = eight_digits(word << (64 - 8 * digits));
+        value = value.wrapping_mul(TENS[digits]).wrapping_add(number);
+        count += digits;
+        if digits < 8 {
+            return (value, count);
+        }
+    }
+    while let Some(digit) = bytes.get(count).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10) {
+        value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
+        count += 1;
+    }
+    (value, count)
+}
+
+/// The number of eight digits' values, the first one in the lowest byte: pairs, then fours, then all of them.
+#[inline]
+const fn eight_digits(word: u64) -> i64 {
+    const LANES: u64 = 0x0000_00ff_0000_00ff;
+    let pairs = word.wrapping_mul(10).wrapping_add(word >> 8);
+    let first = (pairs & LANES).wrapping_mul(100 + (1_000_000 << 32));
+    let second = ((pairs >> 16) & LANES).wrapping_mul(1 + (10_000 << 32));
+    (first.wrapping_add(second) >> 32) as i64
 }
 
 /// A scanner of flat JSON objects without whitespace, escapes and non-ASCII text. Whatever it does not
 /// know it gives up on; the strict parser then decides.
 pub(crate) struct Scan<'a> {
     bytes: &'a [u8],
+    /// Never beyond the end.
     at: usize,
+}
+
+/// An event's fields as they stand in a record.
+struct InOrder<'a> {
+    event_id: &'a [u8],
+    event_type: &'a [u8],
+    key: &'a [u8],
+    value: i64,
+    produced_at: i64,
+    scheduled_at_us: i64,
 }
 
 impl<'a> Scan<'a> {
@@ -429,24 +573,55 @@ impl<'a> Scan<'a> {
     }
 
     #[inline]
-    fn string(&mut self) -> Option<&'a [u8]> {
-        if self.bytes.get(self.at) != Some(&b'"') {
+    fn literal<const N: usize>(&mut self, text: &[u8; N]) -> Option<()> {
+        if self.bytes[self.at..].first_chunk::<N>()? != text {
             return None;
         }
-        let from = self.at + 1;
-        let rest = &self.bytes[from..];
+        self.at += N;
+        Some(())
+    }
+
+    #[inline]
+    fn string(&mut self) -> Option<&'a [u8]> {
+        self.literal(b"\"")?;
+        self.string_after_quote()
+    }
+
+    #[inline]
+    fn string_after_quote(&mut self) -> Option<&'a [u8]> {
+        let rest = &self.bytes[self.at..];
         let length = plain_length(rest)?;
         if rest[length] != b'"' {
             return None;
         }
-        self.at = from + length + 1;
+        self.at += length + 1;
         Some(&rest[..length])
+    }
+
+    /// The six fields in the generator's order, which is also what an engine writes that keeps it. `None`, and
+    /// nothing read, where anything else stands.
+    #[inline]
+    fn in_order(&mut self) -> Option<InOrder<'a>> {
+        let mut scan = Self { bytes: self.bytes, at: self.at };
+        scan.literal(b"\"event_id\":\"")?;
+        let event_id = scan.string_after_quote()?;
+        scan.literal(b",\"event_type\":\"")?;
+        let event_type = scan.string_after_quote()?;
+        scan.literal(b",\"key\":\"")?;
+        let key = scan.string_after_quote()?;
+        scan.literal(b",\"value\":")?;
+        let value = scan.integer()?;
+        scan.literal(b",\"produced_at\":")?;
+        let produced_at = scan.integer()?;
+        scan.literal(b",\"scheduled_at_us\":")?;
+        let scheduled_at_us = scan.integer()?;
+        self.at = scan.at;
+        Some(InOrder { event_id, event_type, key, value, produced_at, scheduled_at_us })
     }
 
     #[inline]
     pub(crate) fn text(&mut self) -> Option<&'a str> {
-        // The bytes are ASCII; the check is cheap against an unsafe block that would need proving.
-        std::str::from_utf8(self.string()?).ok()
+        ascii(self.string()?)
     }
 
     #[inline]
@@ -463,20 +638,12 @@ impl<'a> Scan<'a> {
     pub(crate) fn integer(&mut self) -> Option<i64> {
         let negative = self.bytes.get(self.at) == Some(&b'-');
         let from = self.at + usize::from(negative);
-        let mut value = 0_i64;
-        let mut at = from;
-        while let Some(digit) =
-            self.bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|&digit| digit < 10)
-        {
-            value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
-            at += 1;
-        }
-        let digits = at - from;
+        let (value, digits) = leading_digits(&self.bytes[from..]);
         // 18 digits cannot overflow; a leading zero is not JSON; `.`, `e` and the rest end in `last`.
         if digits == 0 || digits > 18 || (digits > 1 && self.bytes[from] == b'0') {
             return None;
         }
-        self.at = at;
+        self.at = from + digits;
         Some(if negative { -value } else { value })
     }
 
@@ -527,13 +694,36 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_plain_stretch_is_found(mut bytes in proptest::collection::vec(0x20..0x7f_u8, 0..64), at: prop::sample::Index, odd: u8) {
+        fn the_plain_stretch_is_found(mut bytes in proptest::collection::vec(0x20..0x7f_u8, 0..300), at: prop::sample::Index, odd: u8) {
             let plain = |&byte: &u8| byte != b'"' && byte != b'\\' && (0x20..0x7f).contains(&byte);
             if !bytes.is_empty() {
                 let at = at.index(bytes.len());
                 bytes[at] = odd;
             }
             prop_assert_eq!(plain_length(&bytes), bytes.iter().position(|byte| !plain(byte)));
+        }
+
+        #[test]
+        fn ids_are_read_as_the_library_reads_numbers(number: u32, at in 0..8_usize, odd: u8) {
+            prop_assert_eq!(hex(number).to_vec(), format!("{number:08x}").into_bytes());
+            let mut digits = hex(number);
+            digits[at] = odd;
+            let expected = digits.iter().all(u8::is_ascii_hexdigit).then(|| {
+                u32::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
+            });
+            prop_assert_eq!(unhex(digits), expected);
+        }
+
+        #[test]
+        fn digits_are_read_as_the_library_reads_them(number in 0..1_000_000_000_000_000_000_u64, width in 1..19_usize, rest in "[^0-9]?.{0,12}") {
+            let digits = format!("{number:0width$}");
+            let text = format!("{digits}{rest}");
+            let more = text.bytes().take_while(u8::is_ascii_digit).count();
+            let (value, count) = leading_digits(text.as_bytes());
+            prop_assert_eq!(count, more);
+            if count <= 18 {
+                prop_assert_eq!(value, text[..count].parse::<i64>().unwrap());
+            }
         }
 
         #[test]
@@ -557,6 +747,26 @@ mod tests {
         let mut buffer = Vec::new();
         event.encode(&mut buffer);
         buffer
+    }
+
+    #[test]
+    fn the_largest_and_the_earliest_event_have_room() {
+        let event_id = EventId::new(u64::MAX, u64::MAX);
+        let event = |scheduled_at_us| Event {
+            event_id,
+            event_type: EventType::Purchase,
+            key: u32::MAX,
+            value: u32::MAX,
+            scheduled_at_us,
+        };
+        assert_eq!(encoded(&event(i64::MIN)).len(), 189);
+        for scheduled_at_us in [i64::MIN, -1_000, -999, -1, 0, 1, 999, 1_000, 1_001, i64::MAX] {
+            let event = event(scheduled_at_us);
+            let bytes = encoded(&event);
+            let record = Record::decode(&bytes).unwrap();
+            assert!(event.matches(&record), "{record:?}");
+            assert_eq!(record.produced_at, scheduled_at_us.div_euclid(1000));
+        }
     }
 
     #[test]

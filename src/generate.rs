@@ -10,10 +10,10 @@ use crate::clock::{self, Pacer, Precision};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::histogram::Histogram;
-use crate::kafka::producer::{Producer, Refused};
+use crate::kafka::producer::{Batch, Producer};
 use crate::kafka::{KafkaConfig, lock};
 use crate::live_log::{LiveLog, SecondsRecorder};
-use crate::schedule::Schedule;
+use crate::schedule::{Arrivals, Schedule};
 use crate::stop::Stop;
 use crate::workload::Workload;
 
@@ -22,12 +22,17 @@ use crate::workload::Workload;
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// How long the pacing thread waits before it offers a record again that the full queue refused.
 const RETRY_INTERVAL: Duration = Duration::from_micros(200);
+/// The same where that thread itself serves the delivery reports that make room.
+const RETRY_SERVING: Duration = Duration::from_millis(1);
 /// After `stop()`: how long records in flight may go without any acknowledgement before they are given up.
 const STOP_GRACE_US: i64 = 1_000_000;
 /// How long the brokers may take to answer at the start.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Refused records of which the reason is kept.
 const ERROR_SAMPLES: usize = 10;
+/// Events that are due together go to the client in one call: at most this many, and about so many bytes.
+const BATCH: usize = 64;
+const BATCH_BYTES: usize = 64 << 10;
 
 /// What to generate, and where to.
 #[derive(Clone, Debug)]
@@ -307,16 +312,20 @@ struct Paced {
     errors: Vec<String>,
 }
 
-/// The pacing thread's body; a second thread serves the delivery reports meanwhile.
+/// The pacing thread's body; a second thread serves the delivery reports meanwhile. Where there is no time to keep,
+/// the reports are served between the batches instead: memory is then freed by the thread that allocated it.
 fn run(
     settings: &GeneratorSettings,
     producer: &Arc<Producer>,
     shared: &Arc<Shared>,
 ) -> Result<GeneratorReport> {
-    let polling = {
-        let (producer, shared) = (Arc::clone(producer), Arc::clone(shared));
-        spawn("rtmbench-deliver", move || serve_deliveries(&producer, &shared))?
-    };
+    let paced = settings.schedule != Schedule::Unpaced;
+    let polling = paced
+        .then(|| {
+            let (producer, shared) = (Arc::clone(producer), Arc::clone(shared));
+            spawn("rtmbench-deliver", move || serve_deliveries(&producer, &shared))
+        })
+        .transpose()?;
     let start_us = settings.start_us.unwrap_or_else(|| clock::now_us() + 5_000);
     let log = settings.slip_log.as_ref().map(|path| LiveLog::create(path, start_us)).transpose();
     let paced = log.and_then(|log| {
@@ -324,9 +333,14 @@ fn run(
         log.map_or(Ok(()), LiveLog::finish).map(|()| paced)
     });
     shared.handed_over.store(true, Ordering::Release);
-    shared.ask_for_poll();
-    if polling.join().is_err() {
-        return Err(Error::Harness("the thread that serves delivery reports ended early".to_owned()));
+    match polling {
+        None => serve_deliveries(producer, shared),
+        Some(polling) => {
+            shared.ask_for_poll();
+            if polling.join().is_err() {
+                return Err(Error::Harness("the thread that serves delivery reports ended early".to_owned()));
+            }
+        }
     }
     let paced = paced?;
     let end_us = paced.end_us.max(shared.last_ack_us.load(Ordering::Relaxed));
@@ -351,6 +365,72 @@ fn run(
     })
 }
 
+/// The events of one generator in their order, each with its index and its intended time.
+struct Due<'a> {
+    settings: &'a GeneratorSettings,
+    arrivals: Arrivals<'a>,
+    start_us: i64,
+    end_index: u64,
+    end_offset_us: i64,
+    /// The index of the next event that is looked at.
+    cursor: u64,
+    next: Option<(u64, Event)>,
+    /// Why there is no next one: the time the schedule ends, µs since the Unix epoch.
+    end_us: Option<i64>,
+}
+
+impl<'a> Due<'a> {
+    fn new(settings: &'a GeneratorSettings, start_us: i64) -> Self {
+        Self {
+            settings,
+            arrivals: settings.schedule.arrivals(0),
+            start_us,
+            end_index: settings.count.map_or(u64::MAX, |count| settings.first_index.saturating_add(count)),
+            end_offset_us: settings.duration.map_or(i64::MAX, |duration| duration.as_micros() as i64),
+            cursor: settings.first_index,
+            next: None,
+            end_us: None,
+        }
+    }
+
+    /// The next event; without a schedule it is due `now_us`. `None` at the end, or when `stop` was set while
+    /// other shards' events were left out.
+    #[inline]
+    fn peek(&mut self, now_us: i64, stop: &Stop) -> Option<(u64, Event)> {
+        while self.next.is_none() && self.end_us.is_none() {
+            let unpaced = self.settings.schedule == Schedule::Unpaced;
+            let index = self.cursor;
+            if index >= self.end_index {
+                // The schedule ends where the next event would be.
+                let end_us = self.start_us + self.arrivals.next_us().min(self.end_offset_us);
+                self.end_us = Some(if unpaced { now_us } else { end_us });
+                break;
+            }
+            let offset_us = if unpaced { (now_us - self.start_us).max(0) } else { self.arrivals.next_us() };
+            if offset_us >= self.end_offset_us {
+                let end_us = if unpaced { now_us } else { self.start_us.saturating_add(self.end_offset_us) };
+                self.end_us = Some(end_us);
+                break;
+            }
+            let event = self.settings.workload.event(index, self.start_us + offset_us);
+            if self.settings.shard.is_none_or(|shard| shard.has(&event)) {
+                self.next = Some((index, event));
+            } else if stop.is_set() {
+                break;
+            } else {
+                self.cursor += 1;
+            }
+        }
+        self.next
+    }
+
+    #[inline]
+    fn advance(&mut self) {
+        self.next = None;
+        self.cursor += 1;
+    }
+}
+
 fn pace(
     settings: &GeneratorSettings,
     start_us: i64,
@@ -360,8 +440,6 @@ fn pace(
 ) -> Paced {
     let mut pacer = Pacer::for_this_thread(settings.precision);
     let (from_us, to_us) = settings.measure.unwrap_or((i64::MIN, i64::MAX));
-    let end_offset_us = settings.duration.map_or(i64::MAX, |duration| duration.as_micros() as i64);
-    let end_index = settings.count.map_or(u64::MAX, |count| settings.first_index.saturating_add(count));
     let unpaced = settings.schedule == Schedule::Unpaced;
     let mut result = Paced {
         next_index: settings.first_index,
@@ -371,90 +449,89 @@ fn pace(
         slip_all: Histogram::new(),
         errors: vec![],
     };
-    let mut arrivals = settings.schedule.arrivals(0);
-    let (mut key, mut payload) =
-        (Vec::with_capacity(64), Vec::with_capacity(settings.workload.payload_bytes().unwrap_or(512)));
+    let payload_bytes = settings.workload.payload_bytes().unwrap_or(512);
+    let mut batch = Batch::new((BATCH_BYTES / payload_bytes).clamp(1, BATCH), payload_bytes);
+    let mut batch_due_us = Vec::with_capacity(BATCH);
+    let mut due = Due::new(settings, start_us);
     let mut sent = 0_u64;
-    while result.next_index < end_index {
-        let index = result.next_index;
-        let offset_us = if unpaced { (clock::now_us() - start_us).max(0) } else { arrivals.next_us() };
-        if offset_us >= end_offset_us {
-            result.end_us = start_us.saturating_add(if unpaced { offset_us } else { end_offset_us });
-            return result;
-        }
-        let due_us = start_us + offset_us;
-        let event = settings.workload.event(index, due_us);
-        let foreign = settings.shard.is_some_and(|shard| !shard.has(&event));
-        if foreign && !shared.stop.is_set() {
-            result.next_index += 1;
-            continue;
-        }
-        // Without a schedule an event is due at once, and only the flag is looked at.
-        let go = if unpaced && offset_us > 0 {
-            !shared.stop.is_set()
+    let mut now_us = pacer.wait_until(if unpaced { start_us } else { i64::MIN }, &shared.stop);
+    while let Some(at_us) = now_us {
+        let next = if batch.is_full() { None } else { due.peek(at_us, &shared.stop) };
+        if let Some((index, event)) = next
+            && event.scheduled_at_us <= at_us
+        {
+            batch.push(index, |key, payload| {
+                event.encode_key(key);
+                settings.workload.encode(index, &event, payload);
+            });
+            batch_due_us.push(event.scheduled_at_us);
+            due.advance();
+        } else if !batch.is_empty() {
+            if !hand_over(producer, shared, &mut batch, unpaced, &mut result.errors) {
+                due.cursor = batch.next_index().unwrap_or(due.cursor);
+                break;
+            }
+            let handed_over_us = clock::now_us();
+            for &due_us in &batch_due_us {
+                let slip_us = handed_over_us - due_us;
+                result.slip_all.record(slip_us);
+                if (from_us..to_us).contains(&due_us) {
+                    result.slip.record(slip_us);
+                }
+                if let Some(log) = &mut log {
+                    log.record(due_us, slip_us);
+                }
+            }
+            sent += batch_due_us.len() as u64;
+            shared.generated.store(sent, Ordering::Relaxed);
+            batch.clear();
+            batch_due_us.clear();
+            if unpaced {
+                producer.poll(Duration::ZERO);
+            }
+            now_us = (!shared.stop.is_set()).then_some(handed_over_us);
+        } else if let Some((_, event)) = next {
+            now_us = pacer.wait_until(event.scheduled_at_us, &shared.stop);
         } else {
-            pacer.wait_until(due_us, &shared.stop)
-        };
-        if !go {
-            result.end_us = clock::now_us().max(start_us);
-            return result;
+            break;
         }
-        event.encode_key(&mut key);
-        settings.workload.encode(index, &event, &mut payload);
-        if !hand_over(producer, shared, index, &key, &payload, &mut result.errors) {
-            result.end_us = clock::now_us();
-            return result;
-        }
-        result.next_index += 1;
-        let slip_us = clock::now_us() - due_us;
-        result.slip_all.record(slip_us);
-        if (from_us..to_us).contains(&due_us) {
-            result.slip.record(slip_us);
-        }
-        if let Some(log) = &mut log {
-            log.record(due_us, slip_us);
-        }
-        sent += 1;
-        shared.generated.store(sent, Ordering::Relaxed);
     }
-    // The schedule ends where the next event would be.
-    result.end_us = if unpaced { clock::now_us() } else { start_us + arrivals.next_us().min(end_offset_us) };
+    result.next_index = due.cursor;
+    result.end_us = due.end_us.unwrap_or_else(|| clock::now_us().max(start_us));
     result
 }
 
-/// Hands one record over, waiting while the queue is full; false when stopped meanwhile.
+/// Hands a batch over, waiting while the queue is full; false when stopped meanwhile.
 fn hand_over(
     producer: &Producer,
     shared: &Shared,
-    index: u64,
-    key: &[u8],
-    payload: &[u8],
+    batch: &mut Batch,
+    serve: bool,
     errors: &mut Vec<String>,
 ) -> bool {
     let mut waited = false;
-    loop {
-        match producer.send(index, key, payload) {
-            Ok(()) => return true,
-            Err(Refused::QueueFull) => {
-                if !waited {
-                    waited = true;
-                    shared.queue_full.fetch_add(1, Ordering::Relaxed);
-                }
-                if shared.stop.is_set() {
-                    return false;
-                }
-                shared.ask_for_poll();
-                thread::sleep(RETRY_INTERVAL);
-            }
-            Err(Refused::Error(reason)) => {
-                shared.refused.fetch_add(1, Ordering::Relaxed);
-                if errors.len() < ERROR_SAMPLES {
-                    errors.push(format!("event {index}: {reason}"));
-                }
-                return true;
-            }
+    let mut refuse = |index: u64, reason: String| {
+        shared.refused.fetch_add(1, Ordering::Relaxed);
+        if errors.len() < ERROR_SAMPLES {
+            errors.push(format!("event {index}: {reason}"));
+        }
+    };
+    while !producer.send(batch, &mut refuse) {
+        if !waited {
+            waited = true;
+            shared.queue_full.fetch_add(batch.left() as u64, Ordering::Relaxed);
+        }
+        if shared.stop.is_set() {
+            return false;
+        }
+        if serve {
+            producer.poll(RETRY_SERVING);
+        } else {
+            shared.ask_for_poll();
+            thread::sleep(RETRY_INTERVAL);
         }
     }
+    true
 }
 
 fn serve_deliveries(producer: &Producer, shared: &Shared) {

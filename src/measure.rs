@@ -1,6 +1,5 @@
 //! The latency consumer: Kafka → receipt times on disk, and live percentiles.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -25,6 +24,8 @@ const EXCERPT: usize = 200;
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest wait for a record, so that `stop()` is seen.
 const POLL: Duration = Duration::from_millis(50);
+/// The same before every partition is being fetched, which is looked at in between.
+const READY_POLL: Duration = Duration::from_millis(2);
 
 /// What to receive, and where the receipts go.
 #[derive(Clone, Debug)]
@@ -465,7 +466,6 @@ fn receive(
     mut log: Option<SecondsRecorder>,
     shared: &Shared,
 ) -> Result<()> {
-    let mut waiting: BTreeSet<i32> = reader.partitions().iter().copied().collect();
     // Partitions are small numbers: an array lookup per record instead of a search.
     let mut writers: Vec<Option<SpoolWriter>> = Vec::new();
     for (partition, writer) in spools.drain(..) {
@@ -474,30 +474,23 @@ fn receive(
     }
     let mut ready = false;
     while !shared.stop.is_set() {
-        if !ready && waiting.is_empty() {
+        if !ready && reader.is_fetching() {
             ready = true;
             shared.ready.fetch_add(1, Ordering::AcqRel);
             shared.notify();
         }
         // The time first: waiting for the lock must not count as latency.
         let batch = || (clock::now_us(), lock(&shared.tallies[number]));
-        let given = reader.poll(POLL, batch, |fetched, (received_us, tally)| {
-            let partition = match fetched {
-                Fetched::Record(message) => {
-                    if let Some(Some(writer)) = writers.get_mut(message.partition as usize) {
-                        writer.push(message.offset, *received_us)?;
-                    }
-                    if let Some(latency_us) = tally.record(message, *received_us, fields)
-                        && let Some(log) = &mut log
-                    {
-                        log.record(*received_us, latency_us);
-                    }
-                    message.partition
-                }
-                Fetched::End { partition, .. } => partition,
-            };
-            if !ready {
-                waiting.remove(&partition);
+        let timeout = if ready { POLL } else { READY_POLL };
+        let given = reader.poll(timeout, batch, |fetched, (received_us, tally)| {
+            let Fetched::Record(message) = fetched else { return Ok(()) };
+            if let Some(Some(writer)) = writers.get_mut(message.partition as usize) {
+                writer.push(message.offset, *received_us)?;
+            }
+            if let Some(latency_us) = tally.record(message, *received_us, fields)
+                && let Some(log) = &mut log
+            {
+                log.record(*received_us, latency_us);
             }
             Ok(())
         })?;

@@ -20,7 +20,7 @@ const PRODUCER: &[(&str, &str)] = &[
     ("socket.nagle.disable", "true"),
 ];
 
-/// A record is fetched as soon as it is there; nothing is committed; the end of a partition is reported.
+/// A record is fetched as soon as it is there; nothing is committed.
 const CONSUMER: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "false"),
     ("auto.offset.reset", "earliest"),
@@ -37,7 +37,8 @@ const CONSUMER: &[(&str, &str)] = &[
 
 /// What the harness relies on, whatever the caller asked for.
 const CONSUMER_FIXED: &[(&str, &str)] = &[
-    ("enable.partition.eof", "true"),
+    // Whoever follows a topic is at its end after nearly every fetch, and would be woken for it.
+    ("enable.partition.eof", "false"),
     ("enable.auto.offset.store", "false"),
     ("offset.store.method", "none"),
 ];
@@ -131,6 +132,13 @@ impl KafkaConfig {
         properties
     }
 
+    /// The same for a consumer to which the end of a partition is reported.
+    pub fn consumer_to_the_end(&self) -> BTreeMap<String, String> {
+        let mut properties = self.consumer();
+        properties.insert("enable.partition.eof".to_owned(), "true".to_owned());
+        properties
+    }
+
     fn over(&self, defaults: &[(&str, &str)], foreign: &[&str]) -> BTreeMap<String, String> {
         let mut properties: BTreeMap<String, String> =
             defaults.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -177,7 +185,10 @@ mod tests {
 
     #[test]
     fn what_the_harness_relies_on_cannot_be_switched_off() {
-        assert_eq!(config(&[("enable.partition.eof", "false")]).consumer()["enable.partition.eof"], "true");
+        let config = config(&[("enable.partition.eof", "maybe"), ("offset.store.method", "broker")]);
+        assert_eq!(config.consumer()["enable.partition.eof"], "false");
+        assert_eq!(config.consumer_to_the_end()["enable.partition.eof"], "true");
+        assert_eq!(config.consumer_to_the_end()["offset.store.method"], "none");
     }
 
     #[test]

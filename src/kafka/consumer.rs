@@ -3,7 +3,8 @@
 //! librdkafka's queue interface is used rather than its group consumer, because the latter makes the broker
 //! create and load the offsets topic even where nothing is ever committed.
 
-use std::ffi::c_int;
+use std::collections::BTreeMap;
+use std::ffi::{CString, c_int};
 use std::marker::PhantomData;
 use std::ptr;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use rdkafka_sys as sys;
 use sys::rd_kafka_resp_err_t as Code;
 
-use super::client::{Client, Role, Topic, last_error};
+use super::client::{Client, Role, Topic, c_string, last_error};
 use super::config::KafkaConfig;
 use super::topics::leaders;
 use crate::error::{Error, Result};
@@ -42,7 +43,7 @@ pub struct Message<'a> {
 pub enum Fetched<'a> {
     /// A record.
     Record(Message<'a>),
-    /// The partition has been read to its end for now.
+    /// The partition has been read to its end for now; only where that is reported.
     End {
         /// Which partition.
         partition: i32,
@@ -56,6 +57,7 @@ pub struct PartitionReader {
     queue: *mut sys::rd_kafka_queue_t,
     topic: Topic,
     topic_name: String,
+    native_name: CString,
     partitions: Vec<i32>,
     // Dropped last, after the topic handle.
     client: Client,
@@ -65,7 +67,7 @@ pub struct PartitionReader {
 unsafe impl Send for PartitionReader {}
 
 impl PartitionReader {
-    /// Starts to fetch the partitions that `choose` accepts, from offset 0.
+    /// Starts to fetch the partitions that `choose` accepts, from offset 0. It is not told when it is at an end.
     ///
     /// # Errors
     /// [`Error::Kafka`] when the topic does not exist or the brokers do not answer within `timeout`;
@@ -77,7 +79,7 @@ impl PartitionReader {
         timeout: Duration,
         stop: &Stop,
     ) -> Result<Self> {
-        Self::open_at(config, topic, choose, 0, timeout, stop)
+        Self::open_at(&config.consumer(), topic, choose, 0, timeout, stop)
     }
 
     /// Starts to fetch the partitions that `choose` accepts from their ends: what is there already is left out.
@@ -91,24 +93,31 @@ impl PartitionReader {
         timeout: Duration,
         stop: &Stop,
     ) -> Result<Self> {
-        Self::open_at(config, topic, choose, i64::from(sys::RD_KAFKA_OFFSET_END), timeout, stop)
+        let end = i64::from(sys::RD_KAFKA_OFFSET_END);
+        Self::open_at(&config.consumer(), topic, choose, end, timeout, stop)
     }
 
     fn open_at(
-        config: &KafkaConfig,
+        properties: &BTreeMap<String, String>,
         topic: &str,
         choose: impl Fn(i32) -> bool,
         offset: i64,
         timeout: Duration,
         stop: &Stop,
     ) -> Result<Self> {
-        let client = Client::new(Role::Consumer, &config.consumer())?;
+        let client = Client::new(Role::Consumer, properties)?;
         let count = leaders(&client, topic, Instant::now() + timeout, stop)?.len();
-        let handle = client.topic(topic)?;
+        let (handle, native_name) = (client.topic(topic)?, c_string(topic)?);
         // SAFETY: the client is alive; the queue is destroyed on drop.
         let queue = unsafe { sys::rd_kafka_queue_new(client.native()) };
-        let mut reader =
-            Self { queue, topic: handle, topic_name: topic.to_owned(), partitions: Vec::new(), client };
+        let mut reader = Self {
+            queue,
+            topic: handle,
+            topic_name: topic.to_owned(),
+            native_name,
+            partitions: Vec::new(),
+            client,
+        };
         for partition in (0..count as i32).filter(|&partition| choose(partition)) {
             // SAFETY: the topic and the queue are alive.
             let result =
@@ -125,6 +134,25 @@ impl PartitionReader {
     /// The partitions that this reader fetches.
     pub fn partitions(&self) -> &[i32] {
         &self.partitions
+    }
+
+    /// Whether the broker has answered a fetch of every partition: from then on nothing that comes is missed.
+    pub fn is_fetching(&self) -> bool {
+        self.partitions.iter().all(|&partition| {
+            let (mut low, mut high) = (-1, -1);
+            // SAFETY: the client is alive, the name a string, and both numbers are ours. The call only reads what
+            // the last fetch brought, and leaves a negative number where there was none.
+            let code = unsafe {
+                sys::rd_kafka_get_watermark_offsets(
+                    self.client.native(),
+                    self.native_name.as_ptr(),
+                    partition,
+                    &raw mut low,
+                    &raw mut high,
+                )
+            };
+            code == Code::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0
+        })
     }
 
     /// Waits at most `timeout` for the next record, then gives each one that is there to `handle`. What is there
@@ -337,7 +365,8 @@ pub fn read_whole(
     }
     let wanted = open.clone();
     let choose = |partition: i32| wanted.get(partition as usize) == Some(&true);
-    let mut reader = PartitionReader::open(config, topic, choose, timeout, stop)?;
+    let properties = config.consumer_to_the_end();
+    let mut reader = PartitionReader::open_at(&properties, topic, choose, 0, timeout, stop)?;
     let mut progress = Instant::now();
     while left > 0 {
         if stop.is_set() {

@@ -23,8 +23,81 @@ pub enum Refused {
     Error(String),
 }
 
+/// Records that go to the client in one call, each with its buffers, so that none is allocated twice.
+pub struct Batch {
+    records: Vec<Slot>,
+    /// How many of them are filled.
+    length: usize,
+    /// How many of these the client has.
+    taken: usize,
+    messages: Vec<sys::rd_kafka_message_t>,
+}
+
+#[derive(Clone, Default)]
+struct Slot {
+    index: u64,
+    key: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl Batch {
+    /// A batch of at most `records` records of about `payload_bytes` bytes.
+    pub fn new(records: usize, payload_bytes: usize) -> Self {
+        let slot =
+            || Slot { index: 0, key: Vec::with_capacity(64), payload: Vec::with_capacity(payload_bytes) };
+        Self {
+            records: (0..records.max(1)).map(|_| slot()).collect(),
+            length: 0,
+            taken: 0,
+            messages: Vec::with_capacity(records.max(1)),
+        }
+    }
+
+    /// Adds the record that `write` puts into the buffers of key and payload; `index` comes back in the message
+    /// of a failed delivery.
+    ///
+    /// # Panics
+    /// When the batch is full.
+    #[inline]
+    pub fn push(&mut self, index: u64, write: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>)) {
+        let slot = &mut self.records[self.length];
+        slot.index = index;
+        write(&mut slot.key, &mut slot.payload);
+        self.length += 1;
+    }
+
+    /// Whether there is no room for another record.
+    #[inline]
+    pub fn is_full(&self) -> bool {
+        self.length == self.records.len()
+    }
+
+    /// Whether it holds no record.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// How many of its records the client does not have yet.
+    pub fn left(&self) -> usize {
+        self.length - self.taken
+    }
+
+    /// The index of the first record that the client does not have yet.
+    pub fn next_index(&self) -> Option<u64> {
+        (self.left() > 0).then(|| self.records[self.taken].index)
+    }
+
+    /// Takes every record out.
+    pub fn clear(&mut self) {
+        (self.length, self.taken) = (0, 0);
+    }
+}
+
 /// A producer into one topic.
 pub struct Producer {
+    /// The partitions, where the partitioner is Java's; else the client is asked for each record.
+    partitions: Option<u32>,
     topic: Topic,
     // After the topic: fields are dropped in order, and a topic handle must go before its client.
     client: Client,
@@ -41,26 +114,64 @@ impl Producer {
         // A consumer's metadata request never creates a topic; a producer's does.
         let probe = Client::new(Role::Consumer, &config.consumer())?;
         leaders(&probe, topic, deadline, stop)?;
-        let client = Client::new(Role::Producer, &config.producer())?;
+        let properties = config.producer();
+        let client = Client::new(Role::Producer, &properties)?;
         let handle = client.topic(topic)?;
         // The first record must not wait for the connection and the topic's metadata.
-        leaders(&client, topic, deadline, stop)?;
-        Ok(Self { topic: handle, client })
+        let count = leaders(&client, topic, deadline, stop)?.len() as u32;
+        let javas = properties.get("partitioner").is_some_and(|name| name.starts_with("murmur2"));
+        Ok(Self { partitions: javas.then_some(count).filter(|&count| count > 0), topic: handle, client })
     }
 
-    /// Hands a record over. Never blocks; `index` comes back in the message of a failed delivery.
+    /// Hands the records of a batch over that the client does not have yet, in order; one call for all of them,
+    /// because it looks at the clock and locks the topic once. Never blocks. `refuse` is told of each record that
+    /// the client will not take, with librdkafka's reason; it counts as handed over.
+    ///
+    /// Returns whether it has them all; the queue is full otherwise.
+    pub fn send(&self, batch: &mut Batch, mut refuse: impl FnMut(u64, String)) -> bool {
+        let Batch { records, length, taken, messages } = batch;
+        let left = &mut records[*taken..*length];
+        messages.clear();
+        messages.extend(left.iter_mut().map(|Slot { index, key, payload }| sys::rd_kafka_message_t {
+            err: Code::RD_KAFKA_RESP_ERR_NO_ERROR,
+            rkt: ptr::null_mut(),
+            partition: self.partitions.map_or(-1, |count| partition(key, count)),
+            payload: payload.as_mut_ptr().cast(),
+            len: payload.len(),
+            key: key.as_mut_ptr().cast(),
+            key_len: key.len(),
+            offset: 0,
+            _private: ptr::without_provenance_mut(*index as usize),
+        }));
+        // SAFETY: the handle is alive; F_COPY makes librdkafka copy each payload before it returns, keys are
+        // always copied; F_PARTITION says that each message has its partition (-1: the partitioner's); the
+        // opaques are numbers in a pointer's clothes and never dereferenced.
+        unsafe {
+            sys::rd_kafka_produce_batch(
+                self.topic.native,
+                -1,
+                (sys::RD_KAFKA_MSG_F_COPY | sys::RD_KAFKA_MSG_F_PARTITION) as c_int,
+                messages.as_mut_ptr(),
+                messages.len() as c_int,
+            );
+        }
+        for (message, record) in messages.iter().zip(left) {
+            match message.err {
+                Code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+                // From the first one on that finds the queue full, none is taken.
+                Code::RD_KAFKA_RESP_ERR__QUEUE_FULL => return false,
+                code => refuse(record.index, describe(code)),
+            }
+            *taken += 1;
+        }
+        true
+    }
+
+    /// Hands one record over, which may have no key, or be a tombstone. Never blocks; `index` comes back in the
+    /// message of a failed delivery.
     ///
     /// # Errors
     /// [`Refused::QueueFull`] or what librdkafka says.
-    #[inline]
-    pub fn send(&self, index: u64, key: &[u8], payload: &[u8]) -> std::result::Result<(), Refused> {
-        self.relay(index, Some(key), Some(payload))
-    }
-
-    /// Hands a record over that may have no key, or be a tombstone.
-    ///
-    /// # Errors
-    /// As [`Producer::send`].
     #[inline]
     pub fn relay(
         &self,
@@ -130,5 +241,56 @@ impl Producer {
         let mut errors = self.client.events().samples();
         errors.extend(self.client.events().last());
         errors
+    }
+}
+
+/// The partition of a record with this key, as Java's default partitioner and librdkafka's `murmur2_random` have it.
+#[inline]
+fn partition(key: &[u8], count: u32) -> i32 {
+    ((murmur2(key) & 0x7fff_ffff) % count) as i32
+}
+
+/// `MurmurHash2` with Kafka's seed.
+#[inline]
+fn murmur2(key: &[u8]) -> u32 {
+    const M: u32 = 0x5bd1_e995;
+    let (words, rest) = key.as_chunks();
+    let mut hash = 0x9747_b28c ^ key.len() as u32;
+    for &word in words {
+        let mut k = u32::from_le_bytes(word).wrapping_mul(M);
+        k ^= k >> 24;
+        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
+    }
+    if !rest.is_empty() {
+        let tail = rest.iter().rev().fold(0, |tail, &byte| (tail << 8) | u32::from(byte));
+        hash = (hash ^ tail).wrapping_mul(M);
+    }
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(M);
+    hash ^ (hash >> 15)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn partitions_are_librdkafkas(key in proptest::collection::vec(any::<u8>(), 1..40), count in 1..1_000_u32) {
+            // SAFETY: with a key the partitioner looks at nothing but the key and the count.
+            let expected = unsafe {
+                sys::rd_kafka_msg_partitioner_murmur2_random(
+                    ptr::null(),
+                    key.as_ptr().cast(),
+                    key.len(),
+                    count as i32,
+                    ptr::null_mut(),
+                    ptr::null_mut(),
+                )
+            };
+            prop_assert_eq!(partition(&key, count), expected);
+        }
     }
 }

@@ -99,6 +99,23 @@ impl<'a> Oracle<'a> {
         }
     }
 
+    /// Takes one record of a topic that is input and output in one, the transport floor's, with its first receipt
+    /// as in [`Oracle::output`].
+    ///
+    /// # Errors
+    /// As [`Oracle::input`].
+    #[inline]
+    pub fn transported(&mut self, message: Message<'_>, received_us: Option<i64>) -> Result<()> {
+        match self {
+            Self::Passthrough(oracle) => oracle.transported(message, received_us),
+            Self::Aggregates(oracle) => {
+                oracle.input(message)?;
+                oracle.output(message, received_us);
+                Ok(())
+            }
+        }
+    }
+
     /// Says that the input is whole.
     pub fn input_ended(&mut self) {
         if let Self::Aggregates(oracle) = self {
@@ -153,10 +170,8 @@ pub fn verify(settings: &VerifySettings, workload: &Workload, stop: &Stop) -> Re
     if same_topic {
         let mut spools = open_spools(settings, input_ends.len())?;
         read_whole(&settings.config, &settings.input_topic, &input_ends, READ_TIMEOUT, stop, |message| {
-            oracle.input(message)?;
             let received_us = spools[message.partition as usize].receipt(message.offset)?;
-            oracle.output(message, received_us);
-            Ok(())
+            oracle.transported(message, received_us)
         })?;
     } else {
         let output_ends = ends(settings, &settings.output_topic, stop)?;

@@ -79,13 +79,39 @@ impl<'a> Passthrough<'a> {
     /// makes it, comes twice or before an earlier one of its key, or lies in another partition than its key:
     /// then the input cannot be what an engine is judged by.
     pub fn input(&mut self, message: Message<'_>) -> Result<()> {
+        self.take(message, None).map(|_| ())
+    }
+
+    /// Takes one record of a topic that is input and output in one, with its first receipt as in
+    /// [`Passthrough::output`]. Whatever could be wrong with it as an output is wrong with it as an input, so it
+    /// is looked at once.
+    ///
+    /// # Errors
+    /// As [`Passthrough::input`].
+    pub fn transported(&mut self, message: Message<'_>, received_us: Option<i64>) -> Result<()> {
+        let scheduled_us = self.take(message, received_us)?;
+        self.ledger.received(message, received_us);
+        if let Some(received_us) = received_us
+            && self.ledger.scope.measures(scheduled_us)
+        {
+            let input = (scheduled_us, message.append_ms);
+            self.ledger.hops.record(input, message.append_ms, received_us, true);
+        }
+        Ok(())
+    }
+
+    /// Takes an input and, where an output has covered it already, when that was received; returns its intended
+    /// time.
+    #[inline]
+    fn take(&mut self, message: Message<'_>, covered_us: Option<i64>) -> Result<i64> {
         let (index, event) = self.intake.event(message)?;
         let expected = self.identity.keeps(event.event_type);
+        let scheduled_us = event.scheduled_at_us;
         let entry = Entry {
-            scheduled_us: event.scheduled_at_us,
+            scheduled_us,
             append_ms: message.append_ms,
             expected,
-            latency_us: None,
+            latency_us: covered_us.map(|received_us| received_us - scheduled_us),
         };
         if !self.table.insert(index, entry)? {
             return Err(fault(message, "comes a second time (was the generator not idempotent?)"));
@@ -100,7 +126,7 @@ impl<'a> Passthrough<'a> {
         state.next_input = index + 1;
         self.ledger.counts.produced += 1;
         self.ledger.counts.expected += u64::from(expected);
-        Ok(())
+        Ok(scheduled_us)
     }
 
     /// Takes one record of the output topic, with its first receipt, µs since the Unix epoch, or `None`
@@ -137,9 +163,8 @@ impl<'a> Passthrough<'a> {
         let Some(received_us) = received_us else { return };
         self.table.cover(index, received_us - entry.scheduled_us);
         if self.ledger.scope.measures(entry.scheduled_us) {
-            let same = self.identity == Identity::Transport;
             let input = (entry.scheduled_us, entry.append_ms);
-            self.ledger.hops.record(input, message.append_ms, received_us, same);
+            self.ledger.hops.record(input, message.append_ms, received_us, false);
         }
     }
 

@@ -73,6 +73,9 @@ impl Table {
         page.scheduled_low[slot] = relative as u32;
         page.scheduled_high[slot] = (relative >> 32) as u8;
         page.append_lag[slot] = pack_lag(entry.scheduled_us, entry.append_ms);
+        if let Some(latency_us) = entry.latency_us {
+            page.latency[slot] = pack_latency(latency_us);
+        }
         Ok(true)
     }
 

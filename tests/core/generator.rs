@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rtmbench::clock::{self, Precision};
-use rtmbench::event::TimestampField;
+use rtmbench::event::{EventId, Record, TimestampField};
 use rtmbench::generate::{Generator, GeneratorReport, GeneratorSettings, Shard};
 use rtmbench::kafka::consumer::read_whole;
 use rtmbench::kafka::{KafkaConfig, topics};
@@ -23,6 +23,7 @@ const PARTITIONS: i32 = 3;
 
 struct Kafka {
     cluster: MockCluster<'static, DefaultProducerContext>,
+    properties: Vec<(String, String)>,
     config: KafkaConfig,
 }
 
@@ -39,7 +40,14 @@ impl Kafka {
             ("bootstrap.servers".to_owned(), cluster.bootstrap_servers()),
             ("fetch.wait.max.ms".to_owned(), "1".to_owned()),
         ];
-        Self { cluster, config: KafkaConfig::new(properties).unwrap() }
+        let config = KafkaConfig::new(properties.clone()).unwrap();
+        Self { cluster, properties: properties.to_vec(), config }
+    }
+
+    /// Sets a property of every client from now on.
+    fn set(&mut self, name: &str, value: &str) {
+        self.properties.push((name.to_owned(), value.to_owned()));
+        self.config = KafkaConfig::new(self.properties.clone()).unwrap();
     }
 
     fn settings(&self, topic: &str, workload: Workload) -> GeneratorSettings {
@@ -124,6 +132,73 @@ fn the_shards_together_are_the_whole() {
     assert_eq!(by_key(one), by_key(many));
     for bad in [(0, 2), (3, 2), (1, 0)] {
         assert!(matches!(Shard::new(bad.0, bad.1), Err(Error::Invalid(_))));
+    }
+}
+
+#[test]
+fn a_queue_that_is_smaller_than_a_batch_is_waited_for() {
+    let workload = || Workload::new(3, 40, None).unwrap();
+    for schedule in [Schedule::Unpaced, Schedule::Burst { rate: 20_000.0, size: 200 }] {
+        let mut kafka = Kafka::start(&["topic"]);
+        kafka.set("queue.buffering.max.messages", "10");
+        let report =
+            run(GeneratorSettings { schedule, first_index: 5, ..kafka.settings("topic", workload()) });
+        assert_eq!(
+            (report.generated, report.acked, report.failed, report.next_index),
+            (2_000, 2_000, 0, 2_005)
+        );
+        assert!(report.queue_full > 1_000, "{}", report.queue_full);
+        assert_eq!((report.slip.count(), report.slip_all.count()), (2_000, 2_000));
+        let mut indices = Vec::new();
+        for (_, records) in by_key(kafka.stored("topic")) {
+            let of_key: Vec<u64> = records.iter().map(|(_, payload)| index(&workload(), payload)).collect();
+            assert!(of_key.is_sorted(), "{of_key:?}");
+            indices.extend(of_key);
+        }
+        indices.sort_unstable();
+        assert_eq!(indices, (5..2_005).collect::<Vec<_>>());
+    }
+}
+
+/// The index of the event that a record is.
+fn index(workload: &Workload, payload: &[u8]) -> u64 {
+    let record = Record::decode(payload).unwrap();
+    workload.index_of(EventId::parse(record.event_id.as_bytes()).unwrap()).unwrap()
+}
+
+#[test]
+fn records_that_the_client_will_not_take_are_counted_and_shown() {
+    let mut kafka = Kafka::start(&["topic"]);
+    kafka.set("message.max.bytes", "1000");
+    let padded = Workload::new(3, 40, None).unwrap().with_payload_bytes(2_000).unwrap();
+    let settings = GeneratorSettings { count: Some(50), ..kafka.settings("topic", padded) };
+    for schedule in [Schedule::Unpaced, settings.schedule.clone()] {
+        let report = run(GeneratorSettings { schedule, ..settings.clone() });
+        assert_eq!((report.generated, report.acked, report.failed, report.next_index), (50, 0, 50, 50));
+        assert!(report.errors.iter().any(|error| error.starts_with("event 9: ")), "{:?}", report.errors);
+        assert!((10..=11).contains(&report.errors.len()), "{:?}", report.errors);
+    }
+}
+
+#[test]
+fn a_stop_between_batches_leaves_none_half_sent() {
+    let kafka = Kafka::start(&["topic"]);
+    let workload = || Workload::new(3, 40, None).unwrap();
+    for schedule in [Schedule::Unpaced, Schedule::Constant { rate: 20_000.0 }] {
+        let before: i64 = kafka.ends("topic").iter().sum();
+        let settings = GeneratorSettings { schedule, count: None, ..kafka.settings("topic", workload()) };
+        let generator = Generator::new(settings).unwrap();
+        generator.start().unwrap();
+        let deadline = Instant::now() + LONG;
+        while generator.snapshot().generated < 500 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        generator.stop();
+        let report = generator.wait(LONG).expect("the generator ends").unwrap();
+        assert!(report.generated >= 500);
+        assert_eq!((report.acked, report.failed), (report.generated, 0), "{:?}", report.errors);
+        assert_eq!(report.next_index, report.generated);
+        assert_eq!(kafka.ends("topic").iter().sum::<i64>() - before, report.generated as i64);
     }
 }
 

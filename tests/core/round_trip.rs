@@ -116,7 +116,7 @@ impl Bench {
         read_whole(&self.config, input, &ends, LONG, &Stop::new(), |message| {
             let payload = message.payload.unwrap();
             if Record::decode(payload).unwrap().event_type != EventType::View.name() {
-                producer.send(sent, message.key.unwrap(), payload).unwrap();
+                producer.relay(sent, message.key, Some(payload)).unwrap();
                 sent += 1;
             }
             Ok(())
@@ -265,7 +265,7 @@ fn malformed_records_are_counted_and_are_no_samples() {
         .into_iter()
         .enumerate()
     {
-        producer.send(index as u64, b"user_1", payload.as_bytes()).unwrap();
+        producer.relay(index as u64, Some(b"user_1"), Some(payload.as_bytes())).unwrap();
     }
     flush(&producer);
     let report = received(&consumer, 6);

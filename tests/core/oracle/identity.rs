@@ -2,12 +2,12 @@
 
 use rtmbench::Error;
 use rtmbench::event::EventType;
-use rtmbench::oracle::{Identity, Passthrough, Rules, Scope, Verdict};
+use rtmbench::oracle::{Identity, Oracle, Passthrough, Phase, Rules, Scope, Verdict};
 use rtmbench::workload::Workload;
 
 use super::stored::{
     EVENTS, INTERVAL_US, LATENCY_US, Numbers, START, Stored, each, edited, field, input, judge as judged,
-    kinds, scope, stored, workload,
+    kinds, measure, scope, stored, workload,
 };
 
 fn correct_output(workload: &Workload) -> Vec<Stored> {
@@ -248,6 +248,38 @@ fn a_relay_hands_everything_on() {
             }
         }
         assert!(!judged(&workload, rules, &scope(), &output).unwrap().is_correct(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_topic_that_is_input_and_output_is_judged_in_one_look_as_in_two() {
+    let workload = workload();
+    let twice = judged(&workload, Rules::Identity(Identity::Relay), &scope(), &input(&workload)).unwrap();
+    let phase = Phase::until(measure().1 + 10_000_000);
+    let judge_once = |records: &[Stored]| {
+        let mut oracle = Oracle::new(&workload, Rules::Identity(Identity::Transport), scope());
+        let mut fault = None;
+        each(records, |message, received_us| {
+            fault = fault.take().or(oracle.transported(message, received_us).err());
+        });
+        fault.map_or_else(|| oracle.conclude(&phase), Err)
+    };
+    let once = judge_once(&input(&workload)).unwrap();
+    assert!(once.is_correct() && once.counts == twice.counts, "{:?}", once.counts);
+    assert_eq!((once.min_us, once.max_us, once.censored), (twice.min_us, twice.max_us, twice.censored));
+    assert_eq!((&once.latency, &once.seconds), (&twice.latency, &twice.seconds));
+    assert_eq!((&once.stalls, &once.tail), (&twice.stalls, &twice.tail));
+    // From the input's append to the output's there is no hop: it is the same record.
+    assert_eq!((once.hops.named().len(), twice.hops.named().len()), (2, 3));
+    let mut unreceived = input(&workload);
+    unreceived[7].received_us = None;
+    let mut altered = input(&workload);
+    altered[7] = edited(&altered[7], &field(&altered[7], "value"), "\"value\":1001");
+    let mut repeated = input(&workload);
+    repeated.push(repeated[9].clone());
+    for (records, why) in [(unreceived, "1 of 400"), (altered, "differs"), (repeated, "second time")] {
+        let message = judge_once(&records).unwrap_err().to_string();
+        assert!(message.contains(why), "{message}");
     }
 }
 
