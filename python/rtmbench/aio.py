@@ -17,12 +17,20 @@ The functions are `rtmbench._core`'s NAME_async under their plain names. `Genera
 ...     broker.create_topic("topic")
 ...     asyncio.run(main({"bootstrap.servers": broker.bootstrap_servers, "fetch.wait.max.ms": "1"}))
 100
+
+`await aio.run("02", engines=[…])` is `rtmbench.run` in a process of its own, which a cancellation ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from rtmbench._core import (
@@ -38,8 +46,16 @@ from rtmbench._core import verify_async as verify
 from rtmbench._core import wait_for_broker_async as wait_for_broker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
+    from typing_extensions import Unpack
+
+    from rtmbench.api import RunSettings
+    from rtmbench.measured import Run
+
+WORKER = (sys.executable, "-m", "rtmbench.worker")
+END_WITHIN_S = 30.0
+"""After an interrupt, before the process of a run is killed; its engines end with it either way."""
 _Client = TypeVar("_Client", Generator, LatencyConsumer)
 
 
@@ -70,10 +86,86 @@ async def snapshots(
         await asyncio.sleep(every_s)
 
 
+async def run(
+    pattern: str,
+    *,
+    engines: Iterable[str] = ("flink@1.20", "spark@4.1"),
+    slo: str | Iterable[str] = (),
+    results: str | os.PathLike[str] = "results",
+    **settings: Unpack[RunSettings],
+) -> Run:
+    """Do what `rtmbench.run` does, in a process of its own, and read the run when it has ended.
+
+    A cancellation interrupts the run, waits until its engines have ended, and leaves the document of what was
+    measured until then. The event loop is free meanwhile; what else it does takes time from the measurement.
+
+    Raises what `rtmbench.run` raises.
+    """
+    wish = {
+        "patterns": [pattern],
+        "engines": engines.split(",") if isinstance(engines, str) else list(engines),
+        "slo": [slo] if isinstance(slo, str) else list(slo),
+        "results": os.fspath(results),
+        "settings": settings,
+    }
+    found = await _served(json.dumps(wish))
+    from rtmbench.api import load  # noqa: PLC0415 - the rest of this module does without
+
+    return load(Path(results) / found[0], results)
+
+
+async def _served(wish: str) -> list[str]:
+    # A session of its own: a Ctrl-C reaches it once, as the cancellation that it becomes here.
+    process = await asyncio.create_subprocess_exec(
+        *WORKER, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdin is not None  # noqa: S101 - it is a pipe
+    assert process.stdout is not None  # noqa: S101 - as above
+    try:
+        # The pipe stays open: its end tells the process that nobody waits for it any more.
+        process.stdin.write(wish.encode() + b"\n")
+        with contextlib.suppress(ConnectionError):
+            await process.stdin.drain()
+        said = await process.stdout.read()
+        code = await process.wait()
+    finally:
+        if process.returncode is None:
+            await _ended(process)
+        process.stdin.close()
+    return _answer(said, code)
+
+
+async def _ended(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGINT)
+    try:
+        await asyncio.wait_for(process.wait(), END_WITHIN_S)
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
+
+def _answer(said: bytes, code: int) -> list[str]:
+    from rtmbench import errors  # noqa: PLC0415 - as in `run`
+
+    try:
+        answer = json.loads(said)
+    except ValueError:
+        raise errors.RunFailedError(
+            f"The process of the run ended with code {code} and said no more than what stands on standard error."
+        ) from None
+    if "error" in answer:
+        raise getattr(errors, answer["error"], errors.RtmbenchError)(answer["message"])
+    found: list[str] = answer["runs"]
+    return found
+
+
 __all__ = [
     "create_topics",
     "delete_topics",
     "end_offsets",
+    "run",
     "running",
     "snapshots",
     "verify",

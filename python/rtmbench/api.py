@@ -93,7 +93,7 @@ def run(
     """
     if pattern == "all":
         raise ConfigurationError("run() takes one pattern and returns one run; use run_all() for all of them.")
-    return _run((pattern,), engines, slo, results, dict(settings))[0]
+    return start((pattern,), engines, slo, results, dict(settings))[0]
 
 
 def run_all(
@@ -109,7 +109,7 @@ def run_all(
     Everything else is as in `run`.
     """
     names = (patterns,) if isinstance(patterns, str) else tuple(patterns)
-    return _run(names, engines, slo, results, dict(settings))
+    return start(names, engines, slo, results, dict(settings))
 
 
 def load(reference: str | os.PathLike[str], results: str | os.PathLike[str] = "results") -> Run:
@@ -174,13 +174,14 @@ class RunList(list[Run]):
         ]
 
 
-def _run(
+def start(
     patterns: Sequence[str],
     engines: Iterable[str],
     slo: str | Iterable[str],
     results: str | os.PathLike[str],
     settings: dict[str, Any],
 ) -> list[Run]:
+    """Run what `run` and `run_all` were asked for."""
     from rtmbench import experiment  # noqa: PLC0415 - reading results must not wait for what a run needs
 
     request, options = _request(patterns, engines, slo, Path(results), settings)
@@ -215,4 +216,4 @@ def _request(
     return request, Options(targets=[Target.parse(text) for text in texts])
 
 
-__all__ = ["DEFAULT_ENGINES", "RunList", "RunSettings", "load", "run", "run_all", "runs"]
+__all__ = ["DEFAULT_ENGINES", "RunList", "RunSettings", "load", "run", "run_all", "runs", "start"]

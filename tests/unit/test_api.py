@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import doctest
 import shutil
 import sys
+import textwrap
 import warnings
 from pathlib import Path
 
@@ -17,7 +20,7 @@ import pytest
 import results_builder as build
 
 import rtmbench
-from rtmbench import api, cli, experiment, measured, spark
+from rtmbench import aio, api, cli, experiment, measured, spark
 from rtmbench.errors import ConfigurationError
 from rtmbench.patterns import PATTERNS
 from rtmbench.pipelines import locate
@@ -25,6 +28,19 @@ from rtmbench.results.model import Status, Timeline
 from rtmbench.spark import comparing
 
 RECORDED = Path(__file__).parent / "data" / "recorded-run"
+WORKER = """
+import os, sys, time
+from pathlib import Path
+from rtmbench import experiment, worker
+from rtmbench.results import load
+here = Path({here!r})
+
+def run(request, options):
+{body}
+
+experiment.run = run
+sys.exit(worker.main())
+"""
 LATENCIES = ["min", "p50", "p90", "p95", "p99", "p99_9", "max"]
 
 
@@ -327,3 +343,72 @@ def test_a_timeline_is_kept_for_an_attempt_that_counts():
     trials = [build.trial(1, timeline=line), build.trial(2)]
     table = rtmbench.Run(build.result(build.cell(trials=trials))).timeline("flink")
     assert list(table["trial"]) == [1]
+
+
+def test_a_notebooks_console_takes_nothing_away(run, monkeypatch):
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert "Pattern 01" in repr(run)
+    assert "verdict on p99" in repr(run.compare_all())
+
+
+def _worker(monkeypatch, tmp_path, body):
+    """Let the process of a run do `body` in place of the experiment."""
+    script = tmp_path / "worker.py"
+    script.write_text(
+        WORKER.format(here=str(tmp_path), body=textwrap.indent(textwrap.dedent(body).strip(), "    ")), encoding="utf-8"
+    )
+    monkeypatch.setattr(aio, "WORKER", (sys.executable, str(script)))
+
+
+def test_an_awaited_run_is_read_when_it_has_ended(monkeypatch, tmp_path):
+    name = rtmbench.load(RECORDED).run_id
+    shutil.copytree(RECORDED, tmp_path / "results" / name)
+    _worker(
+        monkeypatch,
+        tmp_path,
+        """
+        assert request.patterns == ("01",) and request.rate == 500
+        return [load(request.results / "RUN")]
+        """.replace("RUN", name),
+    )
+    found = asyncio.run(aio.run("01", rate=500, results=tmp_path / "results"))
+    assert found.run_id == name
+    assert found.latency("flink").count > 0
+
+
+def test_an_awaited_run_raises_what_the_run_raises(tmp_path):
+    with pytest.raises(ConfigurationError, match="did you mean duration_s"):
+        asyncio.run(aio.run("01", duration=5, results=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cancellation_interrupts_the_run_and_waits_for_its_end(monkeypatch, tmp_path):
+    _worker(
+        monkeypatch,
+        tmp_path,
+        """
+        (here / "started").touch()
+        try:
+            time.sleep(60)
+        finally:
+            time.sleep(0.3)
+            (here / "cleaned").touch()
+        """,
+    )
+
+    async def cancelled():
+        task = asyncio.create_task(aio.run("01", results=tmp_path))
+        while not (tmp_path / "started").exists():  # noqa: ASYNC110 - the other side is a process
+            await asyncio.sleep(0.05)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        return task.cancelled(), (tmp_path / "cleaned").exists()
+
+    assert asyncio.run(cancelled()) == (True, True)
+
+
+def test_a_process_that_breaks_off_is_told(monkeypatch, tmp_path):
+    _worker(monkeypatch, tmp_path, "os._exit(9)")
+    with pytest.raises(rtmbench.errors.RunFailedError, match="ended with code 9"):
+        asyncio.run(aio.run("01", results=tmp_path))
