@@ -27,7 +27,6 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -56,6 +55,8 @@ if TYPE_CHECKING:
 WORKER = (sys.executable, "-m", "rtmbench.worker")
 END_WITHIN_S = 30.0
 """After an interrupt, before the process of a run is killed; its engines end with it either way."""
+INTERRUPTED = (130, 143)
+"""The exit codes of a process that SIGINT or SIGTERM ended."""
 _Client = TypeVar("_Client", Generator, LatencyConsumer)
 
 
@@ -64,6 +65,16 @@ async def running(client: _Client) -> AsyncIterator[_Client]:
     """Start a generator or a consumer; stop it at the end of the block, and wait until it has ended.
 
     `client.join()` then returns its report at once. Raises what `start()` and `join()` raise.
+
+    >>> import asyncio
+    >>> from rtmbench import Generator, Schedule, Workload, aio
+    >>> generator = Generator(kafka, "topic", Workload(1), Schedule.constant(1000))
+    >>> async def main():
+    ...     async with aio.running(generator):
+    ...         await asyncio.sleep(0.1)
+    ...     return generator.join().acked > 0
+    >>> asyncio.run(main())
+    True
     """
     await client.start_async()
     try:
@@ -80,7 +91,17 @@ def snapshots(client: LatencyConsumer, *, every_s: float = 1.0) -> AsyncIterator
 async def snapshots(
     client: Generator | LatencyConsumer, *, every_s: float = 1.0
 ) -> AsyncIterator[GeneratorSnapshot | ConsumerSnapshot]:
-    """Give the counters of a running generator or consumer now and then each `every_s` seconds, without an end."""
+    """Give the counters of a running generator or consumer now and then each `every_s` seconds, without an end.
+
+    >>> import asyncio
+    >>> from rtmbench import LatencyConsumer, aio
+    >>> async def main():
+    ...     async with aio.running(LatencyConsumer(kafka, "topic")) as consumer:
+    ...         async for snapshot in aio.snapshots(consumer, every_s=0.01):
+    ...             return snapshot.received
+    >>> asyncio.run(main())
+    0
+    """
     while True:
         yield client.snapshot()
         await asyncio.sleep(every_s)
@@ -97,9 +118,17 @@ async def run(
     """Do what `rtmbench.run` does, in a process of its own, and read the run when it has ended.
 
     A cancellation interrupts the run, waits until its engines have ended, and leaves the document of what was
-    measured until then. The event loop is free meanwhile; what else it does takes time from the measurement.
+    measured until then, marked incomplete. A second cancellation does not wait: the process is killed, and its engines
+    end within seconds. The event loop is free meanwhile; what else it does takes time from the measurement.
 
-    Raises what `rtmbench.run` raises.
+    Raises what `rtmbench.run` raises, and RunFailedError where that process is ended by somebody else.
+
+    >>> import asyncio
+    >>> from rtmbench import aio
+    >>> asyncio.run(aio.run("02", engines=["flink@1.20", "spark@4.3"], quick=True))  # doctest: +SKIP
+    >>> asyncio.run(aio.run("02", rate=0.5))
+    Traceback (most recent call last):
+    rtmbench.errors.ConfigurationError: --rate is 0.5, which is out of range: give 1 to ... events per second.
     """
     wish = {
         "patterns": [pattern],
@@ -108,10 +137,20 @@ async def run(
         "results": os.fspath(results),
         "settings": settings,
     }
-    found = await _served(json.dumps(wish))
+    found = await _served(json.dumps(wish, default=_as_text))
     from rtmbench.api import load  # noqa: PLC0415 - the rest of this module does without
 
     return load(Path(results) / found[0], results)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, os.PathLike):
+        return os.fsdecode(value)
+    from rtmbench.errors import ConfigurationError  # noqa: PLC0415 - as in `run`
+
+    raise ConfigurationError(
+        f"aio.run() runs in a process of its own, and {value!r} cannot be sent there. Use rtmbench.run()."
+    )
 
 
 async def _served(wish: str) -> list[str]:
@@ -122,24 +161,24 @@ async def _served(wish: str) -> list[str]:
     assert process.stdin is not None  # noqa: S101 - it is a pipe
     assert process.stdout is not None  # noqa: S101 - as above
     try:
-        # The pipe stays open: its end tells the process that nobody waits for it any more.
         process.stdin.write(wish.encode() + b"\n")
         with contextlib.suppress(ConnectionError):
             await process.stdin.drain()
         said = await process.stdout.read()
         code = await process.wait()
     finally:
+        # The end of its standard input is what interrupts it, at whatever point it is.
+        process.stdin.close()
         if process.returncode is None:
             await _ended(process)
-        process.stdin.close()
     return _answer(said, code)
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGINT)
     try:
         await asyncio.wait_for(process.wait(), END_WITHIN_S)
+    except asyncio.TimeoutError:
+        pass
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -147,16 +186,19 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
 
 
 def _answer(said: bytes, code: int) -> list[str]:
-    from rtmbench import errors  # noqa: PLC0415 - as in `run`
+    from rtmbench import _core, errors  # noqa: PLC0415 - as in `run`
 
     try:
         answer = json.loads(said)
     except ValueError:
+        how = "was interrupted from outside" if code in INTERRUPTED else f"ended with code {code}"
         raise errors.RunFailedError(
-            f"The process of the run ended with code {code} and said no more than what stands on standard error."
+            f"The process of the run {how}; what it said is on standard error. What it measured until then, if it came"
+            " so far, is on disk."
         ) from None
     if "error" in answer:
-        raise getattr(errors, answer["error"], errors.RtmbenchError)(answer["message"])
+        name = answer["error"]
+        raise getattr(errors, name, getattr(_core, name, errors.RtmbenchError))(answer["message"])
     found: list[str] = answer["runs"]
     return found
 

@@ -1,8 +1,8 @@
 """A run in a process of its own, for `rtmbench.aio.run`: a signal ends it in the way that it ends the command line.
 
 `python -m rtmbench.worker` reads one line of JSON (`patterns`, `engines`, `slo`, `results`, `settings`) from standard
-input and writes one to standard output: the ids of the runs, or the error. When its standard input ends, so does it:
-whoever asked for the run is gone.
+input and writes one to standard output: the ids of the runs, or the error. The end of its standard input interrupts it:
+whoever asked for the run has cancelled it, or is gone.
 """
 
 from __future__ import annotations
@@ -18,32 +18,36 @@ from typing import Any
 from rtmbench import api, signals
 from rtmbench.errors import RtmbenchError
 
-INTERRUPTED = 128 + signal.SIGINT
-
 
 def main() -> int:
     """Serve one request; return the exit code of the command line's contract."""
     signals.install()
     try:
-        wish = json.loads(_line())
+        line = _line()
+        if not line:
+            return 128 + signal.SIGINT
+        wish = json.loads(line)
         threading.Thread(target=_end_with_the_caller, daemon=True).start()
         found = api.start(wish["patterns"], wish["engines"], wish["slo"], Path(wish["results"]), wish["settings"])
     except RtmbenchError as error:
         _say({"error": type(error).__name__, "message": str(error)})
         return getattr(error, "exit_code", 1)
-    except (KeyboardInterrupt, signals.Terminated):
-        return INTERRUPTED
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except signals.Terminated:
+        return 128 + signal.SIGTERM
     _say({"runs": [run.run_id for run in found]})
     return 0
 
 
 def _line() -> bytes:
+    """Read the request; return nothing where it was taken back before it was complete."""
     # Python's own standard input holds a lock while it waits, which an exit would trip over.
     text = b""
     while not text.endswith(b"\n"):
         read = os.read(0, 1 << 16)
         if not read:
-            break
+            return b""
         text += read
     return text
 
@@ -51,7 +55,8 @@ def _line() -> bytes:
 def _end_with_the_caller() -> None:
     while os.read(0, 1):
         pass
-    os.kill(os.getpid(), signal.SIGINT)
+    # To the main thread itself: a signal that another one takes would not end what it waits for.
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def _say(document: dict[str, Any]) -> None:
