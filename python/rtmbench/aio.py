@@ -45,7 +45,7 @@ from rtmbench._core import verify_async as verify
 from rtmbench._core import wait_for_broker_async as wait_for_broker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 
     from typing_extensions import Unpack
 
@@ -61,7 +61,7 @@ _Client = TypeVar("_Client", Generator, LatencyConsumer)
 
 
 @asynccontextmanager
-async def running(client: _Client) -> AsyncIterator[_Client]:
+async def running(client: _Client) -> AsyncGenerator[_Client, None]:
     """Start a generator or a consumer; stop it at the end of the block, and wait until it has ended.
 
     `client.join()` then returns its report at once. Raises what `start()` and `join()` raise.
@@ -144,8 +144,8 @@ async def run(
 
 
 def _as_text(value: object) -> str:
-    if isinstance(value, os.PathLike):
-        return os.fsdecode(value)
+    if isinstance(value, Path):
+        return str(value)
     from rtmbench.errors import ConfigurationError  # noqa: PLC0415 - as in `run`
 
     raise ConfigurationError(

@@ -230,7 +230,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{name}</th>" for name in ("", "p50", "p95", "p99", "p99.9", "max", "trials", "status"))
-        rows = []
+        rows: list[str] = []
         for cell in self._cells():
             figures = [text.plain for text in cell_figures(cell)]
             used = sum(one.valid for one in last_attempts(cell.trials).values())
