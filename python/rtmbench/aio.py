@@ -183,6 +183,7 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+            await process.wait()
 
 
 def _answer(said: bytes, code: int) -> list[str]:

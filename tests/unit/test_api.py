@@ -9,6 +9,7 @@ import doctest
 import shutil
 import sys
 import textwrap
+import types
 import warnings
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from rtmbench import _core, aio, api, cli, experiment, spark
 from rtmbench.errors import ConfigurationError
 from rtmbench.patterns import PATTERNS
 from rtmbench.pipelines import locate
+from rtmbench.report.live import LiveState, LiveView
 from rtmbench.results.model import Status, Timeline
 from rtmbench.spark import comparing
 
@@ -40,6 +42,14 @@ def run(request, options):
 
 experiment.run = run
 sys.exit(worker.main())
+"""
+STUBBORN = """
+(here / "started").touch()
+while True:
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        (here / "interrupted").touch()
 """
 LATENCIES = ["min", "p50", "p90", "p95", "p99", "p99_9", "max"]
 
@@ -324,6 +334,20 @@ def test_a_pipeline_with_compare_runs_its_own_pattern(pattern, monkeypatch):
     assert calls == [["run", pattern, "--quick", "--engines", "relay"]]
 
 
+def test_a_checkouts_pipeline_is_the_installed_one_while_both_are_the_same(tmp_path):
+    copy = tmp_path / "mine.py"
+    text = locate("02", "spark").read_text(encoding="utf-8")
+    for content, found in ((text, "02"), (text + "# changed\n", None)):
+        copy.write_text(content, encoding="utf-8")
+        module = types.ModuleType("mine")
+        exec(compile(content, str(copy), "exec"), module.__dict__)  # noqa: S102
+        if found:
+            assert comparing.pattern_of(module.build) == found
+        else:
+            with pytest.raises(ConfigurationError, match=r"mine\.py is none of rtmbench's pipelines"):
+                comparing.pattern_of(module.build)
+
+
 def test_another_query_has_no_twin(capsys):
     def mine(_spark, _io):
         return None
@@ -343,8 +367,24 @@ def test_a_timeline_is_kept_for_an_attempt_that_counts():
 
 def test_a_notebooks_console_takes_nothing_away(run, monkeypatch):
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
-    assert "Pattern 01" in repr(run)
-    assert "verdict on p99" in repr(run.compare_all())
+    # As a kernel does, which is no terminal for it.
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-color")
+    for shown in (repr(run), repr(run.compare_all())):
+        assert "Pattern 01" in shown
+        assert "\x1b" not in shown
+
+
+def test_progress_in_a_notebook_is_plain_lines(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-color")
+    with LiveView() as view:
+        view.say("starting Kafka")
+        view.update(LiveState(engine="relay", trial=1, trials=1, phase="measure"))
+    said = capsys.readouterr().err
+    assert "starting Kafka\n" in said
+    assert "relay trial 1/1 · measure" in said
+    assert "\x1b" not in said
 
 
 def _worker(monkeypatch, tmp_path, body):
@@ -402,6 +442,46 @@ def test_a_cancellation_interrupts_the_run_and_waits_for_its_end(monkeypatch, tm
         return task.cancelled(), (tmp_path / "cleaned").exists()
 
     assert asyncio.run(cancelled()) == (True, True)
+
+
+def test_a_second_cancellation_does_not_wait(monkeypatch, tmp_path):
+    _worker(monkeypatch, tmp_path, STUBBORN)
+
+    async def until(name):
+        while not (tmp_path / name).exists():  # noqa: ASYNC110 - the other side is a process
+            await asyncio.sleep(0.05)
+
+    async def cancelled_twice():
+        task = asyncio.create_task(aio.run("01", results=tmp_path))
+        await until("started")
+        task.cancel()
+        await until("interrupted")
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(cancelled_twice(), 20))
+
+
+def test_what_ignores_its_interrupt_is_killed_and_still_a_cancellation(monkeypatch, tmp_path):
+    _worker(monkeypatch, tmp_path, STUBBORN)
+    monkeypatch.setattr(aio, "END_WITHIN_S", 0.5)
+
+    async def cancelled():
+        task = asyncio.create_task(aio.run("01", results=tmp_path))
+        while not (tmp_path / "started").exists():  # noqa: ASYNC110 - the other side is a process
+            await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(cancelled(), 20))
+
+
+def test_what_cannot_go_to_another_process_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"cannot be sent there. Use rtmbench\.run"):
+        asyncio.run(aio.run("01", results=tmp_path, rate=print))
 
 
 def test_a_process_that_breaks_off_is_told(monkeypatch, tmp_path):

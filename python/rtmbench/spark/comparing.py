@@ -74,6 +74,6 @@ def pattern_of(build: Any) -> str:
         if path is not None and (file == path or file.read_bytes() == path.read_bytes()):
             return pattern
     raise ConfigurationError(
-        f"{path or build!r} is none of rtmbench's pipelines, so {FLAG} has no Flink twin to run beside it. The "
+        f"{path or repr(build)} is none of rtmbench's pipelines, so {FLAG} has no Flink twin to run beside it. The "
         f"pipelines are: {', '.join(map(str, ours.values()))}."
     )
