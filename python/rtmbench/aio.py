@@ -24,6 +24,7 @@ The functions are `rtmbench._core`'s NAME_async under their plain names. `Genera
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import json
 import os
@@ -130,17 +131,16 @@ async def run(
     Traceback (most recent call last):
     rtmbench.errors.ConfigurationError: --rate is 0.5, which is out of range: give 1 to ... events per second.
     """
-    wish = {
-        "patterns": [pattern],
-        "engines": engines.split(",") if isinstance(engines, str) else list(engines),
-        "slo": [slo] if isinstance(slo, str) else list(slo),
+    arguments = {
+        "engines": engines if isinstance(engines, str) else list(engines),
+        "slo": slo if isinstance(slo, str) else list(slo),
         "results": os.fspath(results),
-        "settings": settings,
+        **settings,
     }
-    found = await _served(json.dumps(wish, default=_as_text))
+    found = await _served(json.dumps({"pattern": pattern, "arguments": arguments}, default=_as_text))
     from rtmbench.api import load  # noqa: PLC0415 - the rest of this module does without
 
-    return load(Path(results) / found[0], results)
+    return load(Path(results) / found, results)
 
 
 def _as_text(value: object) -> str:
@@ -153,25 +153,38 @@ def _as_text(value: object) -> str:
     )
 
 
-async def _served(wish: str) -> list[str]:
+async def _served(wish: str) -> str:
+    # A terminal is handed on, for the panel that is drawn on it. Where else its progress belongs, `sys.stderr` knows: a
+    # notebook's cell, for one, is no file.
+    stderr = None if sys.stderr.isatty() else asyncio.subprocess.PIPE
     # A session of its own: a Ctrl-C reaches it once, as the cancellation that it becomes here.
     process = await asyncio.create_subprocess_exec(
-        *WORKER, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        *WORKER, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=stderr, start_new_session=True
     )
     assert process.stdin is not None  # noqa: S101 - it is a pipe
     assert process.stdout is not None  # noqa: S101 - as above
+    telling = asyncio.create_task(_tell(process.stderr))
     try:
         process.stdin.write(wish.encode() + b"\n")
         with contextlib.suppress(ConnectionError):
             await process.stdin.drain()
         said = await process.stdout.read()
         code = await process.wait()
+        await telling
     finally:
         # The end of its standard input is what interrupts it, at whatever point it is.
         process.stdin.close()
         if process.returncode is None:
             await _ended(process)
+        telling.cancel()
     return _answer(said, code)
+
+
+async def _tell(stream: asyncio.StreamReader | None) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    while stream is not None and (said := await stream.read(1 << 12)):
+        sys.stderr.write(decoder.decode(said))
+        sys.stderr.flush()
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
@@ -186,7 +199,7 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-def _answer(said: bytes, code: int) -> list[str]:
+def _answer(said: bytes, code: int) -> str:
     from rtmbench import _core, errors  # noqa: PLC0415 - as in `run`
 
     try:
@@ -200,8 +213,7 @@ def _answer(said: bytes, code: int) -> list[str]:
     if "error" in answer:
         name = answer["error"]
         raise getattr(errors, name, getattr(_core, name, errors.RtmbenchError))(answer["message"])
-    found: list[str] = answer["runs"]
-    return found
+    return str(answer["run"])
 
 
 __all__ = [

@@ -99,7 +99,7 @@ def run(
     """
     if pattern == "all":
         raise ConfigurationError("run() takes one pattern and returns one run; use run_all() for all of them.")
-    return start((pattern,), engines, slo, results, dict(settings))[0]
+    return _run((pattern,), engines, slo, results, dict(settings))[0]
 
 
 def run_all(
@@ -121,7 +121,7 @@ def run_all(
     rtmbench.errors.ConfigurationError: ...'05'...
     """
     names = (patterns,) if isinstance(patterns, str) else tuple(patterns)
-    return start(names, engines, slo, results, dict(settings))
+    return _run(names, engines, slo, results, dict(settings))
 
 
 def load(reference: str | os.PathLike[str], results: str | os.PathLike[str] = "results") -> Run:
@@ -191,14 +191,13 @@ class RunList(list[Run]):
         ]
 
 
-def start(
+def _run(
     patterns: Sequence[str],
     engines: Iterable[str],
     slo: str | Iterable[str],
     results: str | os.PathLike[str],
     settings: dict[str, Any],
 ) -> list[Run]:
-    """Run what `run` and `run_all` were asked for."""
     from rtmbench import experiment  # noqa: PLC0415 - reading results must not wait for what a run needs
 
     request, options = _request(patterns, engines, slo, Path(results), settings)
@@ -233,4 +232,4 @@ def _request(
     return request, Options(targets=[Target.parse(text) for text in texts])
 
 
-__all__ = ["DEFAULT_ENGINES", "RunList", "RunSettings", "load", "run", "run_all", "runs", "start"]
+__all__ = ["DEFAULT_ENGINES", "RunList", "RunSettings", "load", "run", "run_all", "runs"]

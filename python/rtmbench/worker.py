@@ -1,7 +1,7 @@
 """A run in a process of its own, for `rtmbench.aio.run`: a signal ends it in the way that it ends the command line.
 
-`python -m rtmbench.worker` reads one line of JSON (`patterns`, `engines`, `slo`, `results`, `settings`) from standard
-input and writes one to standard output: the ids of the runs, or the error. The end of its standard input interrupts it:
+`python -m rtmbench.worker` reads one line of JSON (`pattern`, and `arguments`, those of `rtmbench.run`) from standard
+input and writes one to standard output: the id of the run, or the error. The end of its standard input interrupts it:
 whoever asked for the run has cancelled it, or is gone.
 """
 
@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 from rtmbench import api, signals
@@ -28,7 +27,7 @@ def main() -> int:
             return 128 + signal.SIGINT
         wish = json.loads(line)
         threading.Thread(target=_end_with_the_caller, daemon=True).start()
-        found = api.start(wish["patterns"], wish["engines"], wish["slo"], Path(wish["results"]), wish["settings"])
+        found = api.run(wish["pattern"], **wish["arguments"])
     except RtmbenchError as error:
         _say({"error": type(error).__name__, "message": str(error)})
         return getattr(error, "exit_code", 1)
@@ -36,7 +35,7 @@ def main() -> int:
         return 128 + signal.SIGINT
     except signals.Terminated:
         return 128 + signal.SIGTERM
-    _say({"runs": [run.run_id for run in found]})
+    _say({"run": found.run_id})
     return 0
 
 

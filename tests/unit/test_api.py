@@ -396,7 +396,7 @@ def _worker(monkeypatch, tmp_path, body):
     monkeypatch.setattr(aio, "WORKER", (sys.executable, str(script)))
 
 
-def test_an_awaited_run_is_read_when_it_has_ended(monkeypatch, tmp_path):
+def test_an_awaited_run_is_read_when_it_has_ended(monkeypatch, tmp_path, capsys):
     name = rtmbench.load(RECORDED).run_id
     shutil.copytree(RECORDED, tmp_path / "results" / name)
     _worker(
@@ -404,12 +404,14 @@ def test_an_awaited_run_is_read_when_it_has_ended(monkeypatch, tmp_path):
         tmp_path,
         """
         assert request.patterns == ("01",) and request.rate == 500
+        print("floor · measure …", file=sys.stderr)
         return [load(request.results / "RUN")]
         """.replace("RUN", name),
     )
     found = asyncio.run(aio.run("01", rate=500, results=tmp_path / "results"))
     assert found.run_id == name
     assert found.latency("flink").count > 0
+    assert capsys.readouterr().err == "floor · measure …\n"
 
 
 def test_an_awaited_run_raises_what_the_run_raises(tmp_path):
