@@ -183,8 +183,10 @@ async def _served(wish: str) -> str:
 async def _tell(stream: asyncio.StreamReader | None) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while stream is not None and (said := await stream.read(1 << 12)):
-        sys.stderr.write(decoder.decode(said))
-        sys.stderr.flush()
+        # Whoever closed it wants to hear no more; the run goes on, and is read, all the same.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(decoder.decode(said))
+            sys.stderr.flush()
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
