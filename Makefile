@@ -86,6 +86,7 @@ lint: $(VENV)/.installed ## Format check and lints of Rust, Python and Java
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(MAVEN) spotless:check
 
 .PHONY: format

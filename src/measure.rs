@@ -408,6 +408,11 @@ impl LatencyConsumer {
         report
     }
 
+    /// The first malformed records so far: where, why, and what they look like.
+    pub fn malformed_samples(&self) -> Vec<String> {
+        self.shared.tallies.iter().flat_map(|tally| lock(tally).samples.clone()).collect()
+    }
+
     /// The counters and live percentiles now.
     pub fn snapshot(&self) -> ConsumerSnapshot {
         let mut snapshot = ConsumerSnapshot::default();

@@ -31,6 +31,7 @@ _HOMES = {
     "rtmbench._core": ("Generator", "Histogram", "LatencyConsumer", "Schedule", "Table", "Workload"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
+_MODULES = ("aio", "spark")
 
 __all__ = [
     "Comparison",
@@ -52,6 +53,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(importlib.import_module(_HOME[name]), name)
@@ -60,4 +63,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -10,6 +10,8 @@ use `stop()`.
 Each long call NAME has a twin NAME_async with the same parameters and errors, which returns a future of the running
 event loop; all of them share one tokio runtime. To cancel it stops the Rust side. In a process that was forked off
 after the first of them they raise RtmbenchError.
+
+In the examples the names of this module are imported, and `kafka` is the config of a broker with an empty "topic".
 """
 
 from asyncio import Future
@@ -49,10 +51,20 @@ def librdkafka_version() -> str:
     """Return the version of librdkafka that is linked in, as in "2.12.1"."""
 
 def wait_for_broker(config: Mapping[str, str], timeout_s: float) -> int:
-    """Wait until a broker answers; return how many brokers there are. KafkaError when none does in time."""
+    """Wait until a broker answers; return how many brokers there are. KafkaError when none does in time.
+
+    >>> wait_for_broker(kafka, 5)
+    1
+    """
 
 def wait_for_broker_async(config: Mapping[str, str], timeout_s: float) -> Future[int]:
-    """`wait_for_broker()` for asyncio."""
+    """`wait_for_broker()` for asyncio.
+
+    >>> async def main():
+    ...     return await wait_for_broker_async(kafka, 5)
+    >>> asyncio.run(main())
+    1
+    """
 
 def create_topics(
     config: Mapping[str, str],
@@ -63,7 +75,13 @@ def create_topics(
     properties: Mapping[str, str] | None = None,
     timeout_s: float = 30.0,
 ) -> None:
-    """Create topics; return when every partition has a leader. KafkaError when one exists or is refused."""
+    """Create topics; return when every partition has a leader. KafkaError when one exists or is refused.
+
+    >>> create_topics(kafka, ["orders", "counts"], partitions=4)  # doctest: +SKIP
+    >>> create_topics({"bootstrap.servers": "127.0.0.1:1"}, ["orders"], partitions=4, timeout_s=0.2)
+    Traceback (most recent call last):
+    rtmbench._core.KafkaError: ...127.0.0.1:1...
+    """
 
 def create_topics_async(
     config: Mapping[str, str],
@@ -74,19 +92,49 @@ def create_topics_async(
     properties: Mapping[str, str] | None = None,
     timeout_s: float = 30.0,
 ) -> Future[None]:
-    """`create_topics()` for asyncio."""
+    """`create_topics()` for asyncio.
+
+    >>> async def main():
+    ...     await create_topics_async({"bootstrap.servers": "127.0.0.1:1"}, ["orders"], partitions=4, timeout_s=0.2)
+    >>> asyncio.run(main())
+    Traceback (most recent call last):
+    rtmbench._core.KafkaError: ...127.0.0.1:1...
+    """
 
 def delete_topics(config: Mapping[str, str], topics: Sequence[str], *, timeout_s: float = 30.0) -> None:
-    """Delete topics; one that does not exist is no error."""
+    """Delete topics; one that does not exist is no error.
+
+    >>> delete_topics(kafka, ["orders", "counts"])  # doctest: +SKIP
+    >>> delete_topics({"bootstrap.servers": "127.0.0.1:1"}, ["orders"], timeout_s=0.2)
+    Traceback (most recent call last):
+    rtmbench._core.KafkaError: ...127.0.0.1:1...
+    """
 
 def delete_topics_async(config: Mapping[str, str], topics: Sequence[str], *, timeout_s: float = 30.0) -> Future[None]:
-    """`delete_topics()` for asyncio."""
+    """`delete_topics()` for asyncio.
+
+    >>> async def main():
+    ...     await delete_topics_async({"bootstrap.servers": "127.0.0.1:1"}, ["orders"], timeout_s=0.2)
+    >>> asyncio.run(main())
+    Traceback (most recent call last):
+    rtmbench._core.KafkaError: ...127.0.0.1:1...
+    """
 
 def end_offsets(config: Mapping[str, str], topic: str, *, timeout_s: float = 10.0) -> list[int]:
-    """Return the offset that the next record of each partition will get."""
+    """Return the offset that the next record of each partition will get.
+
+    >>> end_offsets(kafka, "topic")
+    [0]
+    """
 
 def end_offsets_async(config: Mapping[str, str], topic: str, *, timeout_s: float = 10.0) -> Future[list[int]]:
-    """`end_offsets()` for asyncio."""
+    """`end_offsets()` for asyncio.
+
+    >>> async def main():
+    ...     return await end_offsets_async(kafka, "topic")
+    >>> asyncio.run(main())
+    [0]
+    """
 
 def verify(
     pattern: str,
@@ -123,6 +171,27 @@ def verify(
     Call it after the consumer was stopped and joined. ValueError for settings that do not fit the pattern; KafkaError
     when a topic cannot be read; HarnessError when the input is not what the workload generates or outputs were
     never received by the consumer; OSError when the spool cannot be read or an interval log not be written.
+
+    >>> import tempfile
+    >>> spool = tempfile.mkdtemp() + "/spool"
+    >>> consumer = LatencyConsumer(kafka, "topic", spool=spool)
+    >>> consumer.start()
+    >>> sent = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=100).run()
+    >>> while consumer.snapshot().received < sent.acked:
+    ...     pass
+    >>> consumer.stop()
+    >>> received = consumer.join()
+    >>> trial = {
+    ...     "input_topic": "topic",
+    ...     "output_topic": "topic",
+    ...     "spool": spool,
+    ...     "workload": Workload(1),
+    ...     "measure": (sent.start_us, sent.start_us + 100_000),
+    ...     "deadline_us": now_us(),
+    ... }
+    >>> verdict = verify("transport", kafka, **trial)
+    >>> verdict.correct, verdict.latency.count
+    (True, 100)
     """
 
 def verify_async(
@@ -144,7 +213,23 @@ def verify_async(
     close_hlog: str | PathLike[str] | None = None,
     offending_limit: int = 20,
 ) -> Future[Verdict]:
-    """`verify()` for asyncio."""
+    """`verify()` for asyncio.
+
+    >>> async def main():
+    ...     return await verify_async(
+    ...         "transport",
+    ...         kafka,
+    ...         input_topic="topic",
+    ...         output_topic="topic",
+    ...         spool="no-spool",
+    ...         workload=Workload(1),
+    ...         measure=(0, 1),
+    ...         deadline_us=1,
+    ...     )
+    >>> asyncio.run(main())
+    Traceback (most recent call last):
+    OSError: cannot read the spool no-spool: entity not found
+    """
 
 def expected_outputs(
     pattern: str,
@@ -203,15 +288,27 @@ class Table:
     def __new__(cls, columns: Mapping[str, NDArray[np.int64 | np.uint64 | np.float64] | Sequence[str]]) -> Self: ...
     @property
     def column_names(self) -> list[str]:
-        """The names of the columns, in their order."""
+        """The names of the columns, in their order.
+
+        >>> Table({"engine": ["flink", "spark"]}).column_names
+        ['engine']
+        """
 
     @property
     def num_rows(self) -> int:
-        """How many rows there are."""
+        """How many rows there are.
+
+        >>> Table({"engine": ["flink", "spark"]}).num_rows
+        2
+        """
 
     def __len__(self) -> int: ...
     def to_numpy(self, name: str) -> NDArray[np.int64 | np.uint64 | np.float64 | np.str_]:
-        """Return a column as an array: a read-only view of the numbers, a copy of text. KeyError when there is none."""
+        """Return a column as an array: a read-only view of the numbers, a copy of text. KeyError when there is none.
+
+        >>> Table({"p99_us": np.array([900, 2100])}).to_numpy("p99_us")
+        array([ 900, 2100])
+        """
 
     def __getitem__(self, name: str, /) -> NDArray[np.int64 | np.uint64 | np.float64 | np.str_]: ...
     def __arrow_c_schema__(self) -> object: ...
@@ -226,6 +323,12 @@ class Workload:
     `seed` is 0 to 2**64 - 1, `keys` 1 to 10 million; keys are uniform or, with `zipf_exponent` (0 to 10),
     Zipf-distributed. With `payload_bytes` (256 to 1 million) each record is padded to exactly that size by a last
     field, `padding`, which engines and oracle ignore: the output stays unpadded.
+
+    >>> workload = Workload(1, keys=10, payload_bytes=256)
+    >>> workload.seed, workload.keys, workload.payload_bytes
+    (1, 10, 256)
+    >>> len(workload.event(0, 1_700_000_000_000_000))
+    256
     """
 
     def __new__(
@@ -243,47 +346,96 @@ class Workload:
     @property
     def payload_bytes(self) -> int | None: ...
     def event(self, index: int, scheduled_at_us: int) -> bytes:
-        """Encode event `index`, intended for `scheduled_at_us`: JSON in UTF-8."""
+        """Encode event `index`, intended for `scheduled_at_us`: JSON in UTF-8.
+
+        >>> import json
+        >>> json.loads(Workload(1).event(0, 1_700_000_000_000_000))["produced_at"]
+        1700000000000
+        """
 
     def event_id(self, index: int) -> str:
-        """Return the event_id of event `index`: a UUID that inverts to the index and is tagged with the seed."""
+        """Return the event_id of event `index`: a UUID that inverts to the index and is tagged with the seed.
+
+        >>> Workload(1).event_id(7) == Workload(2).event_id(7)
+        False
+        """
 
     def index_of(self, event_id: str) -> int | None:
-        """Return the index that an event_id was made from; None for another run's, or no event_id."""
+        """Return the index that an event_id was made from; None for another run's, or no event_id.
+
+        >>> Workload(1).index_of(Workload(1).event_id(7))
+        7
+        >>> Workload(2).index_of(Workload(1).event_id(7)) is None
+        True
+        """
 
 @final
 class Schedule:
     """When events are intended, as offsets from the start. Never re-based: lateness shows as schedule slip.
 
     Rates are in events/s, above 0 and at most 10 million.
+
+    >>> Schedule.constant(1000).at_us(0, 3)
+    array([   0, 1000, 2000])
     """
 
     @staticmethod
     def constant(rate: float) -> Schedule:
-        """Send one event each 1/rate seconds."""
+        """Send one event each 1/rate seconds.
+
+        >>> Schedule.constant(2).at_us(0, 3)
+        array([      0,  500000, 1000000])
+        """
 
     @staticmethod
     def poisson(rate: float, seed: int) -> Schedule:
-        """Make a Poisson process with a mean of `rate`; the gaps are a function of the seed."""
+        """Make a Poisson process with a mean of `rate`; the gaps are a function of the seed.
+
+        >>> offsets = Schedule.poisson(1000, seed=1).at_us(0, 10_000)
+        >>> bool(9_000_000 < offsets[-1] < 11_000_000)
+        True
+        """
 
     @staticmethod
     def ramp(from_rate: float, to_rate: float, seconds: float) -> Schedule:
-        """Go linearly from `from_rate` (0 allowed) to `to_rate` in `seconds`, then stays."""
+        """Go linearly from `from_rate` (0 allowed) to `to_rate` in `seconds`, then stays.
+
+        >>> gaps = np.diff(Schedule.ramp(100, 1000, seconds=10).at_us(0, 2000))
+        >>> bool(gaps[0] > 5 * gaps[-1])
+        True
+        """
 
     @staticmethod
     def step(steps: Sequence[tuple[float, float]]) -> Schedule:
-        """Hold rates one after the other, as (seconds, rate); the last one for ever."""
+        """Hold rates one after the other, as (seconds, rate); the last one for ever.
+
+        >>> Schedule.step([(1, 2), (1, 4)]).at_us(0, 4)
+        array([      0,  500000, 1000000, 1250000])
+        """
 
     @staticmethod
     def burst(rate: float, size: int) -> Schedule:
-        """Send groups of `size` events intended for the same instant, with a mean of `rate`."""
+        """Send groups of `size` events intended for the same instant, with a mean of `rate`.
+
+        >>> Schedule.burst(1000, size=2).at_us(0, 4)
+        array([   0,    0, 2000, 2000])
+        """
 
     @staticmethod
     def unpaced() -> Schedule:
-        """Go as fast as it goes, each event intended for its hand-over. Not for latency."""
+        """Go as fast as it goes, each event intended for its hand-over. Not for latency.
+
+        >>> generator = Generator(kafka, "topic", Workload(1), Schedule.unpaced(), count=5_000)
+        >>> generator.run().acked
+        5000
+        """
 
     def at_us(self, first: int, count: int) -> NDArray[np.int64]:
-        """Return the offsets of `count` events from event `first` on, µs."""
+        """Return the offsets of `count` events from event `first` on, µs.
+
+        >>> Schedule.constant(1000).at_us(10, 2)
+        array([10000, 11000])
+        """
 
 @final
 class Histogram:
@@ -303,13 +455,32 @@ class Histogram:
 
     def __new__(cls) -> Self: ...
     def record(self, us: int) -> None:
-        """Record one duration, µs."""
+        """Record one duration, µs.
+
+        >>> histogram = Histogram()
+        >>> histogram.record(250)
+        >>> histogram.min, histogram.max, histogram.mean
+        (250, 250, 250.0)
+        """
 
     def record_many(self, us: NDArray[np.int64]) -> None:
-        """Record an array of durations, µs."""
+        """Record an array of durations, µs.
+
+        >>> histogram = Histogram()
+        >>> histogram.record_many(np.array([100, 200, 300]))
+        >>> histogram.count
+        3
+        """
 
     def merge(self, other: Histogram) -> None:
-        """Add every sample of the other histogram."""
+        """Add every sample of the other histogram.
+
+        >>> histogram = Histogram()
+        >>> histogram.record_many(np.array([100, 200, 300]))
+        >>> histogram.merge(histogram)
+        >>> histogram.count
+        6
+        """
 
     @property
     def count(self) -> int:
@@ -328,26 +499,59 @@ class Histogram:
         """The mean, µs; 0 when empty."""
 
     def percentile(self, q: float) -> int:
-        """Return the value, µs, at or below which q percent (0 to 100) of the samples lie; 0 when empty."""
+        """Return the value, µs, at or below which q percent (0 to 100) of the samples lie; 0 when empty.
+
+        >>> histogram = Histogram()
+        >>> histogram.record_many(np.array([100, 200, 300]))
+        >>> histogram.percentile(50)
+        200
+        """
 
     def percentiles(self, q: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return the percentiles of an array of q, as an array."""
+        """Return the percentiles of an array of q, as an array.
+
+        >>> histogram = Histogram()
+        >>> histogram.record_many(np.array([100, 200, 300]))
+        >>> histogram.percentiles(np.array([50.0, 99.0]))
+        array([200, 300])
+        """
 
     def counts(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        """Return the recorded values, µs (the upper end of each bucket), and how often each came."""
+        """Return the recorded values, µs (the upper end of each bucket), and how often each came.
+
+        >>> histogram = Histogram()
+        >>> histogram.record_many(np.array([100, 200, 300]))
+        >>> histogram.counts()
+        (array([100, 200, 300]), array([1, 1, 1], dtype=uint64))
+        """
 
     def table(self) -> Table:
         """Return the same as a table: value_us, count, and percentile.
 
         The last is the share of samples at or below value_us, in percent.
+
+        >>> histogram = Histogram()
+        >>> histogram.record_many(np.array([100, 200, 300]))
+        >>> histogram.table()["percentile"].round(1)
+        array([ 33.3,  66.7, 100. ])
         """
 
     def to_bytes(self) -> bytes:
-        """Return the samples in HdrHistogram's V2 form, deflated."""
+        """Return the samples in HdrHistogram's V2 form, deflated.
+
+        >>> histogram = Histogram()
+        >>> histogram.record_many(np.array([100, 200, 300]))
+        >>> Histogram.from_bytes(histogram.to_bytes()) == histogram
+        True
+        """
 
     @staticmethod
     def from_bytes(data: bytes) -> Histogram:
-        """Read a histogram in HdrHistogram's V2 form. ValueError when it is none."""
+        """Read a histogram in HdrHistogram's V2 form. ValueError when it is none.
+
+        >>> Histogram.from_bytes(Histogram().to_bytes()).count
+        0
+        """
 
     def __reduce__(self) -> tuple[object, tuple[bytes], tuple[int, int]]: ...
     def __setstate__(self, bounds: tuple[int, int]) -> None: ...
@@ -397,28 +601,85 @@ class Generator:
         slip_log: str | PathLike[str] | None = None,
     ) -> Self: ...
     def start(self) -> None:
-        """Connect and start. KafkaError when the topic is missing or the brokers do not answer within 30 s."""
+        """Connect and start. KafkaError when the topic is missing or the brokers do not answer within 30 s.
+
+        >>> generator = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20)
+        >>> generator.start()
+        >>> generator.join().acked
+        20
+        """
 
     def start_async(self) -> Future[None]:
-        """`start()` for asyncio. A cancellation stops the generator."""
+        """`start()` for asyncio. A cancellation stops the generator.
+
+        >>> generator = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20)
+        >>> async def main():
+        ...     await generator.start_async()
+        ...     return (await generator.join_async()).acked
+        >>> asyncio.run(main())
+        20
+        """
 
     def stop(self) -> None:
-        """End the generation, from any thread. Records in flight are waited for while the broker confirms any."""
+        """End the generation, from any thread. Records in flight are waited for while the broker confirms any.
+
+        >>> generator = Generator(kafka, "topic", Workload(1), Schedule.constant(1000))
+        >>> generator.start()
+        >>> generator.stop()
+        >>> report = generator.join()
+        >>> report.acked == report.generated
+        True
+        """
 
     def join(self, timeout_s: float | None = None) -> GeneratorReport:
-        """Wait for the end and return the report. TimeoutError after `timeout_s`; it then still runs."""
+        """Wait for the end and return the report. TimeoutError after `timeout_s`; it then still runs.
+
+        >>> generator = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=200)
+        >>> generator.start()
+        >>> generator.join(timeout_s=0.01)
+        Traceback (most recent call last):
+        TimeoutError: ...
+        >>> generator.join().acked
+        200
+        """
 
     def join_async(self, timeout_s: float | None = None) -> Future[GeneratorReport]:
-        """`join()` for asyncio. A cancellation ends the waiting; the generator still runs."""
+        """`join()` for asyncio. A cancellation ends the waiting; the generator still runs.
+
+        >>> generator = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20)
+        >>> generator.start()
+        >>> async def main():
+        ...     return (await generator.join_async()).acked
+        >>> asyncio.run(main())
+        20
+        """
 
     def run(self) -> GeneratorReport:
-        """`start()` and `join()`. An interrupt stops the generator."""
+        """`start()` and `join()`. An interrupt stops the generator.
+
+        >>> generator = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20)
+        >>> report = generator.run()
+        >>> report.acked, report.slip_all.count
+        (20, 20)
+        """
 
     def run_async(self) -> Future[GeneratorReport]:
-        """`run()` for asyncio. A cancellation stops the generator."""
+        """`run()` for asyncio. A cancellation stops the generator.
+
+        >>> generator = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20)
+        >>> async def main():
+        ...     return (await generator.run_async()).acked
+        >>> asyncio.run(main())
+        20
+        """
 
     def snapshot(self) -> GeneratorSnapshot:
-        """Return the counters now."""
+        """Return the counters now.
+
+        >>> generator = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20)
+        >>> generator.snapshot().generated
+        0
+        """
 
 @final
 class GeneratorSnapshot:
@@ -530,40 +791,132 @@ class LatencyConsumer:
         hlog: str | PathLike[str] | None = None,
     ) -> Self: ...
     def start(self) -> None:
-        """Start; return once every partition is being fetched. KafkaError after 30 s."""
+        """Start; return once every partition is being fetched. KafkaError after 30 s.
+
+        >>> consumer = LatencyConsumer(kafka, "topic")
+        >>> consumer.start()
+        >>> consumer.snapshot().received
+        0
+        """
 
     def start_async(self) -> Future[None]:
-        """`start()` for asyncio. A cancellation stops the consumer."""
+        """`start()` for asyncio. A cancellation stops the consumer.
+
+        >>> consumer = LatencyConsumer(kafka, "topic")
+        >>> async def main():
+        ...     await consumer.start_async()
+        ...     consumer.stop()
+        ...     return (await consumer.join_async()).received
+        >>> asyncio.run(main())
+        0
+        """
 
     def stop(self) -> None:
-        """Ask for the end, from any thread; receipts are then written to the spool."""
+        """Ask for the end, from any thread; receipts are then written to the spool.
+
+        >>> consumer = LatencyConsumer(kafka, "topic")
+        >>> consumer.start()
+        >>> consumer.stop()
+        >>> consumer.join().received
+        0
+        """
 
     def join(self, timeout_s: float | None = None) -> ConsumerReport:
         """Wait until the consumer was stopped and all receipts are on disk; return the report.
 
         TimeoutError after `timeout_s`; it then still runs.
+
+        >>> consumer = LatencyConsumer(kafka, "topic")
+        >>> consumer.start()
+        >>> sent = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20).run()
+        >>> while consumer.snapshot().received < sent.acked:
+        ...     pass
+        >>> consumer.stop()
+        >>> consumer.join(timeout_s=5).latency.count
+        20
         """
 
     def join_async(self, timeout_s: float | None = None) -> Future[ConsumerReport]:
-        """`join()` for asyncio. A cancellation ends the waiting; the consumer still runs."""
+        """`join()` for asyncio. A cancellation ends the waiting; the consumer still runs.
+
+        >>> consumer = LatencyConsumer(kafka, "topic")
+        >>> async def main():
+        ...     await consumer.start_async()
+        ...     await consumer.join_async(timeout_s=0.01)
+        >>> asyncio.run(main())
+        Traceback (most recent call last):
+        TimeoutError: ...
+        """
 
     def run(self, duration_s: float) -> ConsumerReport:
-        """`start()`, receive for `duration_s` or until `stop()`, `join()`. An interrupt stops the consumer."""
+        """`start()`, receive for `duration_s` or until `stop()`, `join()`. An interrupt stops the consumer.
+
+        >>> sent = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20).run()
+        >>> LatencyConsumer(kafka, "topic").run(0.5).received
+        20
+        """
 
     def run_async(self, duration_s: float) -> Future[ConsumerReport]:
-        """`run()` for asyncio. A cancellation stops the consumer."""
+        """`run()` for asyncio. A cancellation stops the consumer.
+
+        >>> consumer = LatencyConsumer(kafka, "topic")
+        >>> async def main():
+        ...     return (await consumer.run_async(0.1)).received
+        >>> asyncio.run(main())
+        0
+        """
 
     def snapshot(self) -> ConsumerSnapshot:
-        """Return the counters and live percentiles now."""
+        """Return the counters and live percentiles now.
+
+        >>> consumer = LatencyConsumer(kafka, "topic")
+        >>> consumer.start()
+        >>> sent = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20).run()
+        >>> while consumer.snapshot().received < sent.acked:
+        ...     pass
+        >>> snapshot = consumer.snapshot()
+        >>> snapshot.live_count, snapshot.malformed
+        (20, 0)
+        """
 
     def take_live(self) -> Histogram:
         """Return the latencies since the live percentiles were started afresh, and start them afresh.
 
         Called again and again it loses no sample and counts none twice.
+
+        >>> consumer = LatencyConsumer(kafka, "topic")
+        >>> consumer.start()
+        >>> sent = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20).run()
+        >>> while consumer.snapshot().received < sent.acked:
+        ...     pass
+        >>> consumer.take_live().count, consumer.take_live().count
+        (20, 0)
         """
 
     def reset_live(self) -> None:
-        """Start the live percentiles afresh."""
+        """Start the live percentiles afresh.
+
+        >>> consumer = LatencyConsumer(kafka, "topic")
+        >>> consumer.start()
+        >>> sent = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20).run()
+        >>> while consumer.snapshot().received < sent.acked:
+        ...     pass
+        >>> consumer.reset_live()
+        >>> consumer.snapshot().live_count
+        0
+        """
+
+    def malformed_samples(self) -> list[str]:
+        """Return the first malformed records so far: where, why, and what they look like.
+
+        >>> consumer = LatencyConsumer(kafka, "topic", timestamp_field="ordered_at")
+        >>> consumer.start()
+        >>> sent = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=1).run()
+        >>> while consumer.snapshot().received < sent.acked:
+        ...     pass
+        >>> consumer.malformed_samples()
+        ['partition 0 offset 0: missing field `ordered_at`...']
+        """
 
 @final
 class ConsumerSnapshot:

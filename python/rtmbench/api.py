@@ -92,6 +92,12 @@ def run(
         PreflightError: the machine lacks something; nothing was started.
         RunFailedError: the broker or the harness itself broke. An engine that fails is a cell of status `failed`.
 
+    >>> import rtmbench
+    >>> run = rtmbench.run("02", engines=["flink@1.20", "spark@4.3"], quick=True)  # doctest: +SKIP
+    >>> rtmbench.run("02", duration=30)
+    Traceback (most recent call last):
+    rtmbench.errors.ConfigurationError: 'duration' is no setting of a run; did you mean duration_s?
+
     """
     if pattern == "all":
         raise ConfigurationError("run() takes one pattern and returns one run; use run_all() for all of them.")
@@ -109,6 +115,12 @@ def run_all(
     """Run several patterns as one experiment, on one broker and in turns; one `Run` for each, in order.
 
     Everything else is as in `run`.
+
+    >>> import rtmbench
+    >>> runs = rtmbench.run_all(["01", "04"], rate=5_000, trials=6)  # doctest: +SKIP
+    >>> rtmbench.run_all(["01", "05"])
+    Traceback (most recent call last):
+    rtmbench.errors.ConfigurationError: ...'05'...
     """
     names = (patterns,) if isinstance(patterns, str) else tuple(patterns)
     return _run(names, engines, slo, results, dict(settings))
@@ -143,7 +155,12 @@ def runs(results: str | os.PathLike[str] = "results") -> RunList:
 
 
 class RunList(list[Run]):
-    """Runs, newest first, and the directories whose document cannot be read."""
+    """Runs, newest first, and the directories whose document cannot be read.
+
+    >>> import rtmbench
+    >>> rtmbench.runs("tests/unit/data")
+    20261125T155508089Z-01-6644f7 · 01 · flink@1.20, spark@4.1 · complete
+    """
 
     def __init__(self, runs: Iterable[Run], problems: dict[Path, str]) -> None:
         super().__init__(runs)

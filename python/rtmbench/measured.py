@@ -42,8 +42,10 @@ class Run:
 
     >>> import rtmbench
     >>> run = rtmbench.load("tests/unit/data/recorded-run")
-    >>> run.pattern, run.floors
-    ('01', ['transport'])
+    >>> run.run_id, run.pattern, run.complete
+    ('20261125T155508089Z-01-6644f7', '01', True)
+    >>> run.engines, run.floors
+    (['flink@1.20', 'spark@4.1'], ['transport'])
     >>> run.latency("spark", trial=2).percentile(50)
     11551
     """
@@ -164,13 +166,24 @@ class Run:
         return Comparison(across.compare_cells([self.result], baseline, other, self._bands()))
 
     def compare_all(self) -> Comparison:
-        """Compare every engine of the run with each that comes after it, judged together."""
+        """Compare every engine of the run with each that comes after it, judged together.
+
+        >>> import rtmbench
+        >>> found = rtmbench.load("tests/unit/data/recorded-run").compare_all()
+        >>> [(entry.comparison.baseline, entry.comparison.other) for entry in found.entries]
+        [('flink@1.20', 'spark@4.1')]
+        """
         return Comparison(across.compare_engines([self.result], self._bands()))
 
     def against(self, before: Run) -> Comparison:
         """Compare the engines of this run with the same ones of an earlier run, to see whether this one is slower.
 
         Raises ConfigurationError where the two have no pattern in common.
+
+        >>> import rtmbench
+        >>> run = rtmbench.load("tests/unit/data/recorded-run")
+        >>> [entry.comparison.verdict for entry in run.against(run).entries]
+        ['no verdict', 'no verdict']
         """
         return Comparison(across.compare_runs([before.result], [self.result], self._bands()))
 
@@ -193,6 +206,11 @@ class Run:
 
         Raises ConfigurationError for another format, PreflightError where the file cannot be written, or where HTML
         is wanted and matplotlib (`rtmbench[report]`) is not installed.
+
+        >>> import rtmbench, tempfile
+        >>> page = tempfile.mkdtemp() + "/page.md"
+        >>> rtmbench.load("tests/unit/data/recorded-run").report(page).stat().st_size > 1000
+        True
         """
         from rtmbench.report import write  # noqa: PLC0415 - it brings the templates
 
@@ -212,7 +230,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{name}</th>" for name in ("", "p50", "p95", "p99", "p99.9", "max", "trials", "status"))
-        rows = []
+        rows: list[str] = []
         for cell in self._cells():
             figures = [text.plain for text in cell_figures(cell)]
             used = sum(one.valid for one in last_attempts(cell.trials).values())
@@ -267,7 +285,13 @@ class Run:
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Cells side by side; printed it is a table and a sentence for each verdict."""
+    """Cells side by side; printed it is a table and a sentence for each verdict.
+
+    >>> import rtmbench
+    >>> found = rtmbench.load("tests/unit/data/recorded-run").compare("flink", "spark")
+    >>> found.verdict, len(found.entries)
+    ('no verdict', 1)
+    """
 
     report: across.Report
 
@@ -287,7 +311,13 @@ class Comparison:
         return self.report.entries
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the comparison as JSON values, as `rtmbench compare --json` prints it."""
+        """Give the comparison as JSON values, as `rtmbench compare --json` prints it.
+
+        >>> import rtmbench
+        >>> found = rtmbench.load("tests/unit/data/recorded-run").compare("flink", "spark").to_dict()
+        >>> found["comparisons"][0]["verdict"]
+        'no verdict'
+        """
         return self.report.to_dict()
 
     def __repr__(self) -> str:
@@ -299,7 +329,13 @@ class Comparison:
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What each engine came to beside each target."""
+    """What each engine came to beside each target.
+
+    >>> import rtmbench
+    >>> found = rtmbench.load("tests/unit/data/recorded-run").verdict("p99<1ms")
+    >>> found.met, [one.cell for one in found.outcomes]
+    (False, ['flink@1.20', 'spark@4.1'])
+    """
 
     outcomes: Sequence[TargetOutcome]
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from types import FrameType
 
 
@@ -26,7 +26,7 @@ def install() -> None:
 
 
 @contextmanager
-def shielded() -> Iterator[None]:
+def shielded() -> Generator[None, None, None]:
     """Let a clean-up finish: further SIGINT and SIGTERM are ignored inside.
 
     The children outlive nothing by this: a SIGKILL still ends them through their lifeline. Outside of the main

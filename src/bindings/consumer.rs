@@ -110,6 +110,12 @@ impl LatencyConsumer {
         Ok(ConsumerSnapshot(py.detach(|| self.inner.snapshot())))
     }
 
+    /// Return the first malformed records so far: where, why, and what they look like.
+    fn malformed_samples(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        self.owner.check()?;
+        Ok(py.detach(|| self.inner.malformed_samples()))
+    }
+
     /// Return the latencies since the live percentiles were started afresh, and start them afresh.
     fn take_live(&self, py: Python<'_>) -> PyResult<Histogram> {
         self.owner.check()?;

@@ -112,8 +112,11 @@ impl Kafka {
             assert!(Instant::now() < deadline, "{:?}", consumer.snapshot());
             std::thread::sleep(Duration::from_millis(5));
         }
+        let live = consumer.malformed_samples();
         consumer.stop();
-        consumer.wait(Duration::from_secs(5)).unwrap().unwrap()
+        let report = consumer.wait(Duration::from_secs(5)).unwrap().unwrap();
+        assert_eq!(live, report.malformed_samples);
+        report
     }
 }
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import doctest
 import shutil
 import sys
+import textwrap
+import types
 import warnings
 from pathlib import Path
 
@@ -17,14 +21,36 @@ import pytest
 import results_builder as build
 
 import rtmbench
-from rtmbench import api, cli, experiment, measured, spark
+from rtmbench import _core, aio, api, cli, experiment, spark
 from rtmbench.errors import ConfigurationError
 from rtmbench.patterns import PATTERNS
 from rtmbench.pipelines import locate
+from rtmbench.report.live import LiveState, LiveView
 from rtmbench.results.model import Status, Timeline
 from rtmbench.spark import comparing
 
 RECORDED = Path(__file__).parent / "data" / "recorded-run"
+WORKER = """
+import os, sys, time
+from pathlib import Path
+from rtmbench import experiment, worker
+from rtmbench.results import load
+here = Path({here!r})
+
+def run(request, options):
+{body}
+
+experiment.run = run
+sys.exit(worker.main())
+"""
+STUBBORN = """
+(here / "started").touch()
+while True:
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        (here / "interrupted").touch()
+"""
 LATENCIES = ["min", "p50", "p90", "p95", "p99", "p99_9", "max"]
 
 
@@ -57,20 +83,16 @@ def test_every_public_name_is_there_and_documented():
         _ = rtmbench.nothing
 
 
-@pytest.mark.parametrize("module", [api, measured])
-def test_the_examples_give_what_they_say(module, monkeypatch):
-    monkeypatch.chdir(Path(__file__).parents[2])
-    found = doctest.testmod(module)
-    assert found.failed == 0
-    assert found.attempted > 4
-
-
 def test_the_page_of_the_documentation_gives_what_it_says(monkeypatch):
     root = Path(__file__).parents[2]
     monkeypatch.chdir(root)
-    found = doctest.testfile(str(root / "docs" / "python-api.md"), module_relative=False)
+    with _core.MockBroker() as broker:
+        broker.create_topic("orders")
+        kafka = {"bootstrap.servers": broker.bootstrap_servers, "fetch.wait.max.ms": "1"}
+        page = str(root / "docs" / "python-api.md")
+        found = doctest.testfile(page, module_relative=False, globs={"kafka": kafka})
     assert found.failed == 0
-    assert found.attempted > 10
+    assert found.attempted > 20
 
 
 def test_a_table_has_one_row_for_each_trial_with_the_documents_figures(run):
@@ -312,6 +334,20 @@ def test_a_pipeline_with_compare_runs_its_own_pattern(pattern, monkeypatch):
     assert calls == [["run", pattern, "--quick", "--engines", "relay"]]
 
 
+def test_a_checkouts_pipeline_is_the_installed_one_while_both_are_the_same(tmp_path):
+    copy = tmp_path / "mine.py"
+    text = locate("02", "spark").read_text(encoding="utf-8")
+    for content, found in ((text, "02"), (text + "# changed\n", None)):
+        copy.write_text(content, encoding="utf-8")
+        module = types.ModuleType("mine")
+        exec(compile(content, str(copy), "exec"), module.__dict__)  # noqa: S102
+        if found:
+            assert comparing.pattern_of(module.build) == found
+        else:
+            with pytest.raises(ConfigurationError, match=r"mine\.py is none of rtmbench's pipelines"):
+                comparing.pattern_of(module.build)
+
+
 def test_another_query_has_no_twin(capsys):
     def mine(_spark, _io):
         return None
@@ -327,3 +363,130 @@ def test_a_timeline_is_kept_for_an_attempt_that_counts():
     trials = [build.trial(1, timeline=line), build.trial(2)]
     table = rtmbench.Run(build.result(build.cell(trials=trials))).timeline("flink")
     assert list(table["trial"]) == [1]
+
+
+def test_a_notebooks_console_takes_nothing_away(run, monkeypatch):
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    # As a kernel does, which is no terminal for it.
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-color")
+    for shown in (repr(run), repr(run.compare_all())):
+        assert "Pattern 01" in shown
+        assert "\x1b" not in shown
+
+
+def test_progress_in_a_notebook_is_plain_lines(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-color")
+    with LiveView() as view:
+        view.say("starting Kafka")
+        view.update(LiveState(engine="relay", trial=1, trials=1, phase="measure"))
+    said = capsys.readouterr().err
+    assert "starting Kafka\n" in said
+    assert "relay trial 1/1 · measure" in said
+    assert "\x1b" not in said
+
+
+def _worker(monkeypatch, tmp_path, body):
+    """Let the process of a run do `body` in place of the experiment."""
+    script = tmp_path / "worker.py"
+    script.write_text(
+        WORKER.format(here=str(tmp_path), body=textwrap.indent(textwrap.dedent(body).strip(), "    ")), encoding="utf-8"
+    )
+    monkeypatch.setattr(aio, "WORKER", (sys.executable, str(script)))
+
+
+def test_an_awaited_run_is_read_when_it_has_ended(monkeypatch, tmp_path, capsys):
+    name = rtmbench.load(RECORDED).run_id
+    shutil.copytree(RECORDED, tmp_path / "results" / name)
+    _worker(
+        monkeypatch,
+        tmp_path,
+        """
+        assert request.patterns == ("01",) and request.rate == 500
+        print("floor · measure …", file=sys.stderr)
+        return [load(request.results / "RUN")]
+        """.replace("RUN", name),
+    )
+    found = asyncio.run(aio.run("01", rate=500, results=tmp_path / "results"))
+    assert found.run_id == name
+    assert found.latency("flink").count > 0
+    assert capsys.readouterr().err == "floor · measure …\n"
+
+
+def test_an_awaited_run_raises_what_the_run_raises(tmp_path):
+    with pytest.raises(ConfigurationError, match="did you mean duration_s"):
+        asyncio.run(aio.run("01", duration=5, results=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cancellation_interrupts_the_run_and_waits_for_its_end(monkeypatch, tmp_path):
+    _worker(
+        monkeypatch,
+        tmp_path,
+        """
+        (here / "started").touch()
+        try:
+            time.sleep(60)
+        finally:
+            time.sleep(0.3)
+            (here / "cleaned").touch()
+        """,
+    )
+
+    async def cancelled():
+        task = asyncio.create_task(aio.run("01", results=tmp_path))
+        while not (tmp_path / "started").exists():  # noqa: ASYNC110 - the other side is a process
+            await asyncio.sleep(0.05)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        return task.cancelled(), (tmp_path / "cleaned").exists()
+
+    assert asyncio.run(cancelled()) == (True, True)
+
+
+def test_a_second_cancellation_does_not_wait(monkeypatch, tmp_path):
+    _worker(monkeypatch, tmp_path, STUBBORN)
+
+    async def until(name):
+        while not (tmp_path / name).exists():  # noqa: ASYNC110 - the other side is a process
+            await asyncio.sleep(0.05)
+
+    async def cancelled_twice():
+        task = asyncio.create_task(aio.run("01", results=tmp_path))
+        await until("started")
+        task.cancel()
+        await until("interrupted")
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(cancelled_twice(), 20))
+
+
+def test_what_ignores_its_interrupt_is_killed_and_still_a_cancellation(monkeypatch, tmp_path):
+    _worker(monkeypatch, tmp_path, STUBBORN)
+    monkeypatch.setattr(aio, "END_WITHIN_S", 0.5)
+
+    async def cancelled():
+        task = asyncio.create_task(aio.run("01", results=tmp_path))
+        while not (tmp_path / "started").exists():  # noqa: ASYNC110 - the other side is a process
+            await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(cancelled(), 20))
+
+
+def test_what_cannot_go_to_another_process_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"cannot be sent there. Use rtmbench\.run"):
+        asyncio.run(aio.run("01", results=tmp_path, rate=print))
+
+
+def test_a_process_that_breaks_off_is_told(monkeypatch, tmp_path):
+    _worker(monkeypatch, tmp_path, "os._exit(9)")
+    with pytest.raises(rtmbench.errors.RunFailedError, match="ended with code 9"):
+        asyncio.run(aio.run("01", results=tmp_path))

@@ -22,7 +22,7 @@ OWN_LIMIT_S = 10
 # What returns at once, or after work that nobody waits for: no twin.
 SHORT = {
     "Generator": {"snapshot", "stop"},
-    "LatencyConsumer": {"reset_live", "snapshot", "stop", "take_live"},
+    "LatencyConsumer": {"malformed_samples", "reset_live", "snapshot", "stop", "take_live"},
     "Relay": {"snapshot", "stop"},
     "_core": {
         "clock_jump_us",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import doctest
 import json
 import os
@@ -11,9 +12,11 @@ import textwrap
 import types
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from rtmbench import _core, aio
+import rtmbench
+from rtmbench import _core, aio, api, measured
 
 # What an import would otherwise spend most of its time on.
 HEAVY = {
@@ -74,32 +77,65 @@ def test_a_core_without_optimisation_is_warned_of(optimized):
 
 
 def _examples():
-    """The examples of the stub, as an editor shows them, and of the asynchronous twin."""
+    """The examples of the modules, and those of the stub, as an editor shows them."""
     stub = Path(_core.__file__).with_name("_core.pyi").read_text(encoding="utf-8")
     module = types.ModuleType("rtmbench._core stub")
     # A stub is Python: it is run with everything that it refers to by name only.
     source = "from __future__ import annotations\n" + stub.replace("TypeAlias = Literal", "object = Literal")
     exec(compile(source, "_core.pyi", "exec"), module.__dict__)  # noqa: S102
     finder = doctest.DocTestFinder(exclude_empty=True)
-    for owner, name in ((module, "_core"), (aio, "aio")):
+    for owner, name in ((module, "_core"), (aio, "aio"), (api, "api"), (measured, "measured")):
         for test in finder.find(owner, name, module=False):
             defined = getattr(owner, test.name.partition(".")[2].partition(".")[0], owner)
             if test.examples and getattr(defined, "__module__", owner.__name__) == owner.__name__:
+                if owner is module:
+                    test.globs = {**vars(_core), "asyncio": asyncio, "np": np}
                 yield test
 
 
-@pytest.mark.parametrize("example", list(_examples()), ids=lambda test: test.name)
-def test_an_example_gives_what_it_says(example):
+EXAMPLES = {example.name: example for example in _examples()}
+
+
+@pytest.fixture
+def kafka():
+    with _core.MockBroker() as broker:
+        broker.create_topic("topic")
+        yield {"bootstrap.servers": broker.bootstrap_servers, "fetch.wait.max.ms": "1"}
+
+
+@pytest.mark.parametrize("name", list(EXAMPLES))
+def test_an_example_gives_what_it_says(name, kafka, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[2])
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     report = []
-    example.globs.pop("annotations", None)
-    runner.run(example, out=report.append)
+    EXAMPLES[name].globs["kafka"] = kafka
+    runner.run(EXAMPLES[name], out=report.append)
     assert runner.summarize(verbose=False).failed == 0, "".join(report)
 
 
-def test_the_parts_for_use_on_their_own_have_an_example():
-    names = {example.name for example in _examples()}
-    assert {"_core.Generator", "_core.Histogram", "_core.LatencyConsumer", "_core.Table", "aio"} <= names
+def _public():
+    """What must have an example, each with the names of the examples that count: every public item and its members."""
+    items = [getattr(rtmbench, name) for name in rtmbench.__all__ if name != "__version__"]
+    items += [getattr(aio, name) for name in aio.__all__]
+    for item in items:
+        home = f"{item.__module__.removeprefix('rtmbench.')}.{item.__name__}"
+        yield pytest.param(home, None, id=home)
+        for name, member in vars(item).items() if isinstance(item, type) else ():
+            if name.startswith("_") or name in getattr(item, "__dataclass_fields__", ()):
+                continue
+            called = callable(member) or isinstance(member, staticmethod)
+            yield pytest.param(f"{home}.{name}" if called else home, None if called else name, id=f"{home}.{name}")
+
+
+@pytest.mark.parametrize(("example", "attribute"), list(_public()))
+def test_what_is_public_has_an_example_that_is_run(example, attribute):
+    """A function, class or method has one of its own; an attribute is read in one of its class."""
+    if attribute is None:
+        run = [each for each in EXAMPLES[example].examples if doctest.SKIP not in each.options]
+        assert run
+    else:
+        found = [test.docstring for name, test in EXAMPLES.items() if name.startswith(example)]
+        assert any(f".{attribute}" in text for text in found)
 
 
 @pytest.mark.timeout(300)

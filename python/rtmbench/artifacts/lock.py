@@ -137,7 +137,8 @@ def _maven_parts(coordinate: str) -> tuple[str, str, str]:
     match coordinate.split(":"):
         case ["maven", group, name, version]:
             return group, name, version
-    raise ConfigurationError(f"Not a Maven coordinate of the lock: {coordinate!r}.")
+        case _:
+            raise ConfigurationError(f"Not a Maven coordinate of the lock: {coordinate!r}.")
 
 
 def load_lock(path: Path = PACKAGED_LOCK) -> Lock:

@@ -114,7 +114,8 @@ class Bars:
 @contextmanager
 def reporter(console: Console | None = None) -> Iterator[Reporter]:
     """Choose bars or lines for standard error (or another console)."""
-    console = console or Console(file=sys.stderr)
+    # Not by FORCE_COLOR: a notebook's kernel sets it, and is no terminal.
+    console = console or Console(file=sys.stderr, force_jupyter=False, force_terminal=sys.stderr.isatty())
     if not console.is_terminal:
         yield Lines(console)
         return

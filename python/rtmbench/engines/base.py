@@ -1,3 +1,4 @@
+# pyright: reportReturnType=false
 """What a trial asks of an engine, and what an engine asks of a trial."""
 
 from __future__ import annotations

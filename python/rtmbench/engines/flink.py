@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rtmbench.artifacts import Bundle
     from rtmbench.engines.base import EngineSpec, TrialIo
-    from rtmbench.engines.variants import Variant
+    from rtmbench.engines.variants import Emission, Variant
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
@@ -42,7 +42,7 @@ class FlinkEngine:
         self.spec = spec
         self.build = ""
         self.mode = variant.mode
-        self.emit = variant.emit
+        self.emit: Emission = variant.emit
         self._platform = platform
         self._pattern = pattern
         self._rest_port = rest_port

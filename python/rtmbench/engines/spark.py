@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rtmbench.artifacts import Bundle
     from rtmbench.engines.base import EngineSpec, TrialIo
-    from rtmbench.engines.variants import Variant
+    from rtmbench.engines.variants import Emission, Variant
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
@@ -66,7 +66,7 @@ class SparkEngine:
         self.spec = spec
         self.build = ""
         self.mode = variant.mode
-        self.emit = variant.emit
+        self.emit: Emission = variant.emit
         self._variant = variant
         self._keyed = find_pattern(pattern).keyed
         self._real_time = variant.mode.startswith("rtm")

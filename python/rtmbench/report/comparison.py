@@ -58,10 +58,13 @@ def print_history(series: Sequence[Series], file: TextIO | None = None) -> None:
 def print_parts(content: RenderableType, file: TextIO | None) -> None:
     """Print to `file` (standard output), 100 columns wide at most."""
     stream = file or sys.stdout
-    console = Console(file=stream, highlight=False, emoji=False, force_jupyter=False)
+    terminal = stream.isatty()  # not by FORCE_COLOR: a notebook's kernel sets it
+    console = Console(file=stream, highlight=False, emoji=False, force_jupyter=False, force_terminal=terminal)
     if not console.is_terminal:
         # A file or a pipe has no width of its own.
-        console = Console(file=stream, width=WIDTH, highlight=False, emoji=False, force_jupyter=False)
+        console = Console(
+            file=stream, width=WIDTH, highlight=False, emoji=False, force_jupyter=False, force_terminal=False
+        )
     console.print(content, width=min(WIDTH, console.width))
 
 

@@ -9,7 +9,7 @@ import re
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from rtmbench.report.document import Block, Code, Document, Figure, Items, Paragraph, Section, Table
+from rtmbench.report.document import Block, Document, Figure, Items, Paragraph, Section, Table
 from rtmbench.report.text import clean
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _SIGNS = re.compile(r"[\u2068\u2069]")
 
 def render(document: Document) -> str:
     """Return the document as HTML text."""
-    style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
+    style = resources.files("rtmbench.report").joinpath("style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     # matplotlib's SVG carries its colours in style attributes; there is no script that could be let in.
     policy = (
@@ -100,7 +100,7 @@ def _blocks(blocks: tuple[Block, ...], page: _Page) -> Iterator[str]:
             yield f"<p{strong}>{_text(block.text, SENTENCE)}</p>\n"
         elif isinstance(block, Items):
             yield "<ul>" + "".join(f"<li>{_text(text, SENTENCE)}</li>" for text in block.texts) + "</ul>\n"
-        elif isinstance(block, Code):
+        else:
             yield f"<pre><code>{_text(block.text, COMMAND)}</code></pre>\n"
     if open_grid:
         yield "</div>"

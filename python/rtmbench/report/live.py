@@ -7,6 +7,7 @@ second, so that it takes next to nothing from the machine that is being measured
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -54,7 +55,16 @@ class StderrConsole(Console):
     """A console on standard error (or `file`) whose reader may go away without ending the run."""
 
     def __init__(self, file: IO[str] | None = None) -> None:
-        super().__init__(file=file, stderr=file is None, highlight=False, emoji=False, force_jupyter=False)
+        # A notebook's kernel sets FORCE_COLOR, which rich takes for a terminal; there is none to move a cursor on.
+        terminal = (file or sys.stderr).isatty()
+        super().__init__(
+            file=file,
+            stderr=file is None,
+            highlight=False,
+            emoji=False,
+            force_jupyter=False,
+            force_terminal=terminal,
+        )
 
     def on_broken_pipe(self) -> None:
         """Fall silent. The library would close standard output too, and exit."""

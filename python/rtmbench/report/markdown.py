@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from rtmbench.report.document import Block, Code, Document, Figure, Items, Paragraph, Table
+from rtmbench.report.document import Block, Document, Figure, Items, Paragraph, Table
 from rtmbench.report.text import clean
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _block(block: Block) -> Iterator[str]:
         yield f"**{text}**" if block.strong else text
     elif isinstance(block, Items):
         yield "\n".join(f"- {_text(text, SENTENCE)}" for text in block.texts)
-    elif isinstance(block, Code):
+    else:
         # A fence longer than any in the text cannot be closed by it.
         longest = max((len(run) for run in re.findall("`+", block.text)), default=0)
         fence = "`" * max(3, longest + 1)

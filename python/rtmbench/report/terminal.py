@@ -69,14 +69,16 @@ def print_result(result: Result, file: TextIO | None = None) -> None:
     """
     stream = file or sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    console = Console(file=stream, highlight=False, emoji=False, force_jupyter=False)
+    # Not by FORCE_COLOR: a notebook's kernel sets it.
+    console = Console(file=stream, highlight=False, emoji=False, force_jupyter=False, force_terminal=stream.isatty())
     if console.is_terminal and encoding.lower().startswith("utf"):
         console.print(render(result))
         return
     # A file or a pipe has no width of its own, and no use for the blanks that fill a line.
     buffer = io.StringIO()
     width = min(WIDTH, console.width) if console.is_terminal else WIDTH
-    Console(file=buffer, width=width, highlight=False, emoji=False, force_jupyter=False).print(render(result))
+    plain = Console(file=buffer, width=width, highlight=False, emoji=False, force_jupyter=False, force_terminal=False)
+    plain.print(render(result))
     text = "".join(line.rstrip() + "\n" for line in buffer.getvalue().split("\n")[:-1])
     try:
         text.encode(encoding)

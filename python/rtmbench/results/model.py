@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from enum import Enum
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rtmbench.errors import ConfigurationError
 from rtmbench.results._codec import OMIT, decode, encode
@@ -74,7 +74,7 @@ class Latency:
     max: int
     negative: int
     """Samples received before their scheduled time; they are clamped to 1 µs in the percentiles."""
-    censored_percentiles: list[str] = field(default_factory=list)
+    censored_percentiles: list[str] = field(default_factory=list[str])
 
     @classmethod
     def measured(
@@ -514,7 +514,7 @@ class Result:
             ConfigurationError: not a result, of an unknown major version, or not whole.
 
         """
-        schema = document.get("schema") if isinstance(document, dict) else None
+        schema: Any = cast("dict[str, Any]", document).get("schema") if isinstance(document, dict) else None
         if schema != SCHEMA:
             raise ConfigurationError(_unknown_schema(source, schema))
         return decode(cls, document, source)
@@ -522,7 +522,7 @@ class Result:
 
 def json_schema() -> dict[str, Any]:
     """Give the published JSON Schema (draft 2020-12) of the document."""
-    path = resources.files(__package__) / "schema" / "result-1.schema.json"
+    path = resources.files("rtmbench.results") / "schema" / "result-1.schema.json"
     schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return schema
 

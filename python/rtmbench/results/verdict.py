@@ -83,7 +83,7 @@ def _bounds(interval: Sequence[float] | None) -> str:
 
 def _comparison(case: Case, significant: Mapping[str, bool | None]) -> Comparison:
     notes = [*case.obstacles, *case.remarks]
-    verdicts = dict.fromkeys(FIGURES, NO_VERDICT)
+    verdicts: dict[str, str] = dict.fromkeys(FIGURES, NO_VERDICT)
     if not case.obstacles:
         for name in case.estimates:
             verdicts[name], why = _verdict(name, case, significant=bool(significant[name]))

@@ -8,6 +8,7 @@ package and every pipeline can be imported without it.
 from rtmbench.spark.comparing import compare
 from rtmbench.spark.events import EVENT, parse_events
 from rtmbench.spark.io import Io
+from rtmbench.spark.measuring import Measured, measured
 from rtmbench.spark.notebook import pipeline
 from rtmbench.spark.requirements import jvm_class, require_stateful_python
 from rtmbench.spark.runner import main
@@ -17,10 +18,12 @@ from rtmbench.spark.trigger import is_real_time, real_time_trigger, trigger_of
 __all__ = [
     "EVENT",
     "Io",
+    "Measured",
     "compare",
     "is_real_time",
     "jvm_class",
     "main",
+    "measured",
     "parse_events",
     "pipeline",
     "real_time_trigger",

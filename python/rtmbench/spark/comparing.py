@@ -59,7 +59,8 @@ def command_line(build: Build, arguments: Sequence[str]) -> NoReturn:
 def pattern_of(build: Any) -> str:
     """Return the id of the pattern whose Spark pipeline defines `build`.
 
-    Raises `ConfigurationError` where none does: a run would measure another file than the one that was called.
+    A checkout's file is that of an installed wheel as long as both are the same. Raises `ConfigurationError` where none
+    is: a run would measure another file than the one that was called.
     """
     from rtmbench.patterns import PATTERNS  # noqa: PLC0415 - see above
     from rtmbench.pipelines import locate  # noqa: PLC0415
@@ -70,9 +71,9 @@ def pattern_of(build: Any) -> str:
         path = None
     ours = {pattern: locate(pattern, "spark").resolve() for pattern in PATTERNS}
     for pattern, file in ours.items():
-        if file == path:
+        if path is not None and (file == path or file.read_bytes() == path.read_bytes()):
             return pattern
     raise ConfigurationError(
-        f"{path or build!r} is none of rtmbench's pipelines, so {FLAG} has no Flink twin to run beside it. The "
+        f"{path or repr(build)} is none of rtmbench's pipelines, so {FLAG} has no Flink twin to run beside it. The "
         f"pipelines are: {', '.join(map(str, ours.values()))}."
     )

@@ -68,7 +68,7 @@ def collect(spark: SparkSession, query: StreamingQuery, io: Io) -> dict[str, Any
 
 
 def _settings(sql: Any, core: Any) -> dict[str, str]:
-    found = {}
+    found: dict[str, Any] = {}
     for name in SETTINGS:
         # A setting that this Spark does not know, or that has no value, is simply not there.
         with suppress(Exception):

@@ -81,7 +81,7 @@ def _said(throwable: Any) -> str:
 
 
 def _stack(throwable: Any) -> str:
-    lines = []
+    lines: list[str] = []
     for depth, cause in enumerate(_causes(throwable)):
         lines.append(("Caused by: " if depth else "") + f"{cause.getClass().getName()}: {_said(cause)}")
         lines += [f"    at {frame.toString()}" for frame in list(cause.getStackTrace())[:8]]

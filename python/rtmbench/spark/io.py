@@ -55,8 +55,8 @@ class Io:
     """How far apart two windows start; None is the pattern's own."""
     watermark_delay: str = "10 seconds"
     """How far the watermark stays behind the newest event time."""
-    source_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
-    sink_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    source_properties: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    sink_properties: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """Kafka client settings beside or instead of the defaults; they may hold secrets, so repr leaves them out."""
     facts: Path | None = None
     """A file that `main` keeps true about the running query (JSON)."""

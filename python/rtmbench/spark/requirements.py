@@ -21,7 +21,7 @@ def require_stateful_python() -> None:
 
     Raises `PreflightError`, which names what is missing or too old and the command that installs it.
     """
-    lacking = []
+    lacking: list[str] = []
     for name, least in STATEFUL_PYTHON.items():
         wanted = f"{name}>={'.'.join(map(str, least))}"
         try:

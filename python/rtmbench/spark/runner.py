@@ -19,7 +19,7 @@ from rtmbench.spark.sessions import session
 from rtmbench.spark.trigger import is_real_time, plan_of, trigger_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from types import FrameType
     from typing import NoReturn
 
@@ -158,7 +158,7 @@ class _Stop:
             signal.signal(number, self._handle)
 
     @contextmanager
-    def installed(self) -> Iterator[_Stop]:
+    def installed(self) -> Generator[_Stop, None, None]:
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         self.install()
         try:

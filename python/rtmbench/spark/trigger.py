@@ -62,7 +62,7 @@ def duration_ms(interval: str, *, zero: bool = False) -> int:
     Raises `ConfigurationError` where it is not one, or negative, or, unless `zero` is allowed, none at all.
     """
     position, total = 0, 0
-    text = interval if isinstance(interval, str) else ""
+    text = interval if isinstance(interval, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance] - it may not
     while match := _DURATION.match(text, position):
         total += int(match[1]) * _MILLISECONDS[match[2].lower().removesuffix("s")]
         position = match.end()

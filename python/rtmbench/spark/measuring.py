@@ -1,0 +1,359 @@
+"""The latency of a query that is the user's own: started as it is, and measured where its results arrive."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from rtmbench import _core
+from rtmbench.errors import ConfigurationError, RtmbenchError, RunFailedError
+from rtmbench.spark.failures import Failure
+from rtmbench.spark.trigger import plan_of, streams, trigger_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+    from typing import TextIO
+
+    from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
+    from typing_extensions import Self
+
+QUIET_S = 0.3
+"""How long nothing must arrive after the query's end until the measurement ends, too."""
+SETTLE_S = 5.0
+"""How long that is waited for: another writer may go on for ever."""
+WIND_UP_S = 5.0
+SECOND_US = 1_000_000
+HOUR_US = 3_600_000_000
+"""The longest latency that a histogram tells from a longer one."""
+PERCENTILES = (("p50", 50.0, 2), ("p95", 95.0, 20), ("p99", 99.0, 100), ("p99.9", 99.9, 1000))
+"""And from how many samples on each is more than another word for their maximum."""
+
+
+def measured(
+    writer: DataStreamWriter,
+    output_topic: str,
+    timestamp_field: str,
+    *,
+    bootstrap_servers: str,
+    kafka_properties: Mapping[str, str] | None = None,
+    threads: int = 1,
+) -> Measured:
+    """Start a query that writes to Kafka, and measure how old its results are when they arrive in its topic.
+
+    The query runs just as `writer.start()` runs it, with whatever trigger it has. Beside it, a latency consumer in this
+    process reads the topic from its end on. A record's latency is the time of its receipt here minus the time stamp
+    that it carries: what the whole way from there to a reader of the topic takes, Kafka on both sides included. The
+    clocks of this machine and of whatever stamps the events must agree.
+
+    PySpark does not say where a writer writes to, so topic and servers are named once more. Whatever else arrives in
+    the topic is measured, too.
+
+    Args:
+        writer: a `DataStreamWriter` that is ready for its `start()`, with Kafka as its sink.
+        output_topic: the topic that it writes to; it exists already.
+        timestamp_field: the field of the records' JSON to measure from: an integer since the Unix epoch, in µs where
+            the name ends in `_us`, else in ms. Let the query pass on the time stamp of (the newest of) its input.
+        bootstrap_servers: the Kafka of the topic.
+        kafka_properties: what this process needs to read from it beside that, as for TLS and SASL, in librdkafka's
+            names.
+        threads: they share the partitions.
+
+    Raises:
+        ConfigurationError: no writer, or a Kafka property that does not exist.
+        KafkaError: the topic does not exist, or its brokers do not answer. The query was not started.
+
+    Whatever `writer.start()` raises ends the measurement and is raised on.
+
+    """
+    from rtmbench.engines.clients import harness_consumer  # noqa: PLC0415 - a query that is not measured does without
+    from rtmbench.kafka_properties import redact  # noqa: PLC0415 - as above
+
+    if not callable(getattr(writer, "start", None)):
+        raise ConfigurationError(
+            f"measured() takes a DataStreamWriter, as `df.writeStream…` gives it before its start(), and no"
+            f" {type(writer).__name__}. It starts the query itself, after its consumer."
+        )
+    config = {
+        **harness_consumer(bootstrap_servers),
+        **(kafka_properties or {}),
+        "bootstrap.servers": bootstrap_servers,
+    }
+    try:
+        consumer = _core.LatencyConsumer(
+            config, output_topic, timestamp_field=timestamp_field, threads=threads, from_end=True
+        )
+        consumer.start()
+    except ValueError as error:
+        raise ConfigurationError(redact(str(error), config)) from None
+    except _core.KafkaError as error:
+        raise _core.KafkaError(
+            f"{redact(str(error), config)}. The query was not started: its output topic has to exist before, and"
+            " bootstrap_servers has to be the Kafka that it writes to."
+        ) from None
+    try:
+        query = writer.start()
+    except BaseException:
+        consumer.stop()
+        raise
+    return Measured(query, consumer, output_topic, timestamp_field)
+
+
+@dataclass(frozen=True)
+class _Counters:
+    received: int = 0
+    malformed: int = 0
+    negative: int = 0
+    at_us: int = 0
+
+    def since(self, before: _Counters) -> _Counters:
+        return _Counters(
+            self.received - before.received,
+            self.malformed - before.malformed,
+            self.negative - before.negative,
+            self.at_us - before.at_us,
+        )
+
+
+class Measured:
+    """A running query and the latency of what it writes. Printed, it is the figures until now.
+
+    As a context manager it stops the query at the end of the block; the figures stay.
+    """
+
+    query: StreamingQuery
+    """PySpark's query, as `writer.start()` returned it."""
+    output_topic: str
+    timestamp_field: str
+
+    def __init__(
+        self, query: StreamingQuery, consumer: _core.LatencyConsumer, output_topic: str, timestamp_field: str
+    ) -> None:
+        self.query = query
+        self.output_topic = output_topic
+        self.timestamp_field = timestamp_field
+        self._consumer = consumer
+        self._total = _core.Histogram()
+        self._before = _Counters(at_us=_core.now_us())
+        self._end: _Counters | None = None
+        self._mode = ""
+
+    @property
+    def resolution_us(self) -> int:
+        """How fine the time stamps are, µs: 1000 for a field in ms, whose latencies are good to 1 ms."""
+        return 1 if self.timestamp_field.endswith("_us") else 1000
+
+    @property
+    def received(self) -> int:
+        """How many records have arrived since the start, or since `reset()`."""
+        return self._now().received
+
+    def latency(self) -> _core.Histogram:
+        """Return the latencies of what has arrived since the start, or since `reset()`, µs.
+
+        Raises ConfigurationError where records have arrived and none carries the time stamp: it names the field and
+        shows one of them. RunFailedError where nothing has arrived yet, with what became of the query; KafkaError
+        where the consumer lost its brokers.
+        """
+        # A consumer that has failed raises here.
+        with contextlib.suppress(TimeoutError):
+            self._consumer.join(0)
+        now, found = self._now(), self._histogram()
+        problem = self._problem(now, found)
+        if problem is not None:
+            raise problem
+        return found
+
+    def reset(self) -> None:
+        """Leave out what has arrived until now, such as a warm-up, or the age of a backlog."""
+        self._before = self._read()
+        self._consumer.reset_live()
+        self._total = _core.Histogram()
+
+    def follow(self, seconds: float | None = None, *, file: TextIO | None = None) -> None:
+        """Print a line about each second to `file` (standard error), for so long or until the query ends.
+
+        Raises PySpark's StreamingQueryException where the query fails, and KafkaError where the consumer does.
+        """
+        start = time.monotonic()
+        malformed, ended = self._now().malformed, False
+        while not ended and (seconds is None or time.monotonic() < start + seconds):
+            left = 1.0 if seconds is None else min(1.0, start + seconds - time.monotonic())
+            ended = bool(self.query.awaitTermination(max(0.01, left)))
+            with contextlib.suppress(TimeoutError):
+                self._consumer.join(0)
+            second = self._consumer.take_live()
+            self._total.merge(second)
+            shown = [f"{time.monotonic() - start:4.0f} s", f"{second.count:,} records", *_figures(second)]
+            now = self._now().malformed
+            if now > malformed:
+                shown.append(f"{now - malformed:,} without {self.timestamp_field}")
+            malformed = now
+            print(" · ".join(shown), file=file or sys.stderr, flush=True)
+
+    def stop(self) -> None:
+        """Stop the query, receive what is still on its way, and end the measurement; the figures stay.
+
+        Called again it does nothing. Raises KafkaError where the consumer lost its brokers.
+        """
+        if self._end is not None:
+            return
+        self._mode = self._mode_now()
+        end_us = _core.now_us()
+        try:
+            if self.query.isActive:
+                self.query.stop()
+        finally:
+            self._settle()
+            self._consumer.stop()
+            self._consumer.join(WIND_UP_S)
+            now = self._read()
+            self._end = _Counters(now.received, now.malformed, now.negative, end_us)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        head, figures, notes = self._said()
+        told = " · ".join(figures)
+        lines = [head, f"latency from {self.timestamp_field} to receipt: {told}" if told else "", *notes]
+        return "\n".join(line for line in lines if line)
+
+    def _repr_html_(self) -> str:
+        head, figures, notes = self._said()
+        cells = [figure.partition(" ") for figure in figures]
+        names = "".join(f"<th>{name}</th>" for name, _, _ in cells)
+        texts = "".join(f"<td>{text}</td>" for _, _, text in cells)
+        caption = f"{escape(head)}<br>latency from {escape(self.timestamp_field)} to receipt"
+        table = f"<table><caption>{caption}</caption><tr>{names}</tr><tr>{texts}</tr></table>" if cells else ""
+        said = "".join(f"<li>{escape(note)}</li>" for note in ([] if cells else [head]) + notes)
+        return table + (f"<ul>{said}</ul>" if said else "")
+
+    def _histogram(self) -> _core.Histogram:
+        self._total.merge(self._consumer.take_live())
+        found = _core.Histogram()
+        found.merge(self._total)
+        return found
+
+    def _read(self) -> _Counters:
+        now = self._consumer.snapshot()
+        return _Counters(now.received, now.malformed, now.negative, _core.now_us())
+
+    def _now(self) -> _Counters:
+        return (self._end or self._read()).since(self._before)
+
+    def _settle(self) -> None:
+        deadline = time.monotonic() + SETTLE_S
+        seen = -1
+        while (now := self._consumer.snapshot().received) != seen and time.monotonic() < deadline:
+            seen = now
+            time.sleep(QUIET_S)
+
+    def _said(self) -> tuple[str, list[str], list[str]]:
+        """Return what stands above the figures, the figures, and what to know about them."""
+        from rtmbench.report.text import plural  # noqa: PLC0415 - only what is looked at needs it
+
+        now = self._now()
+        records = f"{self.output_topic}: {plural(now.received, 'record')} in {now.at_us / SECOND_US:.1f} s"
+        head = " · ".join(filter(None, [records, self._mode or self._mode_now()]))
+        found = self._histogram()
+        problem = self._problem(now, found)
+        if problem is not None:
+            return head, [], [str(problem)]
+        return head, _figures(found), list(self._notes(now, found))
+
+    def _notes(self, now: _Counters, found: _core.Histogram) -> Iterator[str]:
+        from rtmbench.report.text import plural  # noqa: PLC0415 - as in `_said`
+
+        if self.resolution_us > 1:
+            yield f"resolution: ±1 ms, since {self.timestamp_field} is in ms"
+        if now.malformed:
+            yield (
+                f"{plural(now.malformed, 'record')} without a time stamp {self.timestamp_field}, in no figure; such as"
+                f" {self._sample()}"
+            )
+        if found.max >= HOUR_US:
+            yield "what is more than 1 h old counts as 1 h: a backlog, or a time stamp in another unit"
+        if now.negative:
+            yield (
+                f"{plural(now.negative, 'record')} arrived before the time stamp, counted as 1 µs: the clocks of what"
+                " stamps the events and of this machine disagree"
+            )
+
+    def _problem(self, now: _Counters, found: _core.Histogram) -> RtmbenchError | None:
+        """Return why there are no figures; None where there are some."""
+        from rtmbench.report.text import plural  # noqa: PLC0415 - as in `_said`
+
+        if now.received == 0:
+            return RunFailedError(
+                f"Nothing has arrived in {self.output_topic} in {now.at_us / SECOND_US:.1f} s. {self._fate()} See that"
+                " its input flows, and that it writes to this topic of this Kafka."
+            )
+        unit = "µs" if self.resolution_us == 1 else "ms"
+        if found.count and found.min >= HOUR_US:
+            return ConfigurationError(
+                f"Every record that arrived in {self.output_topic} is more than 1 h old by its"
+                f" {self.timestamp_field!r}. It is read as {unit} since the Unix epoch (µs where the name ends in _us,"
+                " else ms); is it in another unit? Where a backlog is this old, reset() when it has been worked off."
+            )
+        if found.count == 0:
+            return ConfigurationError(
+                f"No time stamp {self.timestamp_field!r} in the output: {plural(now.received, 'record')} arrived in"
+                f" {self.output_topic}, and none can be timed. Such as {self._sample()}. Let the query pass on when"
+                " (the newest of) its input was made, as an integer field of its JSON value (since the Unix epoch, in"
+                f" {unit}), or name another field."
+            )
+        return None
+
+    def _sample(self) -> str:
+        samples = self._consumer.malformed_samples()
+        return samples[0] if samples else "none that was kept"
+
+    def _fate(self) -> str:
+        try:
+            if self.query.isActive:
+                return "The query runs."
+            if self.query.exception() is None:
+                return "The query has ended."
+            # PySpark's own text holds the query's plan, and with it the options of its Kafka and their secrets.
+            return f"The query has failed: {Failure.of_query(self.query).message}"
+        except Exception:  # noqa: BLE001 - a session that is gone, or without a JVM, must not hide what is to be said
+            return "What became of the query cannot be seen from here."
+
+    def _mode_now(self) -> str:
+        try:
+            trigger = trigger_of(self.query)
+            if not trigger.startswith("RealTimeTrigger"):
+                return "micro-batches" if trigger.startswith(("ProcessingTime", "AvailableNow", "OneTime")) else trigger
+            plan = plan_of(self.query)
+        except Exception:  # noqa: BLE001 - as in `_fate`
+            return ""
+        if not plan:
+            return "Real-Time Mode asked for, no batch planned yet"
+        return "Real-Time Mode" if streams(plan) else "real-time trigger, but its operators wait for the end of a batch"
+
+
+def _figures(histogram: _core.Histogram) -> list[str]:
+    """Give each percentile that the samples are enough for, and the greatest of them."""
+    from rtmbench.report.text import milliseconds  # noqa: PLC0415 - as in `_said`
+
+    if histogram.count == 0:
+        return []
+    enough = [(name, q) for name, q, least in PERCENTILES if histogram.count >= least]
+    values = [*((name, histogram.percentile(q)) for name, q in enough), ("max", histogram.max)]
+    return [f"{name} {'≥ ' if us >= HOUR_US else ''}{milliseconds(us)} ms" for name, us in values]
+
+
+__all__ = ["Measured", "measured"]

@@ -1,0 +1,1 @@
+# See sql/__init__.pyi.

@@ -1,0 +1,5 @@
+# See __init__.pyi.
+from typing import Any, TypeAlias
+
+DataStreamWriter: TypeAlias = Any
+StreamingQuery: TypeAlias = Any
