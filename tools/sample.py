@@ -51,16 +51,33 @@ def record(results: Path) -> int:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RTMBENCH_")}
     kept |= {name: os.environ[name] for name in ("RTMBENCH_CACHE",) if name in os.environ}
     kept.pop("KAFKA_BOOTSTRAP_SERVERS", None)
-    for what in RUNS:
-        command = ["run", *what, "--quick", "--engines", ",".join(ENGINES), "--results", str(results.absolute())]
-        print("$ rtmbench", " ".join(command[:-2]), flush=True)
+
+    def rtmbench(*what: str) -> int:
+        print("$ rtmbench", " ".join(what), flush=True)
+        command = [sys.executable, "-m", "rtmbench", *what, "--results", str(results.absolute())]
         # In the directory of the results no `rtmbench.toml` of a checkout applies.
-        done = subprocess.run([sys.executable, "-m", "rtmbench", *command], check=False, env=kept, cwd=results)
-        print(f"exit code {done.returncode}", flush=True)
+        code = subprocess.run(command, check=False, env=kept, cwd=results).returncode
+        print(f"exit code {code}", flush=True)
         # That a cell has no valid trial is a result too, and is shown as such.
-        if done.returncode not in (0, NO_VALID_TRIAL):
-            return done.returncode
+        return 0 if code == NO_VALID_TRIAL else code
+
+    for what in RUNS:
+        code = rtmbench("run", *what, "--quick", "--engines", ",".join(ENGINES))
+        if code:
+            return code
+        short = _short_of_a_verdict(results) if DECIDED in what else {}
+        for run_id, trials in short.items():
+            # A pair with a contended trial does not count. Whether it does is not known by what it would show.
+            rtmbench("run", "--resume", run_id, "--trials", str(trials))
     return 0
+
+
+def _short_of_a_verdict(results: Path) -> dict[str, int]:
+    """Give, for the newest run of the pattern to be decided, how many trials it needs where pairs are missing."""
+    found = next(e.result for e in list_runs(results) if e.result is not None and e.result.pattern == DECIDED)
+    pairs = next(c.pairs for c in found.comparisons if (c.baseline, c.other) == (ENGINES[0], ENGINES[-1]))
+    missing = max(0, PAIRS_FOR_A_VERDICT - pairs)
+    return {found.run_id: PAIRS_FOR_A_VERDICT + missing} if missing else {}
 
 
 def pack(results: Path) -> int:
