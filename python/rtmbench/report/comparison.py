@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rtmbench.report.text import NO_FIGURE, clean, milliseconds
-from rtmbench.results.verdict import sentence
+from rtmbench.results.verdict import ratio_text, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,4 +119,4 @@ def columns(*names: str) -> Table:
 def _ratio(ratio: float | None, interval: Sequence[float] | None) -> str:
     if ratio is None:
         return NO_FIGURE
-    return f"{ratio:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+    return ratio_text(ratio, interval)
