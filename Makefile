@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PATTERN ?= 01
 ARGS ?= --quick
+SAMPLE_RESULTS ?= target/sample
 MAVEN ?= mvn -q -B -f pipelines/pom.xml
 BIN := $(VENV)/bin
 SOURCES := $(shell git ls-files -- src python pipelines build.rs Cargo.toml Cargo.lock pyproject.toml 2>/dev/null)
@@ -64,6 +65,12 @@ claims: $(VENV)/.installed ## Try out every claim of the documents on the engine
 accept: $(VENV)/.installed ## The timing gates; for a quiet machine
 	$(BIN)/rtmbench engines fetch
 	$(BIN)/python -m pytest -m accept -s
+
+.PHONY: sample
+sample: $(VENV)/.installed ## Record what rtmbench.sample() gives anew (half an hour; for a quiet machine)
+	$(BIN)/rtmbench engines fetch flink@1.20 spark@4.1 spark@4.3
+	$(BIN)/python tools/sample.py record $(SAMPLE_RESULTS)
+	$(BIN)/python tools/sample.py pack $(SAMPLE_RESULTS)
 
 .PHONY: bench
 bench: $(VENV)/.installed $(VENV)/.bench ## The core beside other Kafka clients on a real broker; for a quiet machine

@@ -14,8 +14,9 @@ from rtmbench._core import OPTIMIZED, __version__
 
 if TYPE_CHECKING:
     from rtmbench._core import Generator, Histogram, LatencyConsumer, Schedule, Table, Workload
-    from rtmbench.api import RunList, load, run, run_all, runs
+    from rtmbench.api import load, run, run_all, runs, sample
     from rtmbench.measured import Comparison, Run, Verdict
+    from rtmbench.run_list import RunList
 
 if not OPTIMIZED:
     warnings.warn(
@@ -26,8 +27,9 @@ if not OPTIMIZED:
     )
 
 _HOMES = {
-    "rtmbench.api": ("RunList", "load", "run", "run_all", "runs"),
+    "rtmbench.api": ("load", "run", "run_all", "runs", "sample"),
     "rtmbench.measured": ("Comparison", "Run", "Verdict"),
+    "rtmbench.run_list": ("RunList",),
     "rtmbench._core": ("Generator", "Histogram", "LatencyConsumer", "Schedule", "Table", "Workload"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -49,6 +51,7 @@ __all__ = [
     "run",
     "run_all",
     "runs",
+    "sample",
 ]
 
 

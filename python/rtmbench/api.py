@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import fields
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from rtmbench.errors import ConfigurationError
+from rtmbench.errors import ConfigurationError, RtmbenchError
 from rtmbench.measured import Run
-from rtmbench.report.text import clean
+from rtmbench.results.sample import DIRECTORY
 from rtmbench.results.slo import Target
 from rtmbench.results.store import DOCUMENT, list_runs, locate
 from rtmbench.results.store import load as load_document
+from rtmbench.run_list import RunList
 
 if TYPE_CHECKING:
     import os
@@ -154,43 +154,30 @@ def runs(results: str | os.PathLike[str] = "results") -> RunList:
     )
 
 
-class RunList(list[Run]):
-    """Runs, newest first, and the directories whose document cannot be read.
+def sample() -> RunList:
+    """Return the recorded sample that comes with the package: a real run of each pattern, by pattern.
+
+    Each was measured on one quiet machine on `flink@1.20`, `spark@4.1` and `spark@4.3`, pattern 02 with the six trials
+    that a verdict takes. `make sample` records it anew. The machine is in `result.host`: the figures are those of
+    that machine, good for learning to read results and for nothing that depends on yours.
+
+    Raises RtmbenchError where the package is not whole.
 
     >>> import rtmbench
-    >>> rtmbench.runs("tests/unit/data")
-    20261125T155508089Z-01-6644f7 · 01 · flink@1.20, spark@4.1 · complete
+    >>> sample = rtmbench.sample()
+    >>> [run.pattern for run in sample]
+    ['01', '02', '03', '04']
+    >>> sample["02"].latency("flink").count > 0
+    True
     """
-
-    def __init__(self, runs: Iterable[Run], problems: dict[Path, str]) -> None:
-        super().__init__(runs)
-        self.problems = problems
-        """Why, by directory."""
-
-    def __repr__(self) -> str:
-        lines = [" · ".join(row) for row in self._rows()]
-        lines += [f"{clean(path.name, 128)}: {clean(problem)}" for path, problem in self.problems.items()]
-        return "\n".join(lines) or "no runs"
-
-    def _repr_html_(self) -> str:
-        rows = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in self._rows())
-        bad = "".join(
-            f"<li>{escape(clean(path.name, 128))}: {escape(clean(problem))}</li>"
-            for path, problem in self.problems.items()
+    entries = sorted(list_runs(DIRECTORY), key=lambda entry: entry.path.name)
+    found = [Run(entry.result, entry.path) for entry in entries if entry.result is not None]
+    if not found or len(found) < len(entries):
+        raise RtmbenchError(
+            f"The recorded sample in {DIRECTORY} is not whole. Install rtmbench again: "
+            "`pip install --force-reinstall rtmbench`."
         )
-        head = "<tr><th>run</th><th>pattern</th><th>engines</th><th>state</th></tr>"
-        return f"<table>{head}{rows}</table>" + (f"<ul>{bad}</ul>" if bad else "")
-
-    def _rows(self) -> list[tuple[str, str, str, str]]:
-        return [
-            (
-                clean(run.run_id, 128),
-                clean(run.pattern, 40),
-                ", ".join(clean(name, 40) for name in run.engines),
-                "complete" if run.complete else "incomplete",
-            )
-            for run in self
-        ]
+    return RunList(found)
 
 
 def _run(
@@ -234,4 +221,4 @@ def _request(
     return request, Options(targets=[Target.parse(text) for text in texts])
 
 
-__all__ = ["DEFAULT_ENGINES", "RunList", "RunSettings", "load", "run", "run_all", "runs"]
+__all__ = ["DEFAULT_ENGINES", "RunList", "RunSettings", "load", "run", "run_all", "runs", "sample"]

@@ -12,11 +12,11 @@ import numpy as np
 
 from rtmbench import _core
 from rtmbench.errors import ConfigurationError
-from rtmbench.report import export
-from rtmbench.report.comparison import print_comparison
+from rtmbench.report import export, figures
+from rtmbench.report.comparison import comparison_row, print_comparison
 from rtmbench.report.terminal import cell_figures, print_result, summary
 from rtmbench.report.text import clean
-from rtmbench.results import across, slo
+from rtmbench.results import across, sample, slo
 from rtmbench.results.interval_log import merged, trial_log
 from rtmbench.results.noise import NoiseBands
 from rtmbench.results.statistics import last_attempts
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Sequence
 
+    from rtmbench.report.figure import Plot
+    from rtmbench.report.figures import Kind
     from rtmbench.results.model import Cell, Result, TargetOutcome, Trial
 
 _TEXT = ("experiment_id", "run_id", "pattern", "cell", "status", "reasons", "started_at", "lower_bounds")
@@ -97,13 +99,7 @@ class Run:
         >>> table["latency_p99_us"][:2]
         array([1487871.,  200191.])
         """
-        rows = export.tables([(self.result, None)])["trials"]
-        attempts = [trial for trials in self._cells() for trial in trials.trials]
-        for row, trial in zip(rows, attempts, strict=True):
-            close = trial.close_latency_us
-            row["close_count"] = None if close is None else close.count
-            row |= {f"close_{name}_us": getattr(close, name, None) for name in ("p50", "p99", "max")}
-        return _table(rows, f"The run {self.run_id} has no trial yet.")
+        return trials_table([self], f"The run {self.run_id} has no trial yet.")
 
     def timeline(self, engine: str, trial: int | None = None) -> _core.Table:
         """Return one row for each second of the measuring phase: count, p50, p99 and max in µs, backlog in events.
@@ -116,7 +112,7 @@ class Run:
         >>> rtmbench.load("tests/unit/data/recorded-run").timeline("flink", 1)["second"][:3]
         array([0, 1, 2])
         """
-        cell = self._cell(engine)
+        cell = self.cell(engine)
         numbers = {one.trial for one in self._chosen(cell, trial)}
         alone = replace(self.result, cells=[cell], floors=[])
         rows = [row for row in export.tables([(alone, None)])["timeline"] if row["trial"] in numbers]
@@ -138,7 +134,7 @@ class Run:
         >>> run.latency("flink").count == sum(trial.latency_us.count for trial in run.trials["flink@1.20"])
         True
         """
-        cell = self._cell(engine)
+        cell = self.cell(engine)
         chosen = self._chosen(cell, trial)
         if trial is None:
             chosen = [one for one in chosen if one.status.usable]
@@ -202,7 +198,8 @@ class Run:
     def report(self, path: str | os.PathLike[str] | None = None, format: str | None = None) -> Path:  # noqa: A002 - as on the command line
         """Write the report, `"html"` or `"md"`, into the run's directory or to `path`; return where it is.
 
-        Without a format the end of the path's name decides, and else it is HTML.
+        Without a format the end of the path's name decides, and else it is HTML. That of a run of the sample goes
+        into the working directory.
 
         Raises ConfigurationError for another format, PreflightError where the file cannot be written, or where HTML
         is wanted and matplotlib (`rtmbench[report]`) is not installed.
@@ -222,8 +219,56 @@ class Run:
         runs = [(self.result, self.directory)]
         text = write.to_html(runs) if kind == "html" else write.to_markdown(runs)
         name = write.HTML if kind == "html" else write.MARKDOWN
-        where = Path(path) if path is not None else write.default_path(runs, Path(), name)
+        # Nothing is written into the installed package.
+        kept = [(self.result, None if sample.holds(self.directory) else self.directory)]
+        where = Path(path) if path is not None else write.default_path(kept, Path(), name)
         return write.write_text(where, text)
+
+    def plot(
+        self, kind: Kind = "percentiles", engines: str | Iterable[str] | None = None, trial: int | None = None
+    ) -> Plot:
+        """Draw the run as a matplotlib figure, which a notebook shows and `.savefig(path)` keeps. Latencies in ms.
+
+        >>> import rtmbench
+        >>> rtmbench.load("tests/unit/data/recorded-run").plot("timeline", "spark").get_suptitle()
+        'spark@4.1, trial 2'
+
+        Args:
+            kind: `"percentiles"` of the latency on a 1/(1-q) axis, or its `"cdf"`, one line for each engine;
+                `"timeline"`, p50, p99 and maximum of each second of one engine's trial above its boundaries, GC
+                pauses and stalls; `"heatmap"`, time and latency of such a trial; `"hops"`, where the median time goes.
+            engines: one name, or several where there is a line or bar for each; floors too. All, unless given.
+            trial: its number. Without one, curves are of all usable trials together, and the others of the trial with
+                the median p99.
+
+        Raises:
+            ConfigurationError: an unknown kind, engine or trial, or nothing to draw.
+            PreflightError: matplotlib (`rtmbench[report]`) is not installed.
+
+        """
+        return figures.draw(self, kind, engines, trial)
+
+    def cell(self, name: str) -> Cell:
+        """Return the cell or floor of that name, as in the document: its mode, remark, status and refusal.
+
+        Raises ConfigurationError for an unknown name.
+        """
+        return across.find_cell(self.result, name)
+
+    def trial(self, engine: str, number: int) -> Trial:
+        """Return the last attempt of an engine's trial, as in the document.
+
+        Raises ConfigurationError for an unknown engine or trial.
+        """
+        return self._chosen(self.cell(engine), number)[0]
+
+    def has(self, engine: str) -> bool:
+        """Whether the run has a cell or floor of that name."""
+        try:
+            self.cell(engine)
+        except ConfigurationError:
+            return False
+        return True
 
     def __repr__(self) -> str:
         return _printed(lambda file: print_result(self.result, file))
@@ -232,11 +277,11 @@ class Run:
         head = "".join(f"<th>{name}</th>" for name in ("", "p50", "p95", "p99", "p99.9", "max", "trials", "status"))
         rows: list[str] = []
         for cell in self._cells():
-            figures = [text.plain for text in cell_figures(cell)]
+            latencies = [text.plain for text in cell_figures(cell)]
             used = sum(one.valid for one in last_attempts(cell.trials).values())
             texts = (
                 clean(cell.name, _NAME),
-                *figures,
+                *latencies,
                 f"{used}/{len(last_attempts(cell.trials))}",
                 cell.status.value,
             )
@@ -246,14 +291,11 @@ class Run:
             title += " · incomplete"
         return (
             f"<table><caption>{escape(title)}<br>latency in ms</caption><tr>{head}</tr>{''.join(rows)}</table>"
-            f"<p>{escape(summary(self.result))}</p>"
+            f"<p>{escape(summary(self.result))}</p>{figures.picture(self)}"
         )
 
     def _cells(self) -> list[Cell]:
         return [*self.result.cells, *self.result.floors]
-
-    def _cell(self, name: str) -> Cell:
-        return across.find_cell(self.result, name)
 
     def _chosen(self, cell: Cell, trial: int | None) -> list[Trial]:
         last = last_attempts(cell.trials)
@@ -324,7 +366,18 @@ class Comparison:
         return _printed(lambda file: print_comparison(self.report, file))
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(repr(self))}</pre>"
+        names = ("pattern", "first", "second", "p50", "p99", "pairs", "verdict on p99")
+        head = "".join(f"<th>{name}</th>" for name in names)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in comparison_row(entry))}</tr>"
+            for entry in self.entries
+        )
+        sentences = "".join(f"<p>{escape(clean(entry.sentence, 1_000))}</p>" for entry in self.entries)
+        notes = "".join(f"<li>{escape(clean(warning, 1_000))}</li>" for warning in self.report.warnings)
+        return (
+            "<table><caption>Ratio of latencies, the second divided by the first</caption>"
+            f"<tr>{head}</tr>{rows}</table>{sentences}" + (f"<ul>{notes}</ul>" if notes else "")
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -358,6 +411,18 @@ def _judge(result: Result, texts: Sequence[str]) -> Verdict:
     if not texts:
         raise ConfigurationError("No target was given. Give one such as slo='p99<100ms@10000/s'.")
     return Verdict(slo.judge_all([slo.Target.parse(text) for text in texts], result.cells))
+
+
+def trials_table(runs: Iterable[Run], empty: str) -> _core.Table:
+    """Make the attempts of all trials of runs a table, see `Run.table`; `empty` is the error where there is none."""
+    chosen = list(runs)
+    rows = export.tables([(run.result, None) for run in chosen])["trials"]
+    attempts = [trial for run in chosen for cell in (*run.result.cells, *run.result.floors) for trial in cell.trials]
+    for row, trial in zip(rows, attempts, strict=True):
+        close = trial.close_latency_us
+        row["close_count"] = None if close is None else close.count
+        row |= {f"close_{name}_us": getattr(close, name, None) for name in ("p50", "p99", "max")}
+    return _table(rows, empty)
 
 
 def _table(rows: Sequence[dict[str, Any]], empty: str) -> _core.Table:

@@ -7,6 +7,7 @@ from results_builder import cell, latency, trial
 
 from rtmbench.results import NoiseBand, Status, compare, compare_all
 from rtmbench.results.model import CloseLatency
+from rtmbench.results.verdict import ratio_text
 
 
 def trials(*p50s):
@@ -172,3 +173,14 @@ def test_boundary_free_is_compared_with_its_like_only():
 def test_every_cell_meets_each_later_one():
     found = compare_all([cell("a"), cell("b"), cell("c")])
     assert [(c.baseline, c.other) for c in found] == [("a", "b"), ("a", "c"), ("b", "c")]
+
+
+def test_a_small_ratio_keeps_its_digits():
+    assert ratio_text(2.0405) == "2.04"
+    assert ratio_text(0.151, [0.1, 0.2]) == "0.15 [0.10, 0.20]"
+    assert ratio_text(1 / 1927, [0.00048, 0.5]) == "0.00052 [0.00048, 0.50]"
+    slow, fast = (
+        cell(trials=[trial(1, latency_us=latency(9_000_000))]),
+        cell(trials=[trial(1, latency_us=latency(900))]),
+    )
+    assert compare(slow, fast).ratio_p99 == pytest.approx(1e-4)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rtmbench.report.text import NO_FIGURE, clean, milliseconds
-from rtmbench.results.verdict import sentence
+from rtmbench.results.verdict import ratio_text, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,18 +71,24 @@ def print_parts(content: RenderableType, file: TextIO | None) -> None:
 def _table(entries: Sequence[Entry]) -> Table:
     table = columns("pattern", "first", "second", "p50", "p99", "pairs", "verdict on p99")
     for entry in entries:
-        found = entry.comparison
-        where = "".join(f" {name}={value}" for name, value in (entry.point or {}).items())
-        table.add_row(
-            clean(entry.pattern + where, _NAME),
-            clean(found.baseline, _NAME),
-            clean(found.other, _NAME),
-            _ratio(found.ratio_p50, found.interval_p50),
-            _ratio(found.ratio_p99, found.interval),
-            str(found.pairs),
-            Text(clean(found.verdict, _NAME), style=STYLES.get(found.verdict, "")),
-        )
+        *texts, verdict = comparison_row(entry)
+        table.add_row(*texts, Text(verdict, style=STYLES.get(verdict, "")))
     return table
+
+
+def comparison_row(entry: Entry) -> tuple[str, ...]:
+    """Give a compared pair's texts: pattern, first, second, ratios of p50 and p99, pairs, verdict on p99."""
+    found = entry.comparison
+    where = "".join(f" {name}={value}" for name, value in (entry.point or {}).items())
+    return (
+        clean(entry.pattern + where, _NAME),
+        clean(found.baseline, _NAME),
+        clean(found.other, _NAME),
+        _ratio(found.ratio_p50, found.interval_p50),
+        _ratio(found.ratio_p99, found.interval),
+        str(found.pairs),
+        clean(found.verdict, _NAME),
+    )
 
 
 def _trend(series: Series) -> Table:
@@ -116,4 +122,4 @@ def columns(*names: str) -> Table:
 def _ratio(ratio: float | None, interval: Sequence[float] | None) -> str:
     if ratio is None:
         return NO_FIGURE
-    return f"{ratio:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+    return ratio_text(ratio, interval)

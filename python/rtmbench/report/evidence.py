@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import statistics
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtmbench.report import plots as draw
+from rtmbench.report.canvas import svg
 from rtmbench.report.document import Block, Figure, Paragraph, Table
 from rtmbench.report.text import NO_FIGURE, clean, milliseconds
 from rtmbench.results.interval_log import Interval, merged, trial_log
 from rtmbench.results.model import Timeline
+from rtmbench.results.statistics import typical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +38,7 @@ def figures(result: Result, directory: Path | None, *, plots: bool, heat_maps: b
         return [Paragraph("The trials' interval logs are not here, so their distributions cannot be shown.")]
     blocks = list(_distributions(result, everything, plots=plots))
     for number, cell in enumerate(result.cells):
-        trial = _typical(cell, logs[cell.name])
+        trial = typical([t for t in cell.trials if (t.trial, t.attempt) in logs[cell.name]])
         if trial is not None:
             blocks.extend(
                 _in_time(
@@ -50,17 +52,6 @@ def _logs(cell: Cell, directory: Path | None) -> dict[tuple[int, int], list[Inte
     """Return the interval logs of a cell's trials, by trial and attempt; what cannot be read is left out."""
     logs = {(trial.trial, trial.attempt): trial_log(trial, directory) for trial in cell.trials}
     return {number: log for number, log in logs.items() if log}
-
-
-def _typical(cell: Cell, logs: Mapping[tuple[int, int], Sequence[Interval]]) -> Trial | None:
-    """Return the trial whose p99 is the (lower) median among those that can be drawn."""
-    drawn = [t for t in cell.trials if (t.trial, t.attempt) in logs and t.latency_us is not None]
-    usable = [t for t in drawn if t.valid] or drawn
-    if not usable:
-        return None
-    p99 = {id(t): t.latency_us.p99 for t in usable if t.latency_us}
-    middle = statistics.median_low(p99.values())
-    return next(t for t in usable if p99[id(t)] == middle)
 
 
 def _distributions(result: Result, histograms: Mapping[str, _core.Histogram], *, plots: bool) -> Iterator[Block]:
@@ -92,15 +83,13 @@ def _distributions(result: Result, histograms: Mapping[str, _core.Histogram], *,
         yield quantiles
         yield shares
         return
-    from rtmbench.report import plots as draw  # noqa: PLC0415 - matplotlib is an extra
-
     p99 = ", ".join(
         f"{name} {milliseconds(h.percentile(99))} ms" for name, h in zip(names, histograms.values(), strict=True)
     )
     yield Figure(
         title="Percentiles of the latency",
         alt=f"Line plot of latency against percentile on a 1/(1-q) axis, one line for each engine. At 99 %: {p99}.",
-        svg=draw.percentile_curves(histograms),
+        svg=svg(draw.percentile_curves(histograms)),
         table=quantiles,
     )
     p50 = ", ".join(
@@ -109,7 +98,7 @@ def _distributions(result: Result, histograms: Mapping[str, _core.Histogram], *,
     yield Figure(
         title="Distribution of the latency (CDF)",
         alt=f"Step plot of the share of events at or below each latency, one line for each engine. Medians: {p50}.",
-        svg=draw.distribution(histograms),
+        svg=svg(draw.distribution(histograms)),
         table=shares,
     )
 
@@ -125,8 +114,6 @@ def _in_time(
     if not plots:
         yield seconds
         return
-    from rtmbench.report import plots as draw  # noqa: PLC0415 - matplotlib is an extra
-
     happenings = trial.happenings or []
     boundaries = sum(one.kind in ("batch_boundary", "checkpoint") for one in happenings)
     yield Figure(
@@ -136,14 +123,14 @@ def _in_time(
             f"{milliseconds(max(timeline.max_us, default=0))} ms. Below it, {boundaries} boundaries, "
             "GC pauses and stalls are marked."
         ),
-        svg=draw.over_time(timeline, happenings, number),
+        svg=svg(draw.over_time(timeline, happenings, number)),
         table=seconds,
     )
     if heat_maps:
         yield Figure(
             title=f"Heat map of time × latency: {which}",
             alt=f"Heat map of {which}: time to the right, latency upwards, brighter where more of the events lie.",
-            svg=draw.heat_map(log),
+            svg=svg(draw.heat_map(log)),
             table=heat,
         )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rtmbench.report import plots as draw
+from rtmbench.report.canvas import svg
 from rtmbench.report.document import Block, Figure, Paragraph, Table
 from rtmbench.report.text import NO_FIGURE, WORDS, clean
 from rtmbench.results.model import AFTERMATH_MS
@@ -46,15 +48,13 @@ def _hops(result: Result, *, plots: bool) -> Iterator[Block]:
     if not plots:
         yield table
         return
-    from rtmbench.report import plots as draw  # noqa: PLC0415 - matplotlib is an extra
-
     medians = {_numbered(cell, trial): {n: max(0.0, h.p50) for n, h in hops.items()} for cell, trial, hops in trials}
     shown = dict(list(medians.items())[:LONGEST])
     yield Figure(
         title="Hops",
         alt="Stacked bars, one for each trial: the median time from schedule to input topic, from there to the output "
         "topic, and from there to receipt.",
-        svg=draw.hops(shown),
+        svg=svg(draw.hops(shown)),
         table=table,
     )
 

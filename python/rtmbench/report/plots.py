@@ -1,19 +1,13 @@
-"""The plots of a report, drawn by matplotlib as SVG that takes its colours from the page around it.
-
-Imported only when a report is drawn: matplotlib is the extra `rtmbench[report]`.
-"""
+"""The plots of reports and notebooks, drawn by matplotlib. Each function returns a figure in the style asked for."""
 
 from __future__ import annotations
 
-import io
 import itertools
-import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtmbench.errors import PreflightError
+from rtmbench.report.canvas import PAGE, Style, canvas
 from rtmbench.report.text import clean
 
 if TYPE_CHECKING:
@@ -22,48 +16,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rtmbench import _core
+    from rtmbench.report.figure import Plot
     from rtmbench.results.interval_log import Interval
     from rtmbench.results.model import Happening, Timeline
 
-SIZE_IN = (4.7, 3.0)
-"""Small on purpose: at the width of a phone the letters keep their size."""
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 LATENCIES_MS = (0.1, 1, 10, 100, 1_000, 10_000, 100_000)
-LEGEND_LETTERS, HANDLE_LETTERS = 62, 7
-"""How many letters fit beside each other in a legend, and how many of them the sample of a line takes."""
+HANDLE_LETTERS = 7
+"""How many letters' room the sample of a line takes in a legend."""
+LABEL = 26
 SHOWN_HAPPENINGS = 150
 LEAST_SHOWN_MS = 5.0
 LANES = {"batch_boundary": 0, "checkpoint": 0, "savepoint": 0, "gc_pause": 1, "stall": 2}
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 3)))
 
-# matplotlib needs colours; the page has variables. Each of these stands for one of them, until the SVG is text.
-_INK, _FAINT, _GRID = "#010101", "#020202", "#030303"
-_SERIES = tuple(f"#0a0a0{n}" for n in range(1, 7))
-_VARIABLES = {
-    _INK: "var(--ink)",
-    _FAINT: "var(--faint)",
-    _GRID: "var(--grid)",
-    **{colour: f"var(--series-{n})" for n, colour in enumerate(_SERIES, start=1)},
-}
-_COORDINATES = re.compile(r"( (?:d|x|y)=\")([^\"]*)\"")
-_NUMBER = re.compile(r"-?\d+\.\d{2,}")
 
-
-def require() -> None:
-    """Raise PreflightError where matplotlib is not installed."""
-    try:
-        import matplotlib as mpl  # noqa: F401, PLC0415 - an extra
-    except ImportError as error:
-        raise PreflightError(
-            "The HTML report draws its plots with matplotlib, which is not installed here. Install it with "
-            "`pip install 'rtmbench[report]'`, or ask for `--format md`, which needs nothing."
-        ) from error
-
-
-def percentile_curves(histograms: Mapping[str, _core.Histogram]) -> str:
+def percentile_curves(histograms: Mapping[str, _core.Histogram], style: Style = PAGE) -> Plot:
     """Draw latency over 1/(1-q), both logarithmic, one line for each cell."""
-    with _axes() as (figure, axes):
-        for (name, histogram), colour, dash in _series(histograms):
+    with canvas(style) as (figure, axes):
+        for (name, histogram), colour, dash in _series(histograms, style):
             most = max(10.0, float(histogram.count))
             tails = np.geomspace(1.0, most, 160)
             values = histogram.percentiles(100 * (1 - 1 / tails)) / 1e3
@@ -76,14 +47,14 @@ def percentile_curves(histograms: Mapping[str, _core.Histogram]) -> str:
         _latency_axis(axes.yaxis)
         axes.set_xlabel("percentile, on a 1/(1-q) axis")
         axes.set_ylabel("latency, ms")
-        _legend(axes)
-        return _svg(figure)
+        _legend(axes, style)
+        return figure
 
 
-def distribution(histograms: Mapping[str, _core.Histogram]) -> str:
+def distribution(histograms: Mapping[str, _core.Histogram], style: Style = PAGE) -> Plot:
     """Draw the share of events at or below each latency (the CDF), latency logarithmic."""
-    with _axes() as (figure, axes):
-        for (name, histogram), colour, dash in _series(histograms):
+    with canvas(style) as (figure, axes):
+        for (name, histogram), colour, dash in _series(histograms, style):
             values, counts = histogram.counts()
             shares = np.cumsum(counts) / max(1, histogram.count)
             keep = np.unique(np.searchsorted(shares, np.linspace(0, 1, 160)).clip(0, len(shares) - 1))
@@ -96,15 +67,15 @@ def distribution(histograms: Mapping[str, _core.Histogram]) -> str:
         axes.set_ylim(0, 101)
         axes.set_xlabel("latency, ms")
         axes.set_ylabel("events at or below, %")
-        _legend(axes)
-        return _svg(figure)
+        _legend(axes, style)
+        return figure
 
 
-def over_time(timeline: Timeline, happenings: Sequence[Happening], number: int) -> str:
+def over_time(timeline: Timeline, happenings: Sequence[Happening], number: int, style: Style = PAGE) -> Plot:
     """Draw p50, p99 and the maximum of each second, and below them when boundaries, pauses and stalls were."""
-    with _axes(rows=(4, 1.1)) as (figure, (axes, lanes)):
+    with canvas(style, rows=(4, 1.1)) as (figure, (axes, lanes)):
         seconds = np.arange(len(timeline.count)) + 0.5
-        colour = _SERIES[number % len(_SERIES)]
+        colour = style.series[number % len(style.series)]
         for name, values, dash, width in (
             ("max", timeline.max_us, (0, (1, 1)), 1.0),
             ("p99", timeline.p99_us, (0, (5, 1.5)), 1.4),
@@ -123,7 +94,7 @@ def over_time(timeline: Timeline, happenings: Sequence[Happening], number: int) 
             bbox_to_anchor=(0, 1),
             ncols=3,
             frameon=False,
-            labelcolor=_INK,
+            labelcolor=style.ink,
             handlelength=3,
             borderpad=0.2,
         )
@@ -133,23 +104,23 @@ def over_time(timeline: Timeline, happenings: Sequence[Happening], number: int) 
             # Thinner than a line nobody would see it; the table has the true lengths.
             width = max(one.duration_ms / 1e3, 0.004 * len(seconds))
             lanes.broken_barh(
-                [(one.at_ms / 1e3, width)], (lane - 0.35, 0.7), color=_INK if lane else colour, linewidth=0
+                [(one.at_ms / 1e3, width)], (lane - 0.35, 0.7), color=style.ink if lane else colour, linewidth=0
             )
             if lane == 0:
-                axes.axvline(one.at_ms / 1e3, color=_GRID, linewidth=2.2, zorder=0)
+                axes.axvline(one.at_ms / 1e3, color=style.grid, linewidth=2.2, zorder=0)
         lanes.set_ylim(2.6, -0.6)
         lanes.set_yticks([0, 1, 2], ["boundary", "GC pause", "stall"])
         lanes.grid(visible=False)
         lanes.set_xlabel("s from the start of the measuring phase")
         for one in (axes, lanes):
             one.set_xlim(0, len(seconds))
-        return _svg(figure)
+        return figure
 
 
-def heat_map(intervals: Sequence[Interval]) -> str:
+def heat_map(intervals: Sequence[Interval], style: Style = PAGE) -> Plot:
     """Draw time × latency, shaded by the share of each interval's events."""
     counts, edges, columns = _cells(intervals)
-    with _axes() as (figure, axes):
+    with canvas(style) as (figure, axes):
         shares = counts / np.maximum(1, counts.sum(axis=0, keepdims=True))
         # The square root lets one event in a thousand be seen beside the bulk.
         image = np.ma.masked_equal(np.sqrt(shares), 0)
@@ -163,22 +134,22 @@ def heat_map(intervals: Sequence[Interval]) -> str:
         bar = figure.colorbar(mesh, ax=axes, ticks=np.sqrt([0, 0.01, 0.1, 0.25, 0.5, 1]), pad=0.02)
         bar.ax.set_yticklabels(["0", "1", "10", "25", "50", "100"])
         bar.set_label("% of the events")
-        bar.outline.set_edgecolor(_GRID)
-        return _svg(figure)
+        bar.outline.set_edgecolor(style.grid)
+        return figure
 
 
-def against(lines: Mapping[str, Sequence[tuple[float, float, float]]], *, label: str) -> str:
+def against(lines: Mapping[str, Sequence[tuple[float, float, float]]], *, label: str, style: Style = PAGE) -> Plot:
     """Draw p50 (full) and p99 (dashed) in ms against a setting; the points of a line are (value, p50, p99)."""
-    with _axes() as (figure, axes):
+    with canvas(style) as (figure, axes):
         for (name, line), colour, marker in zip(
-            lines.items(), itertools.cycle(_SERIES), itertools.cycle("os^Dvx"), strict=False
+            lines.items(), itertools.cycle(style.series), itertools.cycle("os^Dvx"), strict=False
         ):
             if not line:
                 continue
             values, p50, p99 = (np.array(column) for column in zip(*sorted(line), strict=True))
-            style: Any = {"color": colour, "marker": marker, "markersize": 4}
-            axes.plot(values, np.maximum(p50, 1e-3), label=_label(name), **style)
-            axes.plot(values, np.maximum(p99, 1e-3), linestyle=DASHES[1], **style)
+            look: Any = {"color": colour, "marker": marker, "markersize": 4}
+            axes.plot(values, np.maximum(p50, 1e-3), label=_label(name), **look)
+            axes.plot(values, np.maximum(p99, 1e-3), linestyle=DASHES[1], **look)
         axes.set_yscale("log")
         known = [value for line in lines.values() for value, _, _ in line if value > 0]
         if known and max(known) > 4 * min(known):
@@ -190,16 +161,18 @@ def against(lines: Mapping[str, Sequence[tuple[float, float, float]]], *, label:
         _latency_axis(axes.yaxis)
         axes.set_xlabel(label)
         axes.set_ylabel("latency, ms: p50 (full), p99 (dashed)")
-        _legend(axes)
-        return _svg(figure)
+        _legend(axes, style)
+        return figure
 
 
-def hops(parts: Mapping[str, Mapping[str, float]]) -> str:
+def hops(parts: Mapping[str, Mapping[str, float]], style: Style = PAGE) -> Plot:
     """Draw the median of each hop, ms, one stacked bar for each cell."""
     names = list(dict.fromkeys(itertools.chain.from_iterable(parts.values())))
-    with _axes(height=0.9 + 0.36 * len(parts)) as (figure, axes):
+    with canvas(style, height=0.9 + 0.36 * len(parts)) as (figure, axes):
         left = np.zeros(len(parts))
-        for (name, colour), hatch in zip(zip(names, _SERIES, strict=False), ("", "////", "....", "xx"), strict=False):
+        for (name, colour), hatch in zip(
+            zip(names, style.series, strict=False), ("", "////", "....", "xx"), strict=False
+        ):
             widths = np.array([hop.get(name, 0.0) for hop in parts.values()])
             label = name.replace("_", " ")
             axes.barh(
@@ -210,7 +183,7 @@ def hops(parts: Mapping[str, Mapping[str, float]]) -> str:
                 hatch=hatch,
                 label=label,
                 height=0.6,
-                edgecolor=_FAINT,
+                edgecolor=style.faint,
             )
             left += widths
         axes.set_yticks(range(len(parts)), [_label(name) for name in parts])
@@ -220,13 +193,13 @@ def hops(parts: Mapping[str, Mapping[str, float]]) -> str:
             loc="outside upper left",
             ncols=3,
             frameon=False,
-            labelcolor=_INK,
+            labelcolor=style.ink,
             fontsize=8,
             handlelength=1.4,
             columnspacing=1.0,
             borderpad=0.1,
         )
-        return _svg(figure)
+        return figure
 
 
 def _cells(intervals: Sequence[Interval]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -244,90 +217,28 @@ def _cells(intervals: Sequence[Interval]) -> tuple[NDArray[np.float64], NDArray[
     return counts, edges / 1e3, np.array([*(one.start_s for one in starts), last])
 
 
-@contextmanager
-def _axes(rows: tuple[float, ...] | None = None, height: float = SIZE_IN[1]) -> Iterator[tuple[Any, Any]]:
-    """Give a figure and its axes in the report's style, without touching the caller's own matplotlib settings."""
-    import matplotlib as mpl  # noqa: PLC0415 - an extra
-    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
-
-    style: Any = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "rtmbench",
-        "text.parse_math": False,
-        "axes.formatter.use_mathtext": False,
-        "font.size": 9,
-        "text.color": _INK,
-        "axes.labelcolor": _INK,
-        "axes.edgecolor": _FAINT,
-        "xtick.color": _FAINT,
-        "ytick.color": _FAINT,
-        "xtick.labelcolor": _INK,
-        "ytick.labelcolor": _INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": True,
-        "grid.color": _GRID,
-        "grid.linewidth": 0.6,
-        "axes.axisbelow": True,
-        "lines.linewidth": 1.6,
-        "hatch.color": _FAINT,
-        "hatch.linewidth": 0.6,
-        "savefig.dpi": 110,
-    }
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(style)
-        figure = Figure(figsize=(SIZE_IN[0], height), layout="constrained")
-        FigureCanvasSVG(figure)
-        figure.patch.set_visible(False)
-        axes: Any = figure.subplots(len(rows) if rows else 1, 1, height_ratios=rows)
-        for one in np.atleast_1d(axes):
-            one.patch.set_visible(False)
-        yield figure, axes
-
-
-def _svg(figure: Any) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.DOTALL)
-    # The page's policy admits the page's own style sheet and no other; it has these rules too.
-    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>\s*", "", text, flags=re.DOTALL)
-    text = re.sub(r"^<svg [^>]*?viewBox=\"([^\"]*)\"[^>]*>", r'<svg viewBox="\1">', text)
-    for colour, variable in _VARIABLES.items():
-        text = text.replace(colour, variable)
-    text = text.replace("'DejaVu Sans', 'Bitstream Vera Sans'", "inherit,'DejaVu Sans'")
-    text = _COORDINATES.sub(lambda found: found[1] + _NUMBER.sub(_shorter, found[2]) + '"', text)
-    return re.sub(r">\s+<", "><", text).strip()
-
-
-def _shorter(number: re.Match[str]) -> str:
-    return f"{float(number[0]):.1f}".removesuffix(".0")
-
-
-def _series(histograms: Mapping[str, _core.Histogram]) -> Iterator[tuple[tuple[str, _core.Histogram], str, Any]]:
-    return zip(histograms.items(), itertools.cycle(_SERIES), itertools.cycle(DASHES), strict=False)
+def _series(
+    histograms: Mapping[str, _core.Histogram], style: Style
+) -> Iterator[tuple[tuple[str, _core.Histogram], str, Any]]:
+    return zip(histograms.items(), itertools.cycle(style.series), itertools.cycle(DASHES), strict=False)
 
 
 def _label(name: str) -> str:
     # A label that begins with `_` would be left out of a legend.
-    text = clean(name, 26)
+    text = clean(name, LABEL)
     return f" {text}" if text.startswith("_") else text
 
 
-def _legend(axes: Any) -> None:
+def _legend(axes: Any, style: Style) -> None:
     # Above the axes, where no line can run through it.
     entries = axes.get_legend_handles_labels()[1]
-    columns = max(1, min(3, LEGEND_LETTERS // (max(map(len, entries), default=0) + HANDLE_LETTERS)))
+    columns = max(1, min(3, style.legend_letters // (max(map(len, entries), default=0) + HANDLE_LETTERS)))
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.02, 1.0),
         ncols=columns,
         frameon=False,
-        labelcolor=_INK,
+        labelcolor=style.ink,
         handlelength=2.6,
         borderpad=0.2,
         columnspacing=1.2,
@@ -346,4 +257,4 @@ def _percent(q: float) -> str:
     return f"{100 * q:.7g}%"
 
 
-__all__ = ["against", "distribution", "heat_map", "hops", "over_time", "percentile_curves", "require"]
+__all__ = ["against", "distribution", "heat_map", "hops", "over_time", "percentile_curves"]

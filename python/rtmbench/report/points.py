@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from rtmbench.report import plots as draw
+from rtmbench.report.canvas import svg
 from rtmbench.report.document import Block, Figure, Paragraph, Section, Table
 from rtmbench.report.rows import CELL_HEAD, cell_row
 from rtmbench.report.text import NO_FIGURE, clean, milliseconds
@@ -71,12 +73,10 @@ def _grid(results: Sequence[Result], *, plots: bool) -> Iterator[Block]:
     if drawn is None or not plots or not any(len(line) > 1 for line in lines.values()):
         yield table
         return
-    from rtmbench.report import plots as draw  # noqa: PLC0415 - matplotlib is an extra
-
     yield Figure(
         title=f"p50 and p99 against {clean(drawn, 40)}",
         alt=f"Line plot of p50 and p99 against {clean(drawn, 40)}, one pair of lines for each engine.",
-        svg=draw.against(lines, label=clean(drawn, 40)),
+        svg=svg(draw.against(lines, label=clean(drawn, 40))),
         table=table,
     )
 
@@ -113,12 +113,10 @@ def _sustained(found: Sequence[Sustained], *, plots: bool) -> Iterator[Block]:
     if not plots or not any(len(line) > 1 for line in lines.values()):
         yield table
         return
-    from rtmbench.report import plots as draw  # noqa: PLC0415 - matplotlib is an extra
-
     yield Figure(
         title="Latency against rate, up to the knee",
         alt="Line plot of p50 and p99 against the rate, one pair of lines for each engine.",
-        svg=draw.against(lines, label="events per second"),
+        svg=svg(draw.against(lines, label="events per second")),
         table=table,
     )
 

@@ -13,6 +13,7 @@ from rtmbench.report.terminal import summary, unlike_work
 from rtmbench.report.text import NO_FIGURE, clean, milliseconds, plural
 from rtmbench.results.cost import cost
 from rtmbench.results.slo import SIGNS
+from rtmbench.results.verdict import ratio_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -347,7 +348,7 @@ def _number(value: float | None, digits: int = 1) -> str:
 def _ratio(value: float | None, interval: Sequence[float] | None) -> str:
     if value is None:
         return NO_FIGURE
-    return f"{value:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+    return ratio_text(value, interval)
 
 
 def _lower(heading: str) -> str:

@@ -21,6 +21,7 @@ from rtmbench.patterns import PATTERNS
 from rtmbench.report.text import NO_FIGURE, WORDS, clean, milliseconds, plural
 from rtmbench.results import Status
 from rtmbench.results.slo import SIGNS
+from rtmbench.results.verdict import ratio_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -383,7 +384,7 @@ def _comparison(found: Comparison) -> str:
     if found.ratio_p50 is None or found.ratio_p99 is None:
         return f"{other} against {baseline}: no ratio; {verdict}"
     p50, p99 = (
-        f"{ratio:.2f}" + (f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else "")
+        ratio_text(ratio, interval)
         for ratio, interval in ((found.ratio_p50, found.interval_p50), (found.ratio_p99, found.interval))
     )
     basis = "mean and 95 % interval" if found.interval else "median"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.report import html, markdown
+from rtmbench.report.canvas import require
 from rtmbench.report.sections import document
 from rtmbench.results.store import DOCUMENT, list_runs, load, locate
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 LIMIT_BYTES = 1_000_000
 HTML = "report.html"
 MARKDOWN = "report.md"
+DRAWS = ("The plots of the HTML report are", ", or ask for `--format md`, which needs nothing")
+"""What matplotlib is needed for, and what does without."""
 
 Run = tuple["Result", "Path | None"]
 
@@ -58,9 +61,7 @@ def to_html(runs: Sequence[Run], *, vcpu_hour: float | None = None) -> str:
 
     Raises PreflightError where matplotlib is not installed.
     """
-    from rtmbench.report import plots  # noqa: PLC0415 - matplotlib is an extra
-
-    plots.require()
+    require(*DRAWS)
     text = ""
     for drawn, heat_maps in ((True, True), (True, False), (False, False)):
         text = html.render(document(runs, plots=drawn, heat_maps=heat_maps, vcpu_hour=vcpu_hour))
@@ -108,10 +109,8 @@ def after_run(results: Sequence[Result], root: Path) -> tuple[Path, str]:
     try:
         return write_text(default_path(runs, root, HTML), to_html(runs)), ""
     except PreflightError as error:
-        from rtmbench.report import plots  # noqa: PLC0415 - see above
-
         try:
-            plots.require()
+            require(*DRAWS)
         except PreflightError:
             path = write_text(default_path(runs, root, MARKDOWN), to_markdown(runs))
             return path, "with plots, as HTML: `pip install 'rtmbench[report]'`, then `rtmbench report`"

@@ -85,10 +85,10 @@ def save(result: Result, bands: Iterable[Measured], root: Path) -> Path | None:
 
 
 class NoiseBands:
-    """The bands kept under a results directory, looked up for pairs of cells."""
+    """The bands kept under results directories, looked up for pairs of cells."""
 
-    def __init__(self, root: Path) -> None:
-        found = [band for path in (root / DIRECTORY).glob("*.json") for band in _read(path)]
+    def __init__(self, *roots: Path) -> None:
+        found = [band for root in roots for path in (root / DIRECTORY).glob("*.json") for band in _read(path)]
         self._bands = sorted(found, key=lambda band: band.created_at)
 
     def of(self, result: Result, cell: Cell) -> Measured | None:

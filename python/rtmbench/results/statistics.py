@@ -58,3 +58,13 @@ def headline(trials: Sequence[Trial], *, floor: bool = False) -> Headline | None
         valid_trials=len(figures),
         attempts=len(trials),
     )
+
+
+def typical(trials: Sequence[Trial]) -> Trial | None:
+    """Give the trial whose p99 is the (lower) median: of the usable ones, else of all; `None` without latencies."""
+    known = [(t, t.latency_us.p99) for t in trials if t.latency_us is not None]
+    chosen = [(t, p99) for t, p99 in known if t.valid] or known
+    if not chosen:
+        return None
+    middle = statistics.median_low(p99 for _, p99 in chosen)
+    return next(t for t, p99 in chosen if p99 == middle)

@@ -28,6 +28,8 @@ FAMILY_LEVEL = 0.04
 trials with rare long stalls are less well-behaved than Student's distribution assumes."""
 ASSUMED_BAND = 1.10
 """In place of a band that was not measured. No machine is promised to be this quiet: it is a convention."""
+LEAST_IN_DECIMALS = 0.1
+"""Below it a ratio has significant digits: two decimals would turn 1 to 2,000 into 0.00."""
 UNMEASURED = NoiseBand(p50=ASSUMED_BAND, p99=ASSUMED_BAND, measured=False)
 
 
@@ -67,9 +69,7 @@ def decide(cases: Sequence[Case]) -> list[Comparison]:
 def sentence(found: Comparison) -> str:
     """Say a comparison in one sentence, ratio and interval included, without an end stop."""
     figures = {"p99": (found.ratio_p99, found.interval), "p50": (found.ratio_p50, found.interval_p50)}
-    shown = {
-        n: f"{n} × {ratio:.2f}{_bounds(interval)}" for n, (ratio, interval) in figures.items() if ratio is not None
-    }
+    shown = {n: f"{n} × {ratio_text(ratio, interval)}" for n, (ratio, interval) in figures.items() if ratio is not None}
     if found.noise_band is None:
         return f"{found.other} against {found.baseline}: {', '.join([NO_VERDICT, *shown.values()])} ({found.note})"
     words = {"p99": found.verdict, "p50": found.verdict_p50 or NO_VERDICT}
@@ -77,8 +77,10 @@ def sentence(found: Comparison) -> str:
     return f"{found.other} against {found.baseline}: {said} ({found.note})"
 
 
-def _bounds(interval: Sequence[float] | None) -> str:
-    return f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else ""
+def ratio_text(ratio: float, interval: Sequence[float] | None = None) -> str:
+    """Give a ratio with its interval in brackets: two decimals, or two digits where those would be zeros."""
+    shown = [f"{value:.2f}" if value >= LEAST_IN_DECIMALS else f"{value:.2g}" for value in (ratio, *(interval or ()))]
+    return shown[0] + (f" [{', '.join(shown[1:])}]" if interval else "")
 
 
 def _comparison(case: Case, significant: Mapping[str, bool | None]) -> Comparison:
@@ -90,7 +92,7 @@ def _comparison(case: Case, significant: Mapping[str, bool | None]) -> Compariso
             notes += why
         notes.append(_band_note(case.band))
     intervals = {
-        name: [round(bound, 4) for bound in case.estimates[name].interval] if name in case.estimates else None
+        name: [_rounded(bound) for bound in case.estimates[name].interval] if name in case.estimates else None
         for name in FIGURES
     }
     decided = not case.obstacles
@@ -132,6 +134,10 @@ def _band_note(band: NoiseBand) -> str:
 
 def _ratio(case: Case, name: str) -> float | None:
     if name in case.estimates:
-        return round(case.estimates[name].ratio, 4)
+        return _rounded(case.estimates[name].ratio)
     values = case.ratios.get(name)
-    return round(statistics.median(values), 4) if values else None
+    return _rounded(statistics.median(values)) if values else None
+
+
+def _rounded(ratio: float) -> float:
+    return round(ratio, 4) if ratio >= LEAST_IN_DECIMALS else float(f"{ratio:.4g}")

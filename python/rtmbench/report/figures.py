@@ -1,0 +1,136 @@
+"""The plots of a run in a notebook: what each kind is drawn from, and the picture under the run's table."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from rtmbench.errors import ConfigurationError, RtmbenchError
+from rtmbench.report import plots
+from rtmbench.report.canvas import NOTEBOOK, require
+from rtmbench.report.text import clean, milliseconds
+from rtmbench.results.interval_log import trial_log
+from rtmbench.results.statistics import last_attempts, typical
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rtmbench import _core
+    from rtmbench.measured import Run
+    from rtmbench.report.figure import Plot
+    from rtmbench.results.model import Cell, Trial
+
+Kind: TypeAlias = Literal["percentiles", "cdf", "timeline", "heatmap", "hops"]
+KINDS: tuple[str, ...] = get_args(Kind)
+DRAWS = "Plots are"
+_NAME = 26
+
+
+def draw(run: Run, kind: str, engines: str | Iterable[str] | None, trial: int | None) -> Plot:
+    """Draw one kind of plot of a run, see `Run.plot`."""
+    if kind not in KINDS:
+        raise ConfigurationError(f"There is no plot {kind[:40]!r}; there are: {', '.join(KINDS)}.")
+    require(DRAWS)
+    cells = _cells(run, engines)
+    if kind == "hops":
+        return _hops(run, cells, trial)
+    if kind in ("timeline", "heatmap"):
+        return _in_time(run, cells, trial, heat=kind == "heatmap")
+    drawn, left = _distributions(run, cells, trial)
+    if not drawn:
+        raise ConfigurationError(f"Nothing of run {run.run_id} can be drawn: {'; '.join(left)}.")
+    figure = (plots.percentile_curves if kind == "percentiles" else plots.distribution)(drawn, NOTEBOOK)
+    if left:
+        # A curve that is not there must not look like an engine that was not asked for.
+        figure.supxlabel(f"not drawn: {'; '.join(left)}", fontsize=8, color=NOTEBOOK.faint)
+    return figure
+
+
+def picture(run: Run) -> str:
+    """Return the percentile curves of a run as an HTML image; a sentence, or nothing, where they cannot be drawn."""
+    try:
+        require(DRAWS)
+    except RtmbenchError:
+        return "<p><small>With <code>pip install 'rtmbench[report]'</code> there are plots here.</small></p>"
+    drawn, _ = _distributions(run, _cells(run, None), None)
+    if not drawn:
+        return ""
+    figure = draw(run, "percentiles", None, None)
+    p99 = ", ".join(f"{clean(name, _NAME)} {milliseconds(h.percentile(99))} ms" for name, h in drawn.items())
+    alt = f"Latency against percentile on a 1/(1-q) axis, one line for each engine. At 99 %: {p99}."
+    data = base64.b64encode(figure.png()).decode()
+    # An image of its own, because names within an inline SVG would clash with those of the next one.
+    return f'<img alt="{escape(alt)}" width="{figure.shown_width()}" src="data:image/png;base64,{data}">'
+
+
+def _cells(run: Run, engines: str | Iterable[str] | None) -> list[Cell]:
+    if engines is None:
+        return [*run.result.cells, *run.result.floors]
+    return [run.cell(name) for name in ([engines] if isinstance(engines, str) else engines)]
+
+
+def _distributions(run: Run, cells: list[Cell], trial: int | None) -> tuple[dict[str, _core.Histogram], list[str]]:
+    """Return the distributions of cells by name, and for each cell without one why."""
+    drawn, left = {}, []
+    for cell in cells:
+        usable = any(one.status.usable for one in last_attempts(cell.trials).values())
+        if trial is None and not usable:
+            left.append(f"{clean(cell.name, _NAME)} ({cell.status.value})")
+            continue
+        try:
+            drawn[cell.name] = run.latency(cell.name, trial)
+        except ConfigurationError:
+            left.append(f"{clean(cell.name, _NAME)} (no log of its latencies)")
+    return {name: histogram for name, histogram in drawn.items() if histogram.count}, left
+
+
+def _in_time(run: Run, cells: list[Cell], number: int | None, *, heat: bool) -> Plot:
+    if len(cells) != 1:
+        names = ", ".join(clean(cell.name, _NAME) for cell in cells)
+        raise ConfigurationError(f"Time is drawn for one engine at once. Name it in `engines`, one of: {names}.")
+    (cell,) = cells
+    trial = _trial(run, cell, number)
+    series = [one.name for one in (*run.result.cells, *run.result.floors)].index(cell.name)
+    if heat:
+        log = trial_log(trial, run.directory)
+        if not log:
+            raise ConfigurationError(f"{cell.name} trial {trial.trial} has no log of its latencies in {run.directory}.")
+        figure = plots.heat_map(log, NOTEBOOK)
+    elif trial.timeline is None:
+        raise ConfigurationError(f"{cell.name} in run {run.run_id} has no timeline: trial {trial.trial} has none.")
+    else:
+        figure = plots.over_time(trial.timeline, trial.happenings or [], series, NOTEBOOK)
+    title = f"{clean(cell.name, _NAME)}, trial {trial.trial}"
+    # As in a table: a figure that may not be used never stands without its status.
+    figure.suptitle(title if trial.valid else f"{title} ({trial.status.value})", x=0.01, ha="left", fontsize=10)
+    return figure
+
+
+def _trial(run: Run, cell: Cell, number: int | None) -> Trial:
+    last = last_attempts(cell.trials)
+    if number is not None:
+        return run.trial(cell.name, number)
+    found = typical([one for one in last.values() if one.latency_us is not None])
+    if found is None:
+        raise ConfigurationError(
+            f"{cell.name} in run {run.run_id} has no trial with latencies (status: {cell.status.value})."
+        )
+    return found
+
+
+def _hops(run: Run, cells: list[Cell], number: int | None) -> Plot:
+    parts = {}
+    for cell in cells:
+        with_hops = [one for one in last_attempts(cell.trials).values() if one.hops_ms]
+        one = run.trial(cell.name, number) if number is not None else typical(with_hops)
+        if one is not None and one.hops_ms:
+            name = clean(cell.name, _NAME)
+            name = name if one.valid else f"{name} ({one.status.value})"
+            parts[name] = {hop: max(0.0, spread.p50) for hop, spread in one.hops_ms.items()}
+    if not parts:
+        raise ConfigurationError(f"No trial of run {run.run_id} has hops.")
+    return plots.hops(parts, NOTEBOOK)
+
+
+__all__ = ["KINDS", "Kind", "draw", "picture"]

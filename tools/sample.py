@@ -1,0 +1,182 @@
+"""The recorded sample of `rtmbench.sample()`: `record` measures it on a quiet machine, `pack` puts it into the package.
+
+    python tools/sample.py record DIRECTORY     half an hour; nothing else may run
+    python tools/sample.py pack DIRECTORY       some seconds
+
+Pattern 02 gets the six trials that a verdict takes, the others one. What names this machine or a path on it is left
+out, and packing ends with an error where something of the kind is found in what is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtmbench.results.comparison import PAIRS_FOR_A_VERDICT
+from rtmbench.results.interval_log import merged, trial_log
+from rtmbench.results.store import DOCUMENT, list_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rtmbench.results.model import Cell, Result, Trial
+
+ENGINES = ("flink@1.20", "spark@4.1", "spark@4.3")
+DECIDED = "02"
+"""The pattern with enough trials for a verdict."""
+RUNS = ([DECIDED, "--trials", str(PAIRS_FOR_A_VERDICT)], ["01", "03", "04"])
+PATTERNS = ("01", "02", "03", "04")
+SAMPLE = Path(__file__).resolve().parents[1] / "python" / "rtmbench" / "data" / "sample"
+NO_VALID_TRIAL = 4
+LIMIT_BYTES = 3_000_000
+KEPT_FACTS = ("real_time", "settings")
+"""Of what an engine said of itself; the rest holds its whole configuration, with paths and ports."""
+# Kafka's and Spark's class names have dots, a unit has one slash: neither is a path.
+PATH = re.compile(r"(?:file:|(?<![\w.]))/(?:[\w.+-]+/)+[\w.+-]*")
+ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\w://")
+
+
+def record(results: Path) -> int:
+    """Run what the sample consists of; what came out is under `results`."""
+    results.mkdir(parents=True, exist_ok=True)
+    # Nobody's own settings may leak into the sample; where the engines are kept changes no figure.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RTMBENCH_")}
+    kept |= {name: os.environ[name] for name in ("RTMBENCH_CACHE",) if name in os.environ}
+    kept.pop("KAFKA_BOOTSTRAP_SERVERS", None)
+
+    def rtmbench(*what: str) -> int:
+        print("$ rtmbench", " ".join(what), flush=True)
+        command = [sys.executable, "-m", "rtmbench", *what, "--results", str(results.absolute())]
+        # In the directory of the results no `rtmbench.toml` of a checkout applies.
+        code = subprocess.run(command, check=False, env=kept, cwd=results).returncode
+        print(f"exit code {code}", flush=True)
+        # That a cell has no valid trial is a result too, and is shown as such.
+        return 0 if code == NO_VALID_TRIAL else code
+
+    for what in RUNS:
+        code = rtmbench("run", *what, "--quick", "--engines", ",".join(ENGINES))
+        if code:
+            return code
+        short = _short_of_a_verdict(results) if DECIDED in what else {}
+        for run_id, trials in short.items():
+            # A pair with a contended trial does not count. Whether it does is not known by what it would show.
+            rtmbench("run", "--resume", run_id, "--trials", str(trials))
+    return 0
+
+
+def _short_of_a_verdict(results: Path) -> dict[str, int]:
+    """Give, for the newest run of the pattern to be decided, how many trials it needs where pairs are missing."""
+    found = next(e.result for e in list_runs(results) if e.result is not None and e.result.pattern == DECIDED)
+    pairs = next(c.pairs for c in found.comparisons if (c.baseline, c.other) == (ENGINES[0], ENGINES[-1]))
+    missing = max(0, PAIRS_FOR_A_VERDICT - pairs)
+    return {found.run_id: PAIRS_FOR_A_VERDICT + missing} if missing else {}
+
+
+def pack(results: Path) -> int:
+    """Put the newest complete run of each pattern under `results` into the package, and check what was put there."""
+    chosen = {}
+    for entry in list_runs(results):
+        found = entry.result
+        if found is not None and found.complete and found.pattern in PATTERNS and _has_engines(found):
+            chosen.setdefault(found.pattern, (found, entry.path))
+    missing = [pattern for pattern in PATTERNS if pattern not in chosen]
+    if missing:
+        print(f"no complete run of {', '.join(missing)} with {', '.join(ENGINES)} under {results}", file=sys.stderr)
+        return 1
+    for old in SAMPLE.glob("*/"):
+        shutil.rmtree(old)
+    for pattern, (result, directory) in sorted(chosen.items()):
+        _pack(result, directory, SAMPLE / pattern)
+    problems = [*_traces(), *_lost(), *_size()]
+    for problem in problems:
+        print(f"! {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _has_engines(result: Result) -> bool:
+    names = [cell.name.partition(":")[0] for cell in result.cells]
+    return sorted(names) == sorted(ENGINES)
+
+
+def _pack(result: Result, directory: Path, target: Path) -> None:
+    target.mkdir(parents=True)
+    kernel = ".".join(result.host.kernel.split(".")[:2])
+    clean = dataclasses.replace(
+        result,
+        host=dataclasses.replace(result.host, kernel=kernel),
+        cells=[_cell(cell) for cell in result.cells],
+        floors=[_cell(cell) for cell in result.floors],
+    )
+    (target / DOCUMENT).write_text(clean.to_json(), encoding="utf-8")
+    print(f"{result.pattern}  {result.run_id}")
+    for cell in (*clean.cells, *clean.floors):
+        for trial in cell.trials:
+            for name in (trial.files or {}).values():
+                shutil.copyfile(directory / name, target / name)
+        statuses = ", ".join(f"{trial.trial}: {trial.status.value}" for trial in cell.trials)
+        print(f"    {cell.name:<26} {cell.status.value:<12} {statuses}")
+    for one in clean.comparisons:
+        print(f"    {one.other} against {one.baseline}: {one.verdict} (p99 × {one.ratio_p99}) {one.note}")
+
+
+def _cell(cell: Cell) -> Cell:
+    facts = None if cell.facts is None else {name: cell.facts[name] for name in KEPT_FACTS if name in cell.facts}
+    return dataclasses.replace(cell, facts=facts, trials=[_trial(trial) for trial in cell.trials])
+
+
+def _trial(trial: Trial) -> Trial:
+    files = {name: path for name, path in (trial.files or {}).items() if name == "latency"}
+    return dataclasses.replace(trial, files=files or None)
+
+
+def _traces() -> list[str]:
+    """Give a sentence for each text that names a path, an address or this machine."""
+    own = {socket.gethostname(), os.environ.get("USER", ""), Path.home().name} - {"", "root", "localhost"}
+    # A short name would be found in other words.
+    words = [word for word in own if len(word) > 3]  # noqa: PLR2004
+    own_names = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in words) or r"(?!)")
+    found = []
+    for path in sorted(SAMPLE.rglob("*.json")):
+        text = path.read_text(encoding="utf-8")
+        for pattern in (PATH, ADDRESS, own_names):
+            found += [f"{path.parent.name}/{path.name} has {match[0]!r}" for match in pattern.finditer(text)]
+    return found
+
+
+def _lost() -> Iterator[str]:
+    """Give a sentence for each trial whose log does not hold the samples that its document counts."""
+    for entry in list_runs(SAMPLE):
+        if entry.result is None:
+            yield str(entry.problem)
+            continue
+        for cell in (*entry.result.cells, *entry.result.floors):
+            for trial in cell.trials:
+                if trial.latency_us and merged(trial_log(trial, entry.path)).count != trial.latency_us.count:
+                    yield f"{entry.result.pattern}: the log of {cell.name} trial {trial.trial} is not whole"
+
+
+def _size() -> list[str]:
+    size = sum(path.stat().st_size for path in SAMPLE.rglob("*") if path.is_file())
+    print(f"{size:,} bytes")
+    return [f"{size:,} bytes are more than {LIMIT_BYTES:,}"] if size >= LIMIT_BYTES else []
+
+
+def main() -> int:
+    """Do what the command line says, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["record", "pack"])
+    parser.add_argument("results", type=Path, metavar="DIRECTORY", help="holds the recorded runs")
+    arguments = parser.parse_args()
+    return record(arguments.results) if arguments.what == "record" else pack(arguments.results)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
