@@ -64,6 +64,10 @@ class Run:
             for process in psutil.Process(self._popen.pid).children(recursive=True):
                 self._seen.setdefault(process.pid, process)
 
+    def processes(self) -> list[psutil.Process]:
+        """Return the processes that have been seen below the command."""
+        return list(self._seen.values())
+
     def send(self, number: signal.Signals) -> None:
         self.look()
         self._popen.send_signal(number)

@@ -1,11 +1,15 @@
-"""Going on after a kill, and a sweep with a target, on a real engine."""
+"""Going on after a kill, a sweep with a target, and a regression that was made, on real engines."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import threading
+import time
 
 import jsonschema
+import psutil
 import pytest
 from commandline import await_nothing_alive, running
 
@@ -47,3 +51,57 @@ def test_a_sweep_judges_a_target_at_its_rate(tmp_path):
     assert len({found["experiment_id"] for found in runs}) == 1
     outcomes = [(o["target"], o["outcome"]) for found in runs for o in found["slo"]]
     assert outcomes == [("p50<1us@300/s", "missed"), ("p99<10s@600/s", "met")]
+
+
+PERIOD_S = 1.0
+
+
+@contextlib.contextmanager
+def held_up(run, module, hold_s):
+    """Suspend the process of a run that runs `module` for `hold_s` of each second."""
+    done = threading.Event()
+
+    def hold_up():
+        process = None
+        while not done.is_set():
+            time.sleep(PERIOD_S - time.monotonic() % PERIOD_S)
+            try:
+                if process is None:
+                    found = (one for one in run.processes() if one.is_running())
+                    process = next((one for one in found if one.cmdline()[1:3] == ["-m", module]), None)
+                if process is not None:
+                    process.suspend()
+                    time.sleep(hold_s)
+                    process.resume()
+            except psutil.Error:
+                process = None
+
+    thread = threading.Thread(target=hold_up)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_a_delay_that_is_a_fifth_longer_is_a_regression(tmp_path):
+    # With waits this long, what else the machine does is small beside them.
+    arguments = ["run", "01", "--quick", "--engines", "relay", "--partitions", "2", "--warmup", "2", "--duration", "5"]
+    arguments += ["--rate", "300", "--trials", "6", "--json"]
+    runs = []
+    for hold_s in (0.2, 0.24):
+        with (
+            running(*arguments, cwd=tmp_path) as run,
+            held_up(run, "rtmbench.engines.relay_job", hold_s),
+        ):
+            assert run.wait(400) == 0, run.stderr
+        runs.append(json.loads(run.stdout)["run_id"])
+    for pair, code, verdict in ((runs, 5, "slower"), ([runs[0]] * 2, 0, "no difference shown")):
+        with running("compare", *pair, "--fail-on", "regression", "--json", cwd=tmp_path) as compare:
+            assert compare.wait(60) == code, compare.stderr
+        (found,) = json.loads(compare.stdout)["comparisons"]
+        assert found["verdict"] == verdict, found
+        assert bool(found["paired"]) is (pair[0] == pair[1])
