@@ -6,6 +6,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
+use crate::stamp::{Stamp, StampPath};
+
 /// What happened. Half of the events are clicks, four in ten views, one in ten purchases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventType {
@@ -88,7 +90,7 @@ impl EventId {
     }
 
     #[inline]
-    fn text(self) -> [u8; 36] {
+    pub(crate) fn text(self) -> [u8; 36] {
         let mut text = [b'-'; 36];
         for (at, byte) in BYTE_AT.into_iter().zip(self.0.to_be_bytes()) {
             text[at] = HEX[usize::from(byte >> 4)];
@@ -209,7 +211,7 @@ impl DecodeError {
     }
 }
 
-const MISSING_FIELD: &str = "missing field";
+pub(crate) const MISSING_FIELD: &str = "missing field";
 
 impl<'a> Record<'a> {
     /// Reads a record: fields in any order, whitespace and escapes allowed, other fields ignored.
@@ -295,17 +297,19 @@ pub(crate) fn utf8(payload: &[u8]) -> Result<&str, DecodeError> {
 pub struct TimestampField {
     name: String,
     scale: i64,
+    detected: Option<StampPath>,
 }
 
 impl TimestampField {
     /// The field of that name: µs since the Unix epoch where the name ends in `_us`, else ms.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), scale: if name.ends_with("_us") { 1 } else { 1000 } }
+        let scale = if name.ends_with("_us") { 1 } else { 1000 };
+        Self { name: name.to_owned(), scale, detected: None }
     }
 
-    /// The field's resolution, µs.
-    pub fn resolution_us(&self) -> i64 {
-        self.scale
+    /// A field whose unit shows in its value, and which may be nested, see [`StampPath`].
+    pub fn detected(path: StampPath) -> Self {
+        Self { name: path.text().to_owned(), scale: 1, detected: Some(path) }
     }
 
     /// The time stamp of a record, µs since the Unix epoch. The whole record is checked, so that a
@@ -316,6 +320,9 @@ impl TimestampField {
     /// integer, or not after the epoch.
     #[inline]
     pub fn decode(&self, payload: &[u8]) -> Result<i64, DecodeError> {
+        if let Some(path) = &self.detected {
+            return self.stamp(path, payload).map(|stamp| stamp.at_us);
+        }
         let raw = match self.decode_fast(payload) {
             Some(raw) => raw,
             None => self.decode_strict(payload)?,
@@ -325,6 +332,14 @@ impl TimestampField {
         }
         raw.checked_mul(self.scale)
             .ok_or_else(|| DecodeError(format!("`{}` is {raw}, beyond any clock", self.name)))
+    }
+
+    #[inline]
+    fn stamp(&self, path: &StampPath, payload: &[u8]) -> Result<Stamp, DecodeError> {
+        match path.is_flat().then(|| self.decode_fast(payload)).flatten() {
+            Some(raw) => path.of_integer(raw),
+            None => path.decode(payload),
+        }
     }
 
     fn decode_fast(&self, payload: &[u8]) -> Option<i64> {

@@ -399,7 +399,7 @@ fn pace(
             result.end_us = clock::now_us().max(start_us);
             return result;
         }
-        event.encode_key(&mut key);
+        settings.workload.encode_key(index, &event, &mut key);
         settings.workload.encode(index, &event, &mut payload);
         if !hand_over(producer, shared, index, &key, &payload, &mut result.errors) {
             result.end_us = clock::now_us();

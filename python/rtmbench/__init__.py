@@ -14,7 +14,7 @@ from rtmbench._core import OPTIMIZED, __version__
 
 if TYPE_CHECKING:
     from rtmbench._core import Generator, Histogram, LatencyConsumer, Schedule, Table, Workload
-    from rtmbench.api import RunList, load, run, run_all, runs
+    from rtmbench.api import RunList, load, run, run_all, run_job, runs
     from rtmbench.measured import Comparison, Run, Verdict
 
 if not OPTIMIZED:
@@ -26,7 +26,7 @@ if not OPTIMIZED:
     )
 
 _HOMES = {
-    "rtmbench.api": ("RunList", "load", "run", "run_all", "runs"),
+    "rtmbench.api": ("RunList", "load", "run", "run_all", "run_job", "runs"),
     "rtmbench.measured": ("Comparison", "Run", "Verdict"),
     "rtmbench._core": ("Generator", "Histogram", "LatencyConsumer", "Schedule", "Table", "Workload"),
 }
@@ -47,6 +47,7 @@ __all__ = [
     "load",
     "run",
     "run_all",
+    "run_job",
     "runs",
 ]
 

@@ -19,6 +19,7 @@ from rtmbench.platform.machine import scale
 from rtmbench.windows import idleness, sized
 
 if TYPE_CHECKING:
+    from rtmbench.jobs.model import OwnJob
     from rtmbench.platform.machine import Machine
 
 DEFAULT_ENGINES = ("flink@1.20", "spark@4.1")
@@ -73,6 +74,8 @@ class RunRequest:
     keep_topics: bool = False
     offline: bool = False
     results: Path = Path("results")
+    job: OwnJob | None = None
+    """The user's own, in place of patterns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,12 +128,17 @@ class Settings:
     results: Path
     notes: tuple[str, ...]
     """What was scaled or stretched, one sentence each."""
+    job: OwnJob | None = None
+    """The user's own, in place of patterns."""
 
     def document(self) -> dict[str, Any]:
         """Return the settings as they stand in a result document: plain values, no path of the machine."""
-        fields = asdict(self)
-        for left_out in ("results", "patterns", "engines", "kafka_port", "flink_port", "offline"):
+        # A job may hold all that it is fed.
+        fields = asdict(replace(self, patterns=(), job=None))
+        for left_out in ("results", "patterns", "engines", "kafka_port", "flink_port", "offline", "job"):
             del fields[left_out]
+        if self.job is not None:
+            fields["job"] = self.job.document()
         # The address of a team's broker is nobody else's business; that there was one, is.
         fields["bootstrap_servers"] = "existing" if self.bootstrap_servers else "local"
         fields["notes"] = list(self.notes)
@@ -181,8 +189,12 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         notes.append(profile.note)
     duration_s, cycles, stretched = _whole_cycles(request)
     notes.extend(stretched)
-    patterns, engines = [], _engines(request.engines)
-    for pattern in _patterns(request.patterns):
+    job, names = request.job, request.engines
+    if job is not None:
+        names = job.engines(names, DEFAULT_ENGINES)
+        notes.extend(filter(None, [job.payload.note]))
+    patterns, engines = [], _engines(names)
+    for pattern in _patterns(request.patterns) if job is None else [job.pattern()]:
         ours, shrunk = sized(pattern, window_s=request.window_s, slide_s=request.slide_s, quick=request.quick)
         patterns.append(ours)
         notes.extend(shrunk)
@@ -236,6 +248,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         offline=request.offline,
         results=request.results,
         notes=tuple(notes),
+        job=job,
     )
 
 
@@ -244,6 +257,10 @@ def _first(wish: Value | None, default: Value) -> Value:
 
 
 def _check_ranges(request: RunRequest) -> None:
+    if request.job is not None and request.patterns:
+        raise ConfigurationError("A job of your own stands in a pattern's place: name one or the other.")
+    if request.job is not None and request.job.payload.texts is not None and request.payload_bytes is not None:
+        raise ConfigurationError("--payload pads rtmbench's own events; --template and --events say all of a record.")
     if request.state_backend not in STATE_BACKENDS:
         raise ConfigurationError(
             f"--state-backend is {request.state_backend!r}; Flink's are: {', '.join(STATE_BACKENDS)}."

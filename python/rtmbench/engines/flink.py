@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rtmbench.artifacts import Bundle
     from rtmbench.engines.base import EngineSpec, TrialIo
     from rtmbench.engines.variants import Variant
+    from rtmbench.jobs.model import OwnJob
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
@@ -38,7 +39,14 @@ class FlinkEngine:
     """Flink at one pattern. Parallelism is the number of slots, at most one subtask for each input partition."""
 
     def __init__(
-        self, spec: EngineSpec, *, variant: Variant, platform: LocalPlatform, pattern: str, rest_port: int = 0
+        self,
+        spec: EngineSpec,
+        *,
+        variant: Variant,
+        platform: LocalPlatform,
+        pattern: str,
+        rest_port: int = 0,
+        job: OwnJob | None = None,
     ) -> None:
         self.spec = spec
         self.build = ""
@@ -46,6 +54,7 @@ class FlinkEngine:
         self.emit = variant.emit
         self._platform = platform
         self._pattern = pattern
+        self._own = job
         self._rest_port = rest_port
         self._class_path: list[Path] = []
         self._jar: Path | None = None
@@ -59,12 +68,14 @@ class FlinkEngine:
         connector = self._platform.cache.ensure(f"flink-connector-kafka@{self.spec.version}")
         self.build = flink.build
         self._class_path = class_path(flink, connector)
-        self._jar = pipelines.locate(self._pattern, "flink")
+        self._jar = pipelines.locate(self._pattern, "flink") if self._own is None else self._own.file("flink")
 
     def start(self, io: TrialIo) -> None:
         """Start the cluster, submit the job, and return when every one of its tasks runs."""
         if self._jar is None:
             raise ConfigurationError("The Flink engine was started before it was prepared.")
+        if self._own is not None:
+            self._own.main_class()
         self._io = io
         io.work.mkdir(parents=True, exist_ok=True)
         cluster = self._cluster = start_cluster(
@@ -114,7 +125,7 @@ class FlinkEngine:
         overview = cluster.get("/config")
         settings = {item["key"]: item["value"] for item in cluster.get("/jobmanager/config")}
         environment = cluster.get("/jobmanager/environment")["jvm"]
-        checkpoints = cluster.get(f"{job}/checkpoints/config")
+        checkpoints = self._checkpoint_settings(cluster)
         execution = cluster.get(f"{job}/config").get("execution-config", {})
         (task_manager,) = cluster.get("/taskmanagers")["taskmanagers"]
         details = cluster.get(f"/taskmanagers/{task_manager['id']}")
@@ -136,11 +147,13 @@ class FlinkEngine:
                 "heap_mb": sum(heaps),
                 "collector": _collector(environment["options"]),
                 "nice": io.nice,
-                "checkpoint_interval_ms": checkpoints["interval"],
-                "checkpoint_mode": checkpoints["mode"].upper(),
-                "checkpoint_storage": _short(checkpoints["checkpoint_storage"], "CheckpointStorage"),
-                "state_backend": _short(checkpoints["state_backend"], "StateBackend"),
-                "sink_guarantee": "AT_LEAST_ONCE",
+                "checkpoint_interval_ms": checkpoints.get("interval"),
+                "checkpoint_mode": checkpoints.get("mode", "none").upper(),
+                "checkpoint_storage": _short(checkpoints.get("checkpoint_storage", "none"), "CheckpointStorage"),
+                "state_backend": _short(checkpoints.get("state_backend", "none"), "StateBackend"),
+                # A job of the user's own does not say.
+                "sink_guarantee": "AT_LEAST_ONCE" if self._own is None else None,
+                # The cluster's; a job of the user's own may have set another for itself.
                 "buffer_wait_ms": _milliseconds(settings["execution.buffer-timeout.interval"]),
                 "window_ms": io.window_ms,
                 "slide_ms": io.slide_ms,
@@ -212,12 +225,39 @@ class FlinkEngine:
             "POST",
             f"/jars/{identifier}/run",
             json={
-                "programArgsList": [text for pair in arguments.items() for text in pair],
+                "programArgsList": [text for pair in arguments.items() for text in pair] + self._own_arguments(),
                 "parallelism": min(io.slots, io.partitions),
+                **self._own_request(io),
             },
             timeout_s=60,
         )
         return str(started["jobid"])
+
+    def _own_arguments(self) -> list[str]:
+        return [] if self._own is None else list(self._own.flink_args)
+
+    def _own_request(self, io: TrialIo) -> dict[str, Any]:
+        """Return what the submission of a job of the user's own has beside the arguments."""
+        if self._own is None:
+            return {}
+        # Our jobs set the interval themselves; another's may leave it to the cluster.
+        request: dict[str, Any] = {
+            "flinkConfiguration": {"execution.checkpointing.interval": f"{io.checkpoint_interval_ms} ms"}
+        }
+        if self._own.flink_class is not None:
+            request["entryClass"] = self._own.flink_class
+        return request
+
+    def _checkpoint_settings(self, cluster: FlinkCluster) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = cluster.get(f"/jobs/{self._job}/checkpoints/config")
+        except RunFailedError:
+            if self._own is None:
+                raise
+            # Flink knows no such page of a job that has switched its checkpoints off.
+            cluster.check()
+            return {}
+        return found
 
     def _event_time(self, io: TrialIo) -> dict[str, str]:
         """Return the job's arguments for windows and their emission; none where the pattern has no windows."""
