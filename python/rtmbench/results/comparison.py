@@ -138,13 +138,14 @@ def remarks(baseline: Cell, other: Cell) -> Iterator[str]:
 
 def unlike_outputs(baseline: Cell, other: Cell) -> Iterator[str]:
     """Give a sentence where two jobs of the user's own do not write as many records for as many events."""
-    shares = {cell.name: _shares(cell) for cell in (baseline, other) if cell.emit == OUTPUT}
-    if len(shares) == 2 and all(shares.values()):  # noqa: PLR2004 - both cells
-        for what, column in (("records for each event", 0), ("of the events among them", 1)):
-            a, b = (statistics.median(row[column] for row in rows) for rows in shares.values())
-            if abs(a - b) > UNLIKE_OUTPUTS * max(a, b):
-                text = ", ".join(f"{name} {share:.3g}" for name, share in zip(shares, (a, b), strict=True))
-                yield f"unlike outputs, so the figures are not of the same events: {what}: {text}"
+    ours, theirs = _shares(baseline), _shares(other)
+    if not ours or not theirs:
+        return
+    for column, what in enumerate(("records for each event", "share of the events among them")):
+        a, b = (statistics.median(row[column] for row in rows) for rows in (ours, theirs))
+        if abs(a - b) > UNLIKE_OUTPUTS * max(a, b):
+            text = f"{baseline.name} {a:.3g}, {other.name} {b:.3g}"
+            yield f"unlike outputs, so the figures are not of the same events: {what} {text}"
 
 
 def _shares(cell: Cell) -> list[tuple[float, float]]:
