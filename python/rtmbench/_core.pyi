@@ -732,8 +732,9 @@ class _Stamped(TypedDict):
     without: int
     foreign: int
     earlier: int
-    events: int
+    stamps: int
     covered: int
+    crowded: int
     resolution_us: int
     newest_us: int | None
 

@@ -187,12 +187,15 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
     rate = request.rate or profile.rate
     if profile.note and (request.rate is None or request.partitions is None):
         notes.append(profile.note)
+    warmup_s = _first(request.warmup_s, 20.0 if request.quick else 60.0)
     duration_s, cycles, stretched = _whole_cycles(request)
     notes.extend(stretched)
     job, names = request.job, request.engines
     if job is not None:
         names = job.engines(names, DEFAULT_ENGINES)
+        notes += [f"{name} is left out: there is no job for it" for name in request.engines if name not in names]
         notes.extend(filter(None, [job.payload.note]))
+        job.check_load(rate * (warmup_s + duration_s))
     patterns, engines = [], _engines(names)
     for pattern in _patterns(request.patterns) if job is None else [job.pattern()]:
         ours, shrunk = sized(pattern, window_s=request.window_s, slide_s=request.slide_s, quick=request.quick)
@@ -224,7 +227,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         or (profile.shuffle_partitions if request.partitions is None else partitions),
         duration_s=duration_s,
         cycles=cycles,
-        warmup_s=_first(request.warmup_s, 20.0 if request.quick else 60.0),
+        warmup_s=warmup_s,
         floor_duration_s=5.0 if request.quick else 15.0,
         floor_warmup_s=2.0 if request.quick else 5.0,
         broker_warmup_s=12.0 if request.quick else 30.0,

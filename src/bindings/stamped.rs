@@ -103,8 +103,9 @@ fn converted(py: Python<'_>, found: StampedVerdict) -> PyResult<Py<PyTuple>> {
         ("without", found.without),
         ("foreign", found.foreign),
         ("earlier", found.earlier),
-        ("events", found.events),
+        ("stamps", found.stamps),
         ("covered", found.covered),
+        ("crowded", found.crowded),
     ] {
         dict.set_item(name, count)?;
     }

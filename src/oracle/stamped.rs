@@ -63,10 +63,12 @@ pub struct StampedVerdict {
     pub foreign: u64,
     /// Outputs of events from before the trial, in a topic that existed before.
     pub earlier: u64,
-    /// Different time stamps of events in the measuring phase.
-    pub events: u64,
+    /// Different time stamps of events in the measuring phase, as far as the resolution tells them apart.
+    pub stamps: u64,
     /// How many of these some output carries.
     pub covered: u64,
+    /// How many of these more outputs carry than there are events of them.
+    pub crowded: u64,
     /// What the time stamps are good to, µs: the coarser of both sides.
     pub resolution_us: i64,
     /// The newest time stamp of the measuring phase that some output carries, µs from its start.
@@ -98,7 +100,8 @@ pub struct Stamped<'a> {
     shared: bool,
     same: bool,
     sent: Vec<Sent>,
-    covered: Vec<bool>,
+    /// How many outputs each event has; those of one time stamp all count for the first event of it.
+    outputs: Vec<u32>,
     found: Found,
     ledger: Ledger,
     stamped: u64,
@@ -117,7 +120,7 @@ impl<'a> Stamped<'a> {
             shared,
             same,
             sent: Vec::new(),
-            covered: Vec::new(),
+            outputs: Vec::new(),
             found: Found::default(),
             ledger: Ledger::new(scope),
             stamped: 0,
@@ -149,7 +152,7 @@ impl<'a> Stamped<'a> {
     /// Says that the input is whole.
     pub fn input_ended(&mut self) {
         self.sent.sort_unstable_by_key(|sent| sent.at_us);
-        self.covered = vec![false; self.sent.len()];
+        self.outputs = vec![0; self.sent.len()];
     }
 
     /// Takes one record of the output topic, with its first receipt, µs since the Unix epoch, or `None`
@@ -180,8 +183,7 @@ impl<'a> Stamped<'a> {
         };
         self.resolution_us = self.resolution_us.max(stamp.resolution_us);
         self.stamped += 1;
-        // Events of one instant share the mark of the first of them.
-        self.covered[first] = true;
+        self.outputs[first] = self.outputs[first].saturating_add(1);
         let Some(received_us) = received_us else { return };
         self.found.0.push((stamp.at_us, received_us - stamp.at_us));
         if self.ledger.scope.measures(stamp.at_us) {
@@ -197,16 +199,21 @@ impl<'a> Stamped<'a> {
     pub fn conclude(self, phase: &Phase<'_>) -> Result<StampedVerdict> {
         self.ledger.check_receipts()?;
         let (from_us, to_us) = self.ledger.scope.measure;
-        let (mut events, mut covered, mut newest_us) = (0, 0, None);
-        let mut before_us = None;
-        for (sent, &came) in self.sent.iter().zip(&self.covered) {
-            let measured = (from_us..to_us).contains(&sent.at_us);
-            if measured && before_us != Some(sent.at_us) {
-                events += 1;
-                covered += u64::from(came);
-                newest_us = if came { Some(sent.at_us - from_us) } else { newest_us };
+        let (mut stamps, mut covered, mut crowded, mut newest_us) = (0, 0, 0, None);
+        let alike = |a: &Sent, b: &Sent| a.at_us.div_euclid(self.resolution_us) == b.at_us.div_euclid(self.resolution_us);
+        let mut at = 0;
+        for group in self.sent.chunk_by(alike) {
+            let outputs: u64 = self.outputs[at..at + group.len()].iter().map(|&count| u64::from(count)).sum();
+            at += group.len();
+            if !(from_us..to_us).contains(&group[0].at_us) {
+                continue;
             }
-            before_us = Some(sent.at_us);
+            stamps += 1;
+            crowded += u64::from(outputs > group.len() as u64);
+            if outputs > 0 {
+                covered += 1;
+                newest_us = Some(group[0].at_us - from_us);
+            }
         }
         let timeline = timeline(&self.found, (from_us, to_us), phase)?;
         Ok(StampedVerdict {
@@ -214,8 +221,9 @@ impl<'a> Stamped<'a> {
             without: self.without,
             foreign: self.foreign,
             earlier: self.earlier,
-            events,
+            stamps,
             covered,
+            crowded,
             resolution_us: self.resolution_us,
             newest_us,
             verdict: self.ledger.verdict(timeline, None),
@@ -310,7 +318,7 @@ mod tests {
             (at_us / 1_000 % 2 == 0).then(|| (format!(r#"{{"meta":{{"ts":{at_us}}}}}"#), 5_000))
         });
         assert_eq!((found.stamped, found.without, found.foreign), (500, 0, 0));
-        assert_eq!((found.events, found.covered, found.resolution_us), (1_000, 500, 1));
+        assert_eq!((found.stamps, found.covered, found.resolution_us), (1_000, 500, 1));
         assert_eq!((found.verdict.latency.count(), found.verdict.latency.percentile(50.0)), (500, 5_003));
         assert_eq!((found.verdict.counts.produced, found.verdict.counts.received), (1_000, 500));
         assert_eq!(found.newest_us, Some(998_250));
@@ -323,6 +331,18 @@ mod tests {
         assert_eq!((found.stamped, found.foreign, found.covered), (1_000, 0, 1_000));
         assert_eq!(found.resolution_us, 1_000);
         assert_eq!(found.verdict.min_us, 5_250);
+    }
+
+    #[test]
+    fn more_outputs_than_events_of_a_time_stamp_are_noticed() {
+        // Stamped by the job itself when it works off five events at once.
+        let stamped_late = judged(false, |at_us| {
+            Some((format!(r#"{{"meta":{{"ts":{}}}}}"#, at_us / 5_000 * 5 + 4), 5_000))
+        });
+        assert_eq!((stamped_late.foreign, stamped_late.covered, stamped_late.crowded), (0, 200, 200));
+        let passed_on =
+            judged(false, |at_us| Some((format!(r#"{{"meta":{{"ts":{}}}}}"#, at_us / 1_000), 5_000)));
+        assert_eq!(passed_on.crowded, 0);
     }
 
     #[test]

@@ -199,6 +199,7 @@ def test_a_job_runs_on_the_engines_that_it_was_given_for():
     job = own_job(spark_job="job.py")
     found = resolved(RunRequest(patterns=(), job=job), MACHINE)
     assert [str(spec) for spec in found.engines] == ["spark@4.1"]
+    assert "flink@1.20 is left out: there is no job for it" in found.notes
     (pattern,) = found.patterns
     assert [spec_name(spec, pattern) for spec in found.cells(pattern)] == ["spark@4.1"]
     assert choose(found.engines[0], pattern).emit == "output"
@@ -211,6 +212,10 @@ def test_a_job_runs_on_the_engines_that_it_was_given_for():
         resolved(RunRequest(patterns=(), engines=("spark@4.1:rtm",), job=job), MACHINE)
     with pytest.raises(ConfigurationError, match="name one or the other"):
         resolved(RunRequest(patterns=("01",), job=job), MACHINE)
+    checked = own_job(spark_job="job.py", oracle=lambda _inputs, _outputs: None)
+    resolved(RunRequest(patterns=(), job=checked, rate=10_000), MACHINE)
+    with pytest.raises(ConfigurationError, match="about 6,000,000 input records"):
+        resolved(RunRequest(patterns=(), job=checked, rate=50_000), MACHINE)
     with pytest.raises(ConfigurationError, match="--payload pads"):
         resolved(
             RunRequest(patterns=(), job=own_job(spark_job="job.py", template="order.json"), payload_bytes=512), MACHINE
@@ -259,8 +264,9 @@ def outputs(**changes) -> Outputs:
         without=0,
         foreign=0,
         earlier=0,
-        events=900,
+        stamps=900,
         covered=540,
+        crowded=0,
         timestamp_field="at",
         resolution_us=1,
         oracle=None,
@@ -452,7 +458,7 @@ def test_a_job_is_measured_by_the_time_stamps_of_its_outputs(request_, monkeypat
     assert trial.outputs.oracle == "test_own_job.py:check"
     assert seen == [(trial.outputs.produced, trial.outputs.received)]
     assert trial.outputs.stamped == trial.outputs.produced > 200
-    assert trial.latency_us.count == trial.outputs.events == trial.outputs.covered == 200
+    assert trial.latency_us.count == trial.outputs.stamps == trial.outputs.covered == 200
     assert trial.outputs.timestamp_field == "meta.at"
     assert trial.slip_us is not None
     assert "output checked by test_own_job.py:check" in trial.reasons
@@ -534,6 +540,7 @@ def test_a_topic_that_exists_is_used_and_left(request_):
     assert _core.end_offsets(config, "orders")[0] == 40 + trial.outputs.produced
     with pytest.raises(ConfigurationError, match="has 1 partitions, not 3"):
         run(replace(request, partitions=3))
+    assert _core.end_offsets(config, "orders")[0] == 40 + trial.outputs.produced
 
 
 def test_topics_that_the_jobs_expect_are_made_and_deleted(request_):

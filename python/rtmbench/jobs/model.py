@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rtmbench import _core
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.jobs import payload as payloads
-from rtmbench.jobs.oracle import Oracle, oracle_of
+from rtmbench.jobs.oracle import MAX_RECORDS, Oracle, oracle_of
 from rtmbench.jobs.payload import OWN_EVENTS, Payload
 from rtmbench.patterns import OWN, Pattern
 
@@ -107,6 +107,14 @@ class OwnJob:
             )
         if f"{wanted.strip().replace('.', '/')}.class" not in names:
             raise RunFailedError(f"{jar.name} has no class {wanted.strip()}. Give the right one with --flink-class.")
+
+    def check_load(self, events: float) -> None:
+        """Raise ConfigurationError where the oracle could not be shown the events of a trial."""
+        if self.oracle is not None and events > MAX_RECORDS:
+            raise ConfigurationError(
+                f"The oracle would be shown about {events:,.0f} input records a trial, more than {MAX_RECORDS:,}. "
+                "Lower --rate, --duration or --warmup, or leave --oracle out."
+            )
 
     def document(self) -> dict[str, Any]:
         """Return what a result says of it: names, no path of the machine."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     Check = Callable[[list["Record"], list["Record"]], Any]
 
-MAX_RECORDS = 1_000_000
-"""Of each topic; they are held in memory for the function."""
+MAX_RECORDS = 2_000_000
+"""Of each topic; they are held in memory for the function, at some 400 bytes each."""
 MAX_COMPLAINTS = 20
 _SHOWN = 300
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LOOK_S = 5.0
-GONE_S = 5.0
+GONE_S = 2.0
+"""How long a deletion is waited for; an interrupted run has to end soon."""
 
 
 @dataclass
@@ -24,18 +25,20 @@ class JobTopics:
     input: str
     output: str
     existing: set[str] = field(default_factory=set)
-    """Those that were there before the trial; they are never deleted."""
+    """Those that were there before the trial."""
+    created: set[str] = field(default_factory=set)
+    """Those that this trial has made: no other is ever deleted."""
 
     def create(self, partitions: int, properties: Mapping[str, str]) -> None:
         """Create those that do not exist.
 
         Raises ConfigurationError where one exists with another number of partitions, and KafkaError.
         """
-        missing = []
         for name in dict.fromkeys((self.input, self.output)):
             found = self._ends(name)
             if found is None:
-                missing.append(name)
+                _core.create_topics(self.admin, [name], partitions=partitions, properties=properties)
+                self.created.add(name)
                 continue
             if len(found) != partitions:
                 raise ConfigurationError(
@@ -43,7 +46,6 @@ class JobTopics:
                     f"{len(found)}, or another topic."
                 )
             self.existing.add(name)
-        _core.create_topics(self.admin, missing, partitions=partitions, properties=properties)
 
     def starts(self, name: str) -> list[int]:
         """Return where the trial's records begin in each partition; nothing for a fresh topic, which begins at 0."""
@@ -51,15 +53,19 @@ class JobTopics:
 
     def delete(self) -> None:
         """Delete those that `create` made, and wait until they are gone: the next trial may use their names again."""
-        ours = sorted({self.input, self.output} - self.existing)
+        ours = sorted(self.created)
+        if not ours:
+            return
         _core.delete_topics(self.admin, ours, timeout_s=3)
+        self.created.clear()
         deadline = time.monotonic() + GONE_S
-        while any(self._ends(name) is not None for name in ours) and time.monotonic() < deadline:
+        while any(self._ends(name, 1.0) is not None for name in ours) and time.monotonic() < deadline:
             time.sleep(0.05)
 
-    def _ends(self, name: str) -> list[int] | None:
+    def _ends(self, name: str, timeout_s: float = LOOK_S) -> list[int] | None:
+        """Return the ends of a topic's partitions; None where it does not exist."""
         try:
-            return _core.end_offsets(self.admin, name, timeout_s=LOOK_S)
+            return _core.end_offsets(self.admin, name, timeout_s=timeout_s)
         except _core.KafkaError as error:
             if "nknown topic" in str(error) or "unknown to the brokers" in str(error):
                 return None

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 STAMP_WAIT_S = 2.0
 """How long a first output with a time stamp is waited for once there is one without."""
+CROWDED = 0.01
+"""From this share of the time stamps on, more outputs than events of one are told."""
 SILENT_CYCLES = 2
 """As many batch or commit intervals without an event of theirs among the outputs are told."""
 _SHOWN = 400
@@ -141,8 +143,9 @@ class JobTrialRunner(TrialRunner):
             without=found["without"],
             foreign=found["foreign"],
             earlier=found["earlier"],
-            events=found["events"],
+            stamps=found["stamps"],
             covered=found["covered"],
+            crowded=found["crowded"],
             timestamp_field=self._field,
             resolution_us=found["resolution_us"],
             oracle=oracle.name if oracle else None,
@@ -185,6 +188,13 @@ class JobTrialRunner(TrialRunner):
         if outputs.resolution_us > 1:
             step = outputs.resolution_us / 1000
             yield f"time stamps are in ms or coarser, rounded down: a latency may be too long by up to {step:g} ms"
+        # A job that writes more records than it reads has several for an event by design.
+        if outputs.stamped <= outputs.produced and outputs.crowded > CROWDED * outputs.stamps:
+            yield (
+                f"{outputs.crowded / outputs.stamps:.1%} of the time stamps are carried by more output records than "
+                "there are events of them: either the job writes several records for some events, or it stamps them "
+                "itself, and then the figures mean nothing"
+            )
         silent_us = measure[1] - measure[0] - (newest_us or 0)
         if newest_us is not None and silent_us > SILENT_CYCLES * 1e6 * self.plan.settings.checkpoint_interval_s:
             yield f"silent: no output is of an event of the last {silent_us / 1e6:.1f} s of the measuring phase"

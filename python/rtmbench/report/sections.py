@@ -212,7 +212,7 @@ def _outputs(result: Result) -> Iterator[Block]:
                 continue
             name = trial_name(cell, trial)
             figures = (found.produced, found.received, found.stamped, found.without, found.foreign, found.earlier)
-            share = f"{found.covered / found.events:.1%}" if found.events else NO_FIGURE
+            share = f"{found.covered / found.stamps:.1%}" if found.stamps else NO_FIGURE
             floor = cell in result.floors
             checked = "the floor's own" if floor else found.oracle or "output not checked"
             rows.append((name, *(f"{figure:,}" for figure in figures), share, f"{found.resolution_us:,}", checked))
@@ -228,7 +228,7 @@ def _outputs(result: Result) -> Iterator[Block]:
             "without time stamp",
             "of no event",
             "of earlier events",
-            "events covered",
+            "time stamps covered",
             "resolution µs",
             "checked by",
         ),

@@ -141,7 +141,7 @@ def unlike_outputs(baseline: Cell, other: Cell) -> Iterator[str]:
     ours, theirs = _shares(baseline), _shares(other)
     if not ours or not theirs:
         return
-    for column, what in enumerate(("records for each event", "share of the events among them")):
+    for column, what in enumerate(("records for each event", "share of the time stamps among them")):
         a, b = (statistics.median(row[column] for row in rows) for rows in (ours, theirs))
         if abs(a - b) > UNLIKE_OUTPUTS * max(a, b):
             text = f"{baseline.name} {a:.3g}, {other.name} {b:.3g}"
@@ -150,7 +150,7 @@ def unlike_outputs(baseline: Cell, other: Cell) -> Iterator[str]:
 
 def _shares(cell: Cell) -> list[tuple[float, float]]:
     outputs = [trial.outputs for trial in last_attempts(cell.trials).values() if trial.outputs and trial.status.usable]
-    return [(one.stamped / max(1, one.produced), one.covered / max(1, one.events)) for one in outputs]
+    return [(one.stamped / max(1, one.produced), one.covered / max(1, one.stamps)) for one in outputs]
 
 
 def unknown_remarks(known: Sequence[str]) -> Iterator[str]:

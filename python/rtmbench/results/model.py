@@ -202,10 +202,12 @@ class Outputs:
     """Records with a time stamp that no event of the trial has."""
     earlier: int
     """Records of events from before the trial, in topics that existed."""
-    events: int
-    """Different time stamps of events in the measuring phase."""
+    stamps: int
+    """Different time stamps of events in the measuring phase, as far as the resolution tells them apart."""
     covered: int
     """How many of these some output carries."""
+    crowded: int
+    """How many of these more outputs carry than there are events of them."""
     timestamp_field: str
     resolution_us: int
     """What the time stamps are good to, µs: a latency may be too long by up to this."""
