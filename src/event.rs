@@ -6,6 +6,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
+use crate::stamp::{Stamp, StampPath};
+
 /// What happened. Half of the events are clicks, four in ten views, one in ten purchases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventType {
@@ -109,7 +111,7 @@ impl EventId {
     }
 
     #[inline]
-    fn text(self) -> [u8; 36] {
+    pub(crate) fn text(self) -> [u8; 36] {
         let mut text = [b'-'; 36];
         for (number, [first, second]) in HALVES.into_iter().enumerate() {
             let digits = hex((self.0 >> (96 - 32 * number)) as u32);
@@ -255,7 +257,7 @@ impl DecodeError {
     }
 }
 
-const MISSING_FIELD: &str = "missing field";
+pub(crate) const MISSING_FIELD: &str = "missing field";
 /// A bit for each of the six fields.
 const ALL_FIELDS: u8 = 63;
 
@@ -365,6 +367,8 @@ pub struct TimestampField {
     scale: i64,
     /// Where the field is in a record that has the generator's order.
     place: Place,
+    /// Where it is, when its unit is to be seen from its value.
+    detected: Option<StampPath>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -383,12 +387,13 @@ impl TimestampField {
             "scheduled_at_us" => Place::ScheduledAt,
             _ => Place::Elsewhere,
         };
-        Self { name: name.to_owned(), scale: if name.ends_with("_us") { 1 } else { 1000 }, place }
+        let scale = if name.ends_with("_us") { 1 } else { 1000 };
+        Self { name: name.to_owned(), scale, place, detected: None }
     }
 
-    /// The field's resolution, µs.
-    pub fn resolution_us(&self) -> i64 {
-        self.scale
+    /// A field whose unit shows in its value, and which may be nested, see [`StampPath`].
+    pub fn detected(path: StampPath) -> Self {
+        Self { detected: Some(path.clone()), ..Self::new(path.text()) }
     }
 
     /// The time stamp of a record, µs since the Unix epoch. The whole record is checked, so that a
@@ -399,6 +404,9 @@ impl TimestampField {
     /// integer, or not after the epoch.
     #[inline]
     pub fn decode(&self, payload: &[u8]) -> Result<i64, DecodeError> {
+        if let Some(path) = &self.detected {
+            return self.stamp(path, payload).map(|stamp| stamp.at_us);
+        }
         let raw = match self.decode_fast(payload) {
             Some(raw) => raw,
             None => self.decode_strict(payload)?,
@@ -408,6 +416,14 @@ impl TimestampField {
         }
         raw.checked_mul(self.scale)
             .ok_or_else(|| DecodeError(format!("`{}` is {raw}, beyond any clock", self.name)))
+    }
+
+    #[inline]
+    fn stamp(&self, path: &StampPath, payload: &[u8]) -> Result<Stamp, DecodeError> {
+        match path.is_flat().then(|| self.decode_fast(payload)).flatten() {
+            Some(raw) => path.of_integer(raw),
+            None => path.decode(payload),
+        }
     }
 
     fn decode_fast(&self, payload: &[u8]) -> Option<i64> {

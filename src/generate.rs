@@ -449,8 +449,8 @@ fn pace(
         slip_all: Histogram::new(),
         errors: vec![],
     };
-    let payload_bytes = settings.workload.payload_bytes().unwrap_or(512);
-    let mut batch = Batch::new((BATCH_BYTES / payload_bytes).clamp(1, BATCH), payload_bytes);
+    let record_bytes = settings.workload.record_bytes();
+    let mut batch = Batch::new((BATCH_BYTES / record_bytes).clamp(1, BATCH), record_bytes);
     let mut batch_due_us = Vec::with_capacity(BATCH);
     let mut due = Due::new(settings, start_us);
     let mut sent = 0_u64;
@@ -461,7 +461,7 @@ fn pace(
             && event.scheduled_at_us <= at_us
         {
             batch.push(index, |key, payload| {
-                event.encode_key(key);
+                settings.workload.encode_key(index, &event, key);
                 settings.workload.encode(index, &event, payload);
             });
             batch_due_us.push(event.scheduled_at_us);

@@ -6,6 +6,8 @@
 //! | --- | --- |
 //! | [`event`] | the event on the wire: encode, decode |
 //! | [`workload`] | event *i* as a function of (seed, i) |
+//! | [`template`] | the same as a record of the user's own: a text with placeholders |
+//! | [`stamp`], [`iso`] | the time stamp in a record that is not ours |
 //! | [`schedule`] | when event *n* is intended: open loop |
 //! | [`clock`] | the only place that reads a clock, and paces threads by it |
 //! | [`kafka`] | client configuration, topics, producer, partition reader |
@@ -31,6 +33,7 @@ pub mod event;
 pub mod generate;
 pub mod histogram;
 pub mod interval_log;
+pub mod iso;
 pub mod kafka;
 pub mod live_log;
 pub mod measure;
@@ -38,7 +41,9 @@ pub mod oracle;
 pub mod relay;
 pub mod schedule;
 pub mod spool;
+pub mod stamp;
 pub mod stop;
+pub mod template;
 pub mod workload;
 
 pub use error::{Error, Result};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, EventId, EventType};
+use crate::template::Templates;
 
 /// The most distinct keys a workload may have.
 pub const MAX_KEYS: u32 = 10_000_000;
@@ -83,6 +84,7 @@ pub struct Workload {
     keys: u32,
     zipf: Option<Alias>,
     padding: Option<Padding>,
+    templates: Option<Arc<Templates>>,
 }
 
 /// Letters and digits to pad records with: each event takes a stretch of its own, so that compression gains
@@ -118,7 +120,14 @@ impl Workload {
             return Err(Error::Invalid(format!("the Zipf exponent must be 0 to 10, not {exponent}")));
         }
         let zipf = zipf_exponent.map(|exponent| Alias::zipf(keys, exponent));
-        Ok(Self { seed, mixed_seed: mix(seed.wrapping_add(GOLDEN)), keys, zipf, padding: None })
+        Ok(Self {
+            seed,
+            mixed_seed: mix(seed.wrapping_add(GOLDEN)),
+            keys,
+            zipf,
+            padding: None,
+            templates: None,
+        })
     }
 
     /// The same workload with every record padded to exactly `payload_bytes` bytes ([`MIN_PAYLOAD`] to
@@ -136,15 +145,33 @@ impl Workload {
         Ok(self)
     }
 
+    /// The same workload with records of the user's own. Padding does not apply to them.
+    #[must_use]
+    pub fn with_templates(mut self, templates: Templates) -> Self {
+        self.templates = Some(Arc::new(templates));
+        self
+    }
+
     /// The size of every record, bytes; `None` without padding, when records differ in size.
     pub fn payload_bytes(&self) -> Option<usize> {
         self.padding.as_ref().map(|padding| padding.payload_bytes)
+    }
+
+    /// Room for any one of its records, bytes.
+    pub fn record_bytes(&self) -> usize {
+        match (&self.templates, self.payload_bytes()) {
+            (Some(templates), _) => templates.record_bytes(),
+            (None, padded) => padded.unwrap_or(MIN_PAYLOAD),
+        }
     }
 
     /// Replaces `buffer` by the record of event `index`, padded where the workload is. Allocates nothing once
     /// the buffer is large enough.
     #[inline]
     pub fn encode(&self, index: u64, event: &Event, buffer: &mut Vec<u8>) {
+        if let Some(templates) = &self.templates {
+            return templates.encode(index, event, buffer);
+        }
         event.encode(buffer);
         if let Some(Padding { payload_bytes, text }) = &self.padding {
             buffer.pop();
@@ -152,6 +179,18 @@ impl Workload {
             let from = mix(index ^ self.mixed_seed) as usize % PADDING_PERIOD;
             buffer.extend_from_slice(&text[from..from + payload_bytes - 2 - buffer.len()]);
             buffer.extend_from_slice(b"\"}");
+        }
+    }
+
+    /// Replaces `buffer` by the Kafka key of event `index`: its own, or that of a record of the user's.
+    #[inline]
+    pub fn encode_key(&self, index: u64, event: &Event, buffer: &mut Vec<u8>) {
+        match self.templates.as_ref().and_then(|templates| templates.key(index)) {
+            None => event.encode_key(buffer),
+            Some(key) => {
+                buffer.clear();
+                buffer.extend_from_slice(key);
+            }
         }
     }
 

@@ -14,7 +14,7 @@ from rtmbench._core import OPTIMIZED, __version__
 
 if TYPE_CHECKING:
     from rtmbench._core import Generator, Histogram, LatencyConsumer, Schedule, Table, Workload
-    from rtmbench.api import load, run, run_all, runs, sample
+    from rtmbench.api import load, run, run_all, run_job, runs, sample
     from rtmbench.measured import Comparison, Run, Verdict
     from rtmbench.run_list import RunList
 
@@ -27,7 +27,7 @@ if not OPTIMIZED:
     )
 
 _HOMES = {
-    "rtmbench.api": ("load", "run", "run_all", "runs", "sample"),
+    "rtmbench.api": ("load", "run", "run_all", "run_job", "runs", "sample"),
     "rtmbench.measured": ("Comparison", "Run", "Verdict"),
     "rtmbench.run_list": ("RunList",),
     "rtmbench._core": ("Generator", "Histogram", "LatencyConsumer", "Schedule", "Table", "Workload"),
@@ -50,6 +50,7 @@ __all__ = [
     "load",
     "run",
     "run_all",
+    "run_job",
     "runs",
     "sample",
 ]

@@ -231,6 +231,123 @@ def verify_async(
     OSError: cannot read the spool no-spool: entity not found
     """
 
+def verify_stamped(
+    config: Mapping[str, str],
+    *,
+    input_topic: str,
+    input_field: str,
+    output_topic: str,
+    output_field: str,
+    spool: str | PathLike[str],
+    measure: tuple[int, int],
+    deadline_us: int,
+    input_from: Sequence[int] = (),
+    output_from: Sequence[int] = (),
+    shared: bool = False,
+    hlog: str | PathLike[str] | None = None,
+    offending_limit: int = 20,
+) -> tuple[Verdict, _Stamped]:
+    """Read both topics after the drain, and judge outputs of any job by the time stamps that they carry.
+
+    A field is a name, or names with dots between; its time is epoch µs or ms, by its size, or an ISO 8601 text. An
+    output with the time stamp of an input record is a sample: receipt minus that time stamp. Nothing is known of what
+    should come out, so nothing is missing, and nothing censored unless it was received after `deadline_us`.
+
+    `input_from` and `output_from` are where the trial's records begin in each partition, `shared` says that the topics
+    held others before. `measure`, `spool` and `hlog` are as in `verify()`; so are the errors.
+
+    >>> import tempfile
+    >>> spool = tempfile.mkdtemp() + "/spool"
+    >>> consumer = LatencyConsumer(kafka, "topic", spool=spool)
+    >>> consumer.start()
+    >>> sent = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=100).run()
+    >>> while consumer.snapshot().received < sent.acked:
+    ...     pass
+    >>> consumer.stop()
+    >>> received = consumer.join()
+    >>> trial = {
+    ...     "input_topic": "topic",
+    ...     "input_field": "scheduled_at_us",
+    ...     "output_topic": "topic",
+    ...     "output_field": "scheduled_at_us",
+    ...     "spool": spool,
+    ...     "measure": (sent.start_us, sent.start_us + 100_000),
+    ...     "deadline_us": now_us(),
+    ... }
+    >>> verdict, outputs = verify_stamped(kafka, **trial)
+    >>> verdict.latency.count, outputs["stamped"], outputs["foreign"]
+    (100, 100, 0)
+    """
+
+def verify_stamped_async(
+    config: Mapping[str, str],
+    *,
+    input_topic: str,
+    input_field: str,
+    output_topic: str,
+    output_field: str,
+    spool: str | PathLike[str],
+    measure: tuple[int, int],
+    deadline_us: int,
+    input_from: Sequence[int] = (),
+    output_from: Sequence[int] = (),
+    shared: bool = False,
+    hlog: str | PathLike[str] | None = None,
+    offending_limit: int = 20,
+) -> Future[tuple[Verdict, _Stamped]]:
+    """`verify_stamped()` for asyncio.
+
+    >>> async def main():
+    ...     return await verify_stamped_async(
+    ...         kafka,
+    ...         input_topic="topic",
+    ...         input_field="created",
+    ...         output_topic="topic",
+    ...         output_field="meta.created",
+    ...         spool="no-spool",
+    ...         measure=(0, 1),
+    ...         deadline_us=1,
+    ...     )
+    >>> asyncio.run(main())
+    Traceback (most recent call last):
+    OSError: cannot read the spool no-spool: entity not found
+    """
+
+def read_topic(
+    config: Mapping[str, str],
+    topic: str,
+    *,
+    from_offsets: Sequence[int] = (),
+    most: int = 1_000_000,
+    timeout_s: float = 30.0,
+) -> list[tuple[int, int, bytes | None, bytes | None, int | None]]:
+    """Read a topic from `from_offsets` (each partition's; else its beginning) to the end that it has now.
+
+    Returns (partition, offset, key, value, ms of the append where the broker stamps it) of each record, in order.
+    ValueError where there are more than `most` records; KafkaError when the topic cannot be read.
+
+    >>> order = Workload(1, templates=[(b"a-key", '{"order": {{i}}}')])
+    >>> sent = Generator(kafka, "topic", order, Schedule.constant(1000), count=3).run()
+    >>> [(offset, key, value) for _, offset, key, value, _ in read_topic(kafka, "topic", from_offsets=[1])]
+    [(1, b'a-key', b'{"order": 1}'), (2, b'a-key', b'{"order": 2}')]
+    """
+
+def read_topic_async(
+    config: Mapping[str, str],
+    topic: str,
+    *,
+    from_offsets: Sequence[int] = (),
+    most: int = 1_000_000,
+    timeout_s: float = 30.0,
+) -> Future[list[tuple[int, int, bytes | None, bytes | None, int | None]]]:
+    """`read_topic()` for asyncio.
+
+    >>> async def main():
+    ...     return await read_topic_async(kafka, "topic")
+    >>> asyncio.run(main())
+    []
+    """
+
 def expected_outputs(
     pattern: str,
     workload: Workload,
@@ -329,6 +446,15 @@ class Workload:
     (1, 10, 256)
     >>> len(workload.event(0, 1_700_000_000_000_000))
     256
+
+    With `templates` the records are others, and `verify()` knows nothing of them. Event i is made from the template i
+    modulo their number: a pair of a Kafka key (None: the event's) and a text with placeholders. `{{i}}`,
+    `{{event_id}}`, `{{event_type}}`, `{{key}}` and `{{value}}` are filled with the event's, `{{scheduled_at_us}}`,
+    `{{scheduled_at_ms}}` and `{{scheduled_at_iso}}` with its intended time.
+
+    >>> order = Workload(1, templates=[(None, '{"order": {{i}}, "at": {{scheduled_at_ms}}}')])
+    >>> order.event(7, 1_700_000_000_123_456)
+    b'{"order": 7, "at": 1700000000123}'
     """
 
     def __new__(
@@ -338,6 +464,7 @@ class Workload:
         keys: int = 100,
         zipf_exponent: float | None = None,
         payload_bytes: int | None = None,
+        templates: Sequence[tuple[bytes | None, str]] | None = None,
     ) -> Self: ...
     @property
     def seed(self) -> int: ...
@@ -761,7 +888,8 @@ class LatencyConsumer:
     in µs where its name ends in `_us`, else in ms; a record that lacks it is read by its `fallback_field`. `threads`
     share the partitions. It receives what the topic holds from offset 0 on, or with `from_end` only what comes after
     `start()`. `hlog` is the file for an HdrHistogram interval log (V2) of the latencies in each second of
-    receipt times, written meanwhile.
+    receipt times, written meanwhile. With `detect_unit` the field may be nested (`outer.inner`) and its unit shows in
+    its value: epoch µs, epoch ms, or an ISO 8601 text.
 
     >>> from rtmbench import _core
     >>> with _core.MockBroker() as broker:
@@ -789,6 +917,7 @@ class LatencyConsumer:
         threads: int = 1,
         from_end: bool = False,
         hlog: str | PathLike[str] | None = None,
+        detect_unit: bool = False,
     ) -> Self: ...
     def start(self) -> None:
         """Start; return once every partition is being fetched. KafkaError after 30 s.
@@ -1000,6 +1129,19 @@ class _Counts(TypedDict):
     duplicate: int
     late_dropped: int
 
+class _Stamped(TypedDict):
+    produced: int
+    received: int
+    stamped: int
+    without: int
+    foreign: int
+    earlier: int
+    stamps: int
+    covered: int
+    crowded: int
+    resolution_us: int
+    newest_us: int | None
+
 class _Seconds(TypedDict):
     second: NDArray[np.int64]
     count: NDArray[np.int64]
@@ -1029,6 +1171,7 @@ _Kind: TypeAlias = Literal[
     "gap",
     "early",
     "duplicate",
+    "timestamp",
 ]
 
 class _Offence(TypedDict):

@@ -42,7 +42,9 @@ from rtmbench._core import (
 from rtmbench._core import create_topics_async as create_topics
 from rtmbench._core import delete_topics_async as delete_topics
 from rtmbench._core import end_offsets_async as end_offsets
+from rtmbench._core import read_topic_async as read_topic
 from rtmbench._core import verify_async as verify
+from rtmbench._core import verify_stamped_async as verify_stamped
 from rtmbench._core import wait_for_broker_async as wait_for_broker
 
 if TYPE_CHECKING:
@@ -222,9 +224,11 @@ __all__ = [
     "create_topics",
     "delete_topics",
     "end_offsets",
+    "read_topic",
     "run",
     "running",
     "snapshots",
     "verify",
+    "verify_stamped",
     "wait_for_broker",
 ]

@@ -21,10 +21,11 @@ from rtmbench.run_list import RunList
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from typing_extensions import Unpack
 
+    from rtmbench.jobs.oracle import Check
     from rtmbench.options import Options
     from rtmbench.settings import RunRequest
 
@@ -126,6 +127,78 @@ def run_all(
     return _run(names, engines, slo, results, dict(settings))
 
 
+def run_job(
+    *,
+    spark_job: str | os.PathLike[str] | None = None,
+    flink_jar: str | os.PathLike[str] | None = None,
+    flink_class: str | None = None,
+    flink_args: Sequence[str] = (),
+    timestamp_field: str | None = None,
+    input: str | None = None,  # noqa: A002 - as on the command line
+    output: str | None = None,
+    template: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    events: str | Callable[[], Iterable[Any]] | None = None,
+    oracle: str | Check | None = None,
+    first_output_s: float = 120.0,
+    engines: Iterable[str] = DEFAULT_ENGINES,
+    slo: str | Iterable[str] = (),
+    results: str | os.PathLike[str] = "results",
+    **settings: Unpack[RunSettings],
+) -> Run:
+    """Run a job of your own on engines, as `run` runs a pattern, and return what was measured.
+
+    An output record is known by the time stamp that it carries of its event: each is one sample. `docs/own-job.md`
+    says how a job is made ready.
+
+    Args:
+        spark_job: a PySpark file that starts one streaming query.
+        flink_jar: a jar whose `main` executes one job.
+        flink_class: the class of that `main`; without, the one that the jar's manifest names.
+        flink_args: further program arguments of the Flink job.
+        timestamp_field: where an output has its event's time stamp, such as `"meta.created"`; without, where an input
+            record has it.
+        input: the topic that the jobs read, where they expect a certain one.
+        output: the topic that they write, likewise.
+        template: a JSON template of an input record: a file, or a dictionary.
+        events: a function without arguments that gives input records as dictionaries, or `FILE.py:FUNCTION`.
+        oracle: a function of the lists of input and output `Record`s that raises or returns what is wrong, or
+            `FILE.py:FUNCTION`; without, the output is not checked, and the report says so.
+        first_output_s: how long a job may take to its first output.
+        engines: of those that a job was given for; without, all of them.
+        slo: as in `run`.
+        results: as in `run`.
+        settings: as in `run`; what concerns windows is for the job to say.
+
+    Raises:
+        ConfigurationError: as `run` does, and where what was given of the job makes no sense.
+        PreflightError: as `run` does.
+        RunFailedError: as `run` does. A job that fails is a cell of status `failed`.
+
+    >>> import rtmbench
+    >>> run = rtmbench.run_job(spark_job="orders.py", template="order.json")  # doctest: +SKIP
+    >>> rtmbench.run_job(spark_job="orders.scala")
+    Traceback (most recent call last):
+    rtmbench.errors.ConfigurationError: --spark-job is orders.scala, which is no .py file.
+
+    """
+    from rtmbench.jobs.model import own_job  # noqa: PLC0415 - reading results must not wait for what a run needs
+
+    job = own_job(
+        spark_job=spark_job,
+        flink_jar=flink_jar,
+        flink_class=flink_class,
+        flink_args=flink_args,
+        timestamp_field=timestamp_field,
+        input=input,
+        output=output,
+        template=template,
+        events=events,
+        oracle=oracle,
+        first_output_s=first_output_s,
+    )
+    return _run((), engines, slo, results, {**settings, "job": job})[0]
+
+
 def load(reference: str | os.PathLike[str], results: str | os.PathLike[str] = "results") -> Run:
     """Read a run, given its id (under `results`), its directory or its document.
 
@@ -204,9 +277,9 @@ def _request(
     from rtmbench.options import Options  # noqa: PLC0415 - see above
     from rtmbench.settings import RunRequest  # noqa: PLC0415
 
-    known = [field.name for field in fields(RunRequest) if field.name not in ("patterns", "engines", "results")]
+    known = [field.name for field in fields(RunRequest) if field.name not in ("patterns", "engines", "results", "job")]
     for name in settings:
-        if name not in known:
+        if name not in known and not (name == "job" and not patterns):
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}."
             raise ConfigurationError(f"{name!r} is no setting of a run; {hint}")
@@ -221,4 +294,4 @@ def _request(
     return request, Options(targets=[Target.parse(text) for text in texts])
 
 
-__all__ = ["DEFAULT_ENGINES", "RunList", "RunSettings", "load", "run", "run_all", "runs", "sample"]
+__all__ = ["DEFAULT_ENGINES", "RunList", "RunSettings", "load", "run", "run_all", "run_job", "runs", "sample"]

@@ -190,7 +190,8 @@ def require(found: Sequence[Check]) -> None:
 def _trial_bytes(settings: Settings, spec: EngineSpec, pattern: Pattern) -> int:
     """Return what a trial writes to its topics: its events, and at most a result for each event and window."""
     seconds = settings.warmup_s + settings.duration_s + settings.drain_s + settings.tail_s(spec, pattern)
-    record = RECORD_BYTES if settings.payload_bytes is None else settings.payload_bytes + FRAMING_BYTES
+    size = settings.payload_bytes if settings.job is None else settings.job.payload.record_bytes(settings.payload_bytes)
+    record = RECORD_BYTES if size is None else size + FRAMING_BYTES
     windows = math.ceil(pattern.window_ms / pattern.slide_ms) if pattern.window_ms and pattern.slide_ms else 1
     return math.ceil(settings.rate * seconds * (record + windows * RECORD_BYTES))
 

@@ -22,6 +22,8 @@ from rtmbench.engines.base import EngineRefusedError
 from rtmbench.engines.hints import pointer
 from rtmbench.errors import NotMetError, NoValidTrialError, RunFailedError
 from rtmbench.find_rate import search
+from rtmbench.jobs.model import REMARK
+from rtmbench.jobs.trial import runner_for
 from rtmbench.options import AA_TRIALS, Options
 from rtmbench.parity import Parity, parity
 from rtmbench.platform import machine as machines
@@ -38,7 +40,8 @@ from rtmbench.results.verdict import decide
 from rtmbench.resume import attempts_due
 from rtmbench.settings import resolve
 from rtmbench.signals import Terminated, shielded
-from rtmbench.trial import TrialPlan, TrialRunner
+from rtmbench.trial import TrialRunner
+from rtmbench.trial_plan import TrialPlan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +66,7 @@ def run(request: RunRequest, options: Options = PLAIN) -> list[Result]:
     Progress goes to stderr. Raises `ConfigurationError` and `PreflightError` before anything has been started, and
     `RunFailedError` where the broker or the harness itself broke; what was measured until then is on disk.
     """
-    options.check()
+    options.check(own_job=request.job is not None)
     machine = machines.describe()
     if options.aa and request.trials is None:
         request = replace(request, trials=AA_TRIALS)
@@ -179,7 +182,8 @@ class Column:
             emit=self.engine.emit,
             status=cell_status(self.trials),
             trials=self.trials,
-            remark=self.remark or None,
+            # A job of the user's own says only when it runs what it is.
+            remark="; ".join(filter(None, [self.remark, self.facts.get("remark")])) or None,
             refusal=self.refusal,
             headline=headline(self.trials, floor=self.is_floor),
             facts=self.facts or None,
@@ -477,7 +481,7 @@ class PatternRun:
         for attempt in self._due(column, number):
             if self.experiment.cold and not column.is_floor:
                 self._warm_broker()
-            runner = TrialRunner(column.engine, self._plan(column, number, attempt))
+            runner = runner_for(column.engine, self._plan(column, number, attempt))
             try:
                 trial = runner.run()
             except (KeyboardInterrupt, Terminated):
@@ -499,7 +503,7 @@ class PatternRun:
         if self.kafka is not None:
             self.view.say("warming the broker up")
             plan = replace(self._plan(self.floors[0], 1, 1), name="broker-warm-up", measure_s=1.0)
-            TrialRunner(self.floors[0].engine, plan).run()
+            runner_for(self.floors[0].engine, plan).run()
         self.experiment.cold = False
 
     def _retold(self, column: Column, trial: Trial) -> Trial:
@@ -559,13 +563,15 @@ class PatternRun:
             flink_port=self.settings.flink_port,
             flink_url=self.settings.flink_url,
             flink_bootstrap_servers=self.settings.flink_bootstrap_servers,
+            job=self.pattern.job,
         )
         asked = {(each.engine, each.version) for each in self.settings.engines if not each.mode}
         default = replace(spec, mode="")
         hint = ""
         if (spec.engine, spec.version) in asked and choose(default, self.pattern).mode == spec.mode:
             hint = pointer(default, self.pattern, self.settings.engines)
-        remark = "; ".join(filter(None, [choose(spec, self.pattern).remark, hint]))
+        own = REMARK if self.pattern.job is not None and spec.engine not in FLOORS else ""
+        remark = "; ".join(filter(None, [choose(spec, self.pattern).remark, hint, own]))
         return Column(name=spec_name(spec, self.pattern), engine=engine, remark=remark)
 
     def _versions(self) -> dict[str, str]:
@@ -577,4 +583,6 @@ class PatternRun:
         }
         if self.kafka is not None or self._kafka_build:
             versions["kafka"] = self.kafka.build if self.kafka is not None else self._kafka_build
+        if self.pattern.job is not None:
+            versions |= self.pattern.job.versions()
         return versions | {column.name: column.engine.build for column in self.columns}

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rtmbench.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from rtmbench.jobs.model import OwnJob
+
 Fairness = Literal["fair", "semantic difference"]
+
+OWN = "own"
+"""The id of what stands in a pattern's place where a job of the user's own is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +38,8 @@ class Pattern:
     """Length of its event-time windows; None where it has none."""
     slide_ms: int | None = None
     """How far apart sliding windows start; None where windows do not overlap."""
+    job: OwnJob | None = None
+    """The user's own job in place of the pipelines."""
 
     @property
     def directory(self) -> str:

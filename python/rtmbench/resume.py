@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from rtmbench.errors import ConfigurationError
+from rtmbench.patterns import OWN
 from rtmbench.results import fingerprint
 from rtmbench.results.model import Status
 from rtmbench.results.slo import Target
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 2
 """A void trial is run once more."""
 _PLACES = {"bootstrap_servers", "kafka_port", "flink_port", "flink_url", "flink_bootstrap_servers", "results"}
-_OWN = frozenset({"patterns", "engines", "offline", *_PLACES})
+_OWN = frozenset({"patterns", "engines", "offline", "job", *_PLACES})
 """Fields of a request that do not come from the document: they concern where things run, not what is measured."""
 
 
@@ -68,6 +69,10 @@ def find(reference: str, request: RunRequest, machine: Machine, host: Host) -> l
             raise ConfigurationError(
                 f"The run {result.run_id} was begun on another machine ({', '.join(changes)}), so its trials would "
                 "not be comparable. Start a new run."
+            )
+        if result.pattern == OWN:
+            raise ConfigurationError(
+                f"The run {result.run_id} measures a job of the user's own, which cannot be continued. Start it anew."
             )
         if result.settings.get("find_rate"):
             raise ConfigurationError(

@@ -20,6 +20,7 @@ from rtmbench.platform.machine import scale
 from rtmbench.windows import idleness, sized
 
 if TYPE_CHECKING:
+    from rtmbench.jobs.model import OwnJob
     from rtmbench.platform.machine import Machine
 
 DEFAULT_ENGINES = ("flink@1.20", "spark@4.1")
@@ -76,6 +77,8 @@ class RunRequest:
     keep_topics: bool = False
     offline: bool = False
     results: Path = Path("results")
+    job: OwnJob | None = None
+    """The user's own, in place of patterns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,13 +135,18 @@ class Settings:
     results: Path
     notes: tuple[str, ...]
     """What was scaled or stretched, one sentence each."""
+    job: OwnJob | None = None
+    """The user's own, in place of patterns."""
 
     def document(self) -> dict[str, Any]:
         """Return the settings as they stand in a result document: plain values, no path of the machine."""
-        fields = asdict(self)
+        # A job may hold all that it is fed.
+        fields = asdict(replace(self, patterns=(), job=None))
         places = ("kafka_port", "flink_port", "flink_url", "flink_bootstrap_servers")
-        for left_out in ("results", "patterns", "engines", "offline", *places):
+        for left_out in ("results", "patterns", "engines", "offline", "job", *places):
             del fields[left_out]
+        if self.job is not None:
+            fields["job"] = self.job.document()
         # The address of a team's broker is nobody else's business; that there was one, is.
         fields["bootstrap_servers"] = "existing" if self.bootstrap_servers else "local"
         if self.flink_url:
@@ -189,10 +197,17 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
     rate = request.rate or profile.rate
     if profile.note and (request.rate is None or request.partitions is None):
         notes.append(profile.note)
+    warmup_s = _first(request.warmup_s, 20.0 if request.quick else 60.0)
     duration_s, cycles, stretched = _whole_cycles(request)
     notes.extend(stretched)
-    patterns, engines = [], _engines(request.engines)
-    for pattern in _patterns(request.patterns):
+    job, names = request.job, request.engines
+    if job is not None:
+        names = job.engines(names, DEFAULT_ENGINES)
+        notes += [f"{name} is left out: there is no job for it" for name in request.engines if name not in names]
+        notes.extend(filter(None, [job.payload.note]))
+        job.check_load(rate * (warmup_s + duration_s))
+    patterns, engines = [], _engines(names)
+    for pattern in _patterns(request.patterns) if job is None else [job.pattern()]:
         ours, shrunk = sized(pattern, window_s=request.window_s, slide_s=request.slide_s, quick=request.quick)
         patterns.append(ours)
         notes.extend(shrunk)
@@ -223,7 +238,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         or (profile.shuffle_partitions if request.partitions is None else partitions),
         duration_s=duration_s,
         cycles=cycles,
-        warmup_s=_first(request.warmup_s, 20.0 if request.quick else 60.0),
+        warmup_s=warmup_s,
         floor_duration_s=5.0 if request.quick else 15.0,
         floor_warmup_s=2.0 if request.quick else 5.0,
         broker_warmup_s=12.0 if request.quick else 30.0,
@@ -249,6 +264,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         offline=request.offline,
         results=request.results,
         notes=tuple(notes),
+        job=job,
     )
 
 
@@ -267,6 +283,10 @@ def _existing_flink(request: RunRequest, engines: tuple[EngineSpec, ...]) -> lis
         )
     if not any(spec.engine == "flink" for spec in engines):
         return []
+    if request.job is not None:
+        raise ConfigurationError(
+            "--flink-url runs rtmbench's own jobs only: leave it out, and --flink-jar runs on a cluster of its own."
+        )
     note = (
         "Flink runs on an existing cluster: its processes are not fresh for each trial, and their CPU time and memory "
         "are not seen; a comparison with an engine on this machine compares the two machines as well"
@@ -279,6 +299,10 @@ def _first(wish: Value | None, default: Value) -> Value:
 
 
 def _check_ranges(request: RunRequest) -> None:
+    if request.job is not None and request.patterns:
+        raise ConfigurationError("A job of your own stands in a pattern's place: name one or the other.")
+    if request.job is not None and request.job.payload.texts is not None and request.payload_bytes is not None:
+        raise ConfigurationError("--payload pads rtmbench's own events; --template and --events say all of a record.")
     if request.state_backend not in STATE_BACKENDS:
         raise ConfigurationError(
             f"--state-backend is {request.state_backend!r}; Flink's are: {', '.join(STATE_BACKENDS)}."

@@ -5,43 +5,38 @@ prepare → ready → warm-up → measure → tail → drain → stop → verify
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from rtmbench import _core, attribution, origins
 from rtmbench.engines import FLOORS
 from rtmbench.engines.base import EngineRefusedError, TrialIo
 from rtmbench.engines.clients import harness_consumer, harness_producer
 from rtmbench.errors import RunFailedError
+from rtmbench.figures import close_latency, halves, spread, update_latency
 from rtmbench.report.live import LiveState
 from rtmbench.resources import ResourceMeter
 from rtmbench.results import backlog
 from rtmbench.results.model import (
     Backlog,
-    CloseLatency,
     Counts,
-    Latency,
     Rate,
     Refusal,
-    Spread,
     Status,
     Topics,
     Trial,
 )
 from rtmbench.results.status import INTERRUPTED, Observation, classify
+from rtmbench.trial_plan import Judged, TrialPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from rtmbench.engines.base import Engine
-    from rtmbench.patterns import Pattern
-    from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
-    from rtmbench.results.store import RunDirectory
-    from rtmbench.settings import Settings
 
 READY_TIMEOUT_S = 120.0
 PROBE_RATE = 20.0
@@ -62,41 +57,16 @@ NICE = 5
 """What is added to an engine's niceness where it shares the cores with the broker and the harness."""
 
 
+TOPIC_PROPERTIES = {"message.timestamp.type": "LogAppendTime", "retention.ms": "-1"}
+"""Append times make the hops; a trial's topics live for minutes, so nothing may be deleted from them."""
+
+
+_Emits: TypeAlias = Literal["row", "update", "batch", "close"]
+
+
 class _Windows(TypedDict):
     window_ms: int | None
     slide_ms: int | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialPlan:
-    """What one trial is to do."""
-
-    pattern: Pattern
-    settings: Settings
-    name: str
-    """The cell's name, such as `flink@1.20`."""
-    trial: int
-    trials: int
-    """How many there are going to be."""
-    attempt: int
-    warmup_s: float
-    measure_s: float
-    tail_s: float
-    """For how long load goes on after the measuring phase, so that its windows close."""
-    cycles: int
-    slots: int
-    bootstrap_servers: str
-    kafka: Process | None
-    """The local broker, for its CPU time and its health; None for an existing one."""
-    directory: RunDirectory
-    scratch: Path
-    show: Callable[[LiveState], None]
-
-    @property
-    def slug(self) -> str:
-        """A name for the trial's topics and files, such as `flink-1.20-1`."""
-        again = f"-attempt-{self.attempt}" if self.attempt > 1 else ""
-        return f"{self.name.replace('@', '-').replace(':', '-')}-{self.trial}{again}"
 
 
 class TrialRunner:
@@ -109,15 +79,12 @@ class TrialRunner:
         self._floor = engine.spec.engine in FLOORS
         self._transport = engine.spec.engine == "transport"
         self._closes = engine.emit == "close"
-        output = "input" if self._transport else "output"
-        self.topics = Topics(input=f"{prefix}-input", output=f"{prefix}-{output}")
+        self.topics = self._named(prefix)
         self.phase = "prepare"
         self.facts: dict[str, object] = {}
         self.refusal: Refusal | None = None
         self._started_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds")
-        self._workload = _core.Workload(
-            plan.settings.seed, keys=plan.settings.keys, payload_bytes=plan.settings.payload_bytes
-        )
+        self._workload = self._made()
         self._admin = {"bootstrap.servers": plan.bootstrap_servers}
         self._spool = plan.scratch / f"{plan.slug}-spool"
         self._consumer: _core.LatencyConsumer | None = None
@@ -169,12 +136,9 @@ class TrialRunner:
                 part.stop()
         self.engine.stop()
         if not self.plan.settings.keep_topics:
-            names = sorted({self.topics.input, self.topics.output})
-            try:
-                _core.delete_topics(self._admin, names, timeout_s=3)
-            except _core.KafkaError:
-                # A broker that is gone takes its topics with it; one that is slow must not hold up the end.
-                return
+            # A broker that is gone takes its topics with it; one that is slow must not hold up the end.
+            with contextlib.suppress(_core.KafkaError):
+                self._delete_topics()
 
     def interrupted(self) -> Trial:
         """Return what was seen of a trial that was interrupted: counts and no figure."""
@@ -188,18 +152,11 @@ class TrialRunner:
         settings, plan = self.plan.settings, self.plan
         self._show(None)
         self.engine.prepare()
-        _core.create_topics(
-            self._admin,
-            sorted({self.topics.input, self.topics.output}),
-            partitions=settings.partitions,
-            # Append times make the hops; a trial's topics live for minutes, so nothing may be deleted from them.
-            properties={"message.timestamp.type": "LogAppendTime", "retention.ms": "-1"},
-        )
+        self._create_topics()
         self._spool.mkdir(parents=True)
-        self._consumer = _core.LatencyConsumer(
-            harness_consumer(plan.bootstrap_servers), self.topics.output, spool=self._spool
-        )
+        self._consumer = self._receiver()
         self._consumer.start()
+        self._received_from()
         self._enter("start")
         work = plan.scratch / plan.slug
         work.mkdir(parents=True)
@@ -230,7 +187,7 @@ class TrialRunner:
 
     def _await_first_output(self, consumer: _core.LatencyConsumer) -> None:
         """Send a few events a second until one has come through: the only proof that an engine is ready."""
-        timeout_s = READY_TIMEOUT_S + self._first_result_s()
+        timeout_s = self._first_result_s()
         self._generator = self._new_generator(_core.Schedule.constant(PROBE_RATE), timeout_s)
         self._generator.start()
         deadline = time.monotonic() + timeout_s
@@ -244,6 +201,7 @@ class TrialRunner:
                     f"{self.plan.directory.path / 'logs' / self.plan.slug}."
                 )
             time.sleep(TICK_S)
+        self._came_through(consumer)
         self._generator.stop()
         self._probes = self._generator.join().generated
         self._generator = None
@@ -252,9 +210,9 @@ class TrialRunner:
         """Return how long an engine that works well may take to its first result."""
         pattern, settings = self.plan.pattern, self.plan.settings
         if not self._closes or pattern.window_ms is None:
-            return 0.0
-        window_ms = pattern.slide_ms or pattern.window_ms
-        return window_ms / 1000 + settings.watermark_delay_s + QUIET_CYCLES * settings.checkpoint_interval_s
+            return READY_TIMEOUT_S
+        close_s = (pattern.slide_ms or pattern.window_ms) / 1000 + settings.watermark_delay_s
+        return READY_TIMEOUT_S + close_s + QUIET_CYCLES * settings.checkpoint_interval_s
 
     def _load(self) -> tuple[_core.GeneratorReport, tuple[int, int], int]:
         """Warm up, measure and drain; return the generator's report, the measuring phase and the drain deadline."""
@@ -295,14 +253,7 @@ class TrialRunner:
 
     def _drain(self, consumer: _core.LatencyConsumer, events: int, deadline_us: int) -> bool:
         """Wait for what is still to come; return whether all came, or nothing more is on its way."""
-        expected = _core.expected_outputs(
-            self._oracle,
-            self._workload,
-            first=0,
-            count=events,
-            emit=self.engine.emit,
-            **self._windows,
-        )
+        expected = self._expected(events)
         interval_us = round(self.plan.settings.checkpoint_interval_s * 1e6)
         enough_us = QUIET_US if expected is not None else QUIET_CYCLES * interval_us
         since_us = _core.now_us()
@@ -335,35 +286,24 @@ class TrialRunner:
         self._enter("verify")
         hlog = plan.directory.file(f"{plan.slug}.latency.hlog")
         close_hlog = plan.directory.file(f"{plan.slug}.close-latency.hlog") if self._closes else None
-        verdict = _core.verify(
-            self._oracle,
-            harness_consumer(plan.bootstrap_servers),
-            input_topic=self.topics.input,
-            output_topic=self.topics.output,
-            spool=self._spool,
-            workload=self._workload,
-            measure=measure,
-            deadline_us=deadline_us,
-            emit=self.engine.emit,
-            watermark_delay_ms=self._watermark_delay_ms,
-            **self._windows,
-            hlog=None if self._closes else hlog,
-            close_hlog=close_hlog,
-        )
-        counts = replace(Counts(**verdict.counts), late_dropped=late_dropped)
+        judged = self._judge(measure, deadline_us, None if self._closes else hlog, close_hlog, late_dropped)
+        verdict = judged.verdict
         in_seconds = verdict.seconds["backlog"].tolist()
         # An event waits for its window's end by design: its wait is no update latency.
-        latency = _latency(verdict) if verdict.latency.count and not self._closes else None
+        latency = update_latency(verdict) if verdict.latency.count and not self._closes else None
         closed = verdict.close_latency if self._closes else None
         lag = verdict.hops.get("output_to_received")
         seen = Observation(
-            counts=counts,
+            counts=judged.counts,
+            outputs=judged.outputs,
+            output_faults=judged.faults,
+            output_notes=judged.notes,
             delivery_failures=report.failed,
             clock_jump_us=self._clock_jump_us,
             engine_p99_us=latency.p99 if latency else None,
             slip_p99_us=report.slip.percentile(99) if report.slip.count else None,
             consumer_lag_p99_us=lag.percentile(99) if lag is not None and lag.count else None,
-            halves_us=None if self._closes else _halves(verdict),
+            halves_us=None if self._closes else halves(verdict),
             censored=0 if self._closes else verdict.censored,
             drained=self._drained,
             backlog=in_seconds,
@@ -386,12 +326,13 @@ class TrialRunner:
             seconds=plan.measure_s,
             achieved=self._achieved_rate(),
             latency_us=latency if figures else None,
-            slip_us=_spread(report.slip) if report.slip.count else None,
-            close_latency_us=_close_latency(closed) if figures and closed is not None and closed.count else None,
+            slip_us=spread(report.slip) if report.slip.count else None,
+            close_latency_us=close_latency(closed) if figures and closed is not None and closed.count else None,
             stall_share=verdict.stall_share if figures and not self._closes else None,
             stall_max_us=verdict.stall_max_us if figures and not self._closes else None,
-            hops_ms={name: _spread(hop, 1000) for name, hop in verdict.hops.items() if hop.count} if figures else None,
-            counts=counts,
+            hops_ms={name: spread(hop, 1000) for name, hop in verdict.hops.items() if hop.count} if figures else None,
+            counts=judged.counts,
+            outputs=judged.outputs,
             cpu_seconds=cpu,
             peak_rss_mb=rss,
             backlog=Backlog(
@@ -416,6 +357,71 @@ class TrialRunner:
             files={**self._logs_of(hlog, close_hlog), "logs": f"logs/{plan.slug}"},
         )
 
+    def _named(self, prefix: str) -> Topics:
+        """Return the trial's topics."""
+        output = "input" if self._transport else "output"
+        return Topics(input=f"{prefix}-input", output=f"{prefix}-{output}")
+
+    def _made(self) -> _core.Workload:
+        """Return what makes the events."""
+        settings = self.plan.settings
+        return _core.Workload(settings.seed, keys=settings.keys, payload_bytes=settings.payload_bytes)
+
+    def _create_topics(self) -> None:
+        names = sorted({self.topics.input, self.topics.output})
+        _core.create_topics(self._admin, names, partitions=self.plan.settings.partitions, properties=TOPIC_PROPERTIES)
+
+    def _delete_topics(self) -> None:
+        _core.delete_topics(self._admin, sorted({self.topics.input, self.topics.output}), timeout_s=3)
+
+    def _receiver(self) -> _core.LatencyConsumer:
+        """Return the consumer of the outputs."""
+        return _core.LatencyConsumer(
+            harness_consumer(self.plan.bootstrap_servers), self.topics.output, spool=self._spool
+        )
+
+    def _received_from(self) -> None:
+        """Note where the trial's outputs begin, once the consumer runs; in a fresh topic they begin at 0."""
+
+    def _came_through(self, consumer: _core.LatencyConsumer) -> None:
+        """Look at the first outputs; the oracle looks at all of them later."""
+
+    def _written(self) -> int:
+        """Return how many records the trial has put into the output topic."""
+        return sum(_core.end_offsets(self._admin, self.topics.output))
+
+    def _expected(self, events: int) -> int | None:
+        """Return how many outputs the first events ask for; None where that cannot be known."""
+        return _core.expected_outputs(
+            self._oracle, self._workload, first=0, count=events, emit=self._emits, **self._windows
+        )
+
+    def _judge(
+        self,
+        measure: tuple[int, int],
+        deadline_us: int,
+        hlog: Path | None,
+        close_hlog: Path | None,
+        late_dropped: int,
+    ) -> Judged:
+        """Check all that came out, and join it with its receipts."""
+        verdict = _core.verify(
+            self._oracle,
+            harness_consumer(self.plan.bootstrap_servers),
+            input_topic=self.topics.input,
+            output_topic=self.topics.output,
+            spool=self._spool,
+            workload=self._workload,
+            measure=measure,
+            deadline_us=deadline_us,
+            emit=self._emits,
+            watermark_delay_ms=self._watermark_delay_ms,
+            **self._windows,
+            hlog=hlog,
+            close_hlog=close_hlog,
+        )
+        return Judged(verdict=verdict, counts=replace(Counts(**verdict.counts), late_dropped=late_dropped))
+
     def _pauses(self, from_us: int) -> list[Happening]:
         broker = self.plan.kafka
         logs = self.plan.directory.path / "logs" / self.plan.slug
@@ -424,6 +430,12 @@ class TrialRunner:
     @property
     def _oracle(self) -> str:
         return self.engine.spec.engine if self._floor else self.plan.pattern.id
+
+    @property
+    def _emits(self) -> _Emits:
+        emit = self.engine.emit
+        assert emit != "output"  # noqa: S101 - a job of the user's own has another class of trials
+        return emit
 
     @property
     def _windows(self) -> _Windows:
@@ -483,7 +495,7 @@ class TrialRunner:
     def _catch_up(self, consumer: _core.LatencyConsumer) -> None:
         """Wait until the consumer has received all that stands in the output topic."""
         deadline = time.monotonic() + CATCH_UP_S
-        written = sum(_core.end_offsets(self._admin, self.topics.output))
+        written = self._written()
         while consumer.snapshot().received < written and time.monotonic() < deadline:
             time.sleep(0.02)
 
@@ -532,16 +544,7 @@ class TrialRunner:
         if generated is None or received is None or self.engine.emit not in ("row", "update"):
             return None
         if self._outputs_per_event is None:
-            pattern = self.plan.pattern
-            known = _core.expected_outputs(
-                self._oracle,
-                self._workload,
-                first=0,
-                count=SAMPLED,
-                emit=self.engine.emit,
-                window_ms=pattern.window_ms,
-                slide_ms=pattern.slide_ms,
-            )
+            known = self._expected(SAMPLED)
             if known is None:
                 return None
             self._outputs_per_event = known / SAMPLED
@@ -582,42 +585,3 @@ class TrialRunner:
             topics=self.topics,
             **{**absent, **figures},
         )
-
-
-def _latency(verdict: _core.Verdict) -> Latency:
-    return Latency.measured(
-        count=verdict.latency.count,
-        minimum=verdict.min_us,
-        maximum=verdict.max_us,
-        quantile=lambda q: verdict.latency.percentile(100 * q),
-        censored=verdict.censored,
-        reaches_censored=lambda q: verdict.ge(100 * q),
-        negative=verdict.negative,
-    )
-
-
-def _close_latency(closed: _core.Histogram) -> CloseLatency:
-    return CloseLatency.measured(
-        count=closed.count,
-        minimum=closed.min,
-        maximum=closed.max,
-        quantile=lambda q: closed.percentile(100 * q),
-    )
-
-
-def _halves(verdict: _core.Verdict) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    first, second = verdict.halves
-    if not first.count or not second.count:
-        return None
-    return (
-        (first.percentile(50), first.percentile(99)),
-        (second.percentile(50), second.percentile(99)),
-    )
-
-
-def _spread(histogram: _core.Histogram, divisor: float = 1) -> Spread:
-    return Spread(
-        p50=histogram.percentile(50) / divisor,
-        p99=histogram.percentile(99) / divisor,
-        max=histogram.max / divisor,
-    )

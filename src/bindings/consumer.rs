@@ -12,6 +12,7 @@ use super::histogram::Histogram;
 use super::wait::{Owner, awaitable, duration, sleep_unless, until_done, wait_for};
 use crate::event::TimestampField;
 use crate::measure;
+use crate::stamp::StampPath;
 use crate::stop::Stop;
 
 type Report = measure::ConsumerReport;
@@ -27,7 +28,7 @@ pub(super) struct LatencyConsumer {
 impl LatencyConsumer {
     #[new]
     #[pyo3(signature = (config, topic, *, spool=None, timestamp_field="scheduled_at_us", fallback_field=None, threads=1,
-                        from_end=false, hlog=None))]
+                        from_end=false, hlog=None, detect_unit=false))]
     #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
     fn new(
         config: &Bound<'_, PyAny>,
@@ -38,12 +39,18 @@ impl LatencyConsumer {
         threads: usize,
         from_end: bool,
         hlog: Option<PathBuf>,
+        detect_unit: bool,
     ) -> PyResult<Self> {
+        let timestamp = if detect_unit {
+            TimestampField::detected(StampPath::new(timestamp_field)?)
+        } else {
+            TimestampField::new(timestamp_field)
+        };
         let settings = measure::ConsumerSettings {
             config: convert::config(config)?,
             topic,
             spool,
-            timestamp: TimestampField::new(timestamp_field),
+            timestamp,
             fallback: fallback_field.map(TimestampField::new),
             from_end,
             threads,

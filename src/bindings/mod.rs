@@ -16,6 +16,7 @@ mod mock;
 mod relay;
 mod runtime;
 mod schedule;
+mod stamped;
 mod table;
 mod verify;
 mod wait;
@@ -59,6 +60,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(admin::wait_for_broker, module)?)?;
     module.add_function(wrap_pyfunction!(admin::wait_for_broker_async, module)?)?;
     module.add_function(wrap_pyfunction!(histogram::write_interval_log, module)?)?;
+    module.add_function(wrap_pyfunction!(stamped::read_topic, module)?)?;
+    module.add_function(wrap_pyfunction!(stamped::read_topic_async, module)?)?;
+    module.add_function(wrap_pyfunction!(stamped::verify_stamped, module)?)?;
+    module.add_function(wrap_pyfunction!(stamped::verify_stamped_async, module)?)?;
     module.add_function(wrap_pyfunction!(verify::expected_outputs, module)?)?;
     module.add_function(wrap_pyfunction!(verify::verify, module)?)?;
     module.add_function(wrap_pyfunction!(verify::verify_async, module)?)?;

@@ -131,7 +131,7 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    fn of(py: Python<'_>, verdict: oracle::Verdict) -> PyResult<Self> {
+    pub(super) fn of(py: Python<'_>, verdict: oracle::Verdict) -> PyResult<Self> {
         let python = |histogram: &crate::histogram::Histogram| Py::new(py, Histogram::of(histogram.clone()));
         Ok(Self {
             latency: python(&verdict.latency)?,

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::event::EventId;
+use crate::template::{Template, Templates};
 use crate::workload;
 
 /// Event i as a function of (seed, i): the same arguments always make the same events.
@@ -15,13 +16,23 @@ pub(super) struct Workload(pub(super) Arc<workload::Workload>);
 #[pymethods]
 impl Workload {
     #[new]
-    #[pyo3(signature = (seed, *, keys=100, zipf_exponent=None, payload_bytes=None))]
-    fn new(seed: u64, keys: u32, zipf_exponent: Option<f64>, payload_bytes: Option<usize>) -> PyResult<Self> {
-        let workload = workload::Workload::new(seed, keys, zipf_exponent)?;
-        Ok(Self(Arc::new(match payload_bytes {
-            None => workload,
-            Some(bytes) => workload.with_payload_bytes(bytes)?,
-        })))
+    #[pyo3(signature = (seed, *, keys=100, zipf_exponent=None, payload_bytes=None, templates=None))]
+    fn new(
+        seed: u64,
+        keys: u32,
+        zipf_exponent: Option<f64>,
+        payload_bytes: Option<usize>,
+        templates: Option<Vec<(Option<Vec<u8>>, String)>>,
+    ) -> PyResult<Self> {
+        let mut workload = workload::Workload::new(seed, keys, zipf_exponent)?;
+        if let Some(bytes) = payload_bytes {
+            workload = workload.with_payload_bytes(bytes)?;
+        }
+        if let Some(texts) = templates {
+            let parsed = texts.iter().map(|(key, text)| Template::new(text, key.as_deref()));
+            workload = workload.with_templates(Templates::new(parsed.collect::<crate::Result<_>>()?)?);
+        }
+        Ok(Self(Arc::new(workload)))
     }
 
     #[getter]

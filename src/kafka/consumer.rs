@@ -79,7 +79,7 @@ impl PartitionReader {
         timeout: Duration,
         stop: &Stop,
     ) -> Result<Self> {
-        Self::open_at(&config.consumer(), topic, choose, 0, timeout, stop)
+        Self::open_at(&config.consumer(), topic, choose, |_| 0, timeout, stop)
     }
 
     /// Starts to fetch the partitions that `choose` accepts from their ends: what is there already is left out.
@@ -94,14 +94,14 @@ impl PartitionReader {
         stop: &Stop,
     ) -> Result<Self> {
         let end = i64::from(sys::RD_KAFKA_OFFSET_END);
-        Self::open_at(&config.consumer(), topic, choose, end, timeout, stop)
+        Self::open_at(&config.consumer(), topic, choose, |_| end, timeout, stop)
     }
 
     fn open_at(
         properties: &BTreeMap<String, String>,
         topic: &str,
         choose: impl Fn(i32) -> bool,
-        offset: i64,
+        offset: impl Fn(i32) -> i64,
         timeout: Duration,
         stop: &Stop,
     ) -> Result<Self> {
@@ -120,8 +120,9 @@ impl PartitionReader {
         };
         for partition in (0..count as i32).filter(|&partition| choose(partition)) {
             // SAFETY: the topic and the queue are alive.
-            let result =
-                unsafe { sys::rd_kafka_consume_start_queue(reader.topic.native, partition, offset, queue) };
+            let result = unsafe {
+                sys::rd_kafka_consume_start_queue(reader.topic.native, partition, offset(partition), queue)
+            };
             if result != 0 {
                 let what = format!("partition {partition} of topic {topic} cannot be read");
                 return Err(reader.client.error(&what, last_error()));
@@ -356,9 +357,25 @@ pub fn read_whole(
     ends: &[i64],
     timeout: Duration,
     stop: &Stop,
+    handle: impl FnMut(Message<'_>) -> Result<()>,
+) -> Result<()> {
+    read_range(config, topic, &vec![0; ends.len()], ends, timeout, stop, handle)
+}
+
+/// Reads each partition from `starts[partition]` up to `ends[partition]`, and gives every record to `handle`.
+///
+/// # Errors
+/// As [`read_whole`].
+pub fn read_range(
+    config: &KafkaConfig,
+    topic: &str,
+    starts: &[i64],
+    ends: &[i64],
+    timeout: Duration,
+    stop: &Stop,
     mut handle: impl FnMut(Message<'_>) -> Result<()>,
 ) -> Result<()> {
-    let mut open: Vec<bool> = ends.iter().map(|&end| end > 0).collect();
+    let mut open: Vec<bool> = starts.iter().zip(ends).map(|(start, end)| end > start).collect();
     let mut left = open.iter().filter(|&&open| open).count();
     if left == 0 {
         return Ok(());
@@ -366,7 +383,8 @@ pub fn read_whole(
     let wanted = open.clone();
     let choose = |partition: i32| wanted.get(partition as usize) == Some(&true);
     let properties = config.consumer_to_the_end();
-    let mut reader = PartitionReader::open_at(&properties, topic, choose, 0, timeout, stop)?;
+    let start = |partition: i32| starts.get(partition as usize).copied().unwrap_or(0);
+    let mut reader = PartitionReader::open_at(&properties, topic, choose, start, timeout, stop)?;
     let mut progress = Instant::now();
     while left > 0 {
         if stop.is_set() {

@@ -5,9 +5,8 @@
 //! of counts and offences (`ledger`), and the figures of the measuring phase (`timeline`), which they feed with
 //! samples.
 //!
-//! Only `intake` knows what a workload generates: an input that is not ours would need another one, which numbers
-//! keys as they come (its bound: the bytes of all distinct keys) and cannot tell a record that comes twice.
-//! The references of patterns 02 to 04 take it as it is: they know events by their key's number and their
+//! Only `intake` knows what a workload generates; `stamped` judges the outputs of jobs that are not ours, of which
+//! no more is known than their time stamps. The references of patterns 02 to 04 take it as it is: they know events by their key's number and their
 //! offset order, and go by event time even where that is out of order.
 
 mod aggregate;
@@ -19,6 +18,7 @@ mod packed;
 mod passthrough;
 mod result;
 mod rules;
+mod stamped;
 mod table;
 mod timeline;
 mod verdict;
@@ -30,6 +30,7 @@ pub use aggregate::Aggregates;
 pub use ledger::Scope;
 pub use passthrough::{Identity, Passthrough};
 pub use rules::{Aggregate, AggregateRules, Emission, Rules, Windows};
+pub use stamped::{Side, Stamped, StampedSettings, StampedVerdict, verify_stamped};
 pub use timeline::{Phase, STALL_US, Second, Stall, TailSample};
 pub use verdict::{Counts, Hops, Offence, Verdict};
 

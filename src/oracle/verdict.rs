@@ -32,7 +32,8 @@ pub struct Offence {
     ///   `window` (no event of that key lies in such a window), `open` (a final result that is not due yet);
     /// - wrong: `altered` (a field differs), `key` (the Kafka key does), `order` (a key out of order or in two
     ///   partitions), `gap` (an update that skips one), `early` (a final result that is not final);
-    /// - duplicate: `duplicate`.
+    /// - duplicate: `duplicate`;
+    /// - of a job that is not ours: `timestamp` (none in the record), `foreign` (that of no event of the trial).
     pub kind: &'static str,
     /// Partition of the output record; `None` for a missing one.
     pub partition: Option<i32>,

@@ -15,6 +15,7 @@ use rtmbench::kafka::{KafkaConfig, topics};
 use rtmbench::measure::{ConsumerSettings, LatencyConsumer};
 use rtmbench::relay::{Relay, RelaySettings};
 use rtmbench::schedule::Schedule;
+use rtmbench::template::{Template, Templates};
 use rtmbench::workload::Workload;
 use rtmbench::{Error, Stop};
 
@@ -133,6 +134,31 @@ fn the_shards_together_are_the_whole() {
     for bad in [(0, 2), (3, 2), (1, 0)] {
         assert!(matches!(Shard::new(bad.0, bad.1), Err(Error::Invalid(_))));
     }
+}
+
+#[test]
+fn records_of_the_users_own_go_by_their_own_keys() {
+    let kafka = Kafka::start(&["orders"]);
+    let texts = [
+        Template::new(r#"{"order":{{i}},"at":{{scheduled_at_us}}}"#, Some(b"ann")),
+        Template::new(r#"{"order":{{i}},"at":{{scheduled_at_us}}}"#, Some(b"")),
+        Template::new(&format!(r#"{{"order":{{{{i}}}},"note":"{}"}}"#, "x".repeat(70_000)), None),
+    ];
+    let templates = Templates::new(texts.into_iter().collect::<Result<_, _>>().unwrap()).unwrap();
+    let workload = Workload::new(3, 40, None).unwrap().with_templates(templates);
+    let report = run(GeneratorSettings { count: Some(300), ..kafka.settings("orders", workload) });
+    assert_eq!((report.acked, report.failed), (300, 0));
+    let keys = by_key(kafka.stored("orders"));
+    for (key, first) in [(&b"ann"[..], 0), (b"", 1)] {
+        let records = &keys[key];
+        assert_eq!(records.len(), 100);
+        assert!(records.iter().all(|(partition, _)| *partition == records[0].0), "one key, one partition");
+        for (turn, (_, record)) in records.iter().enumerate() {
+            assert!(record.starts_with(format!(r#"{{"order":{},"#, 3 * turn + first).as_bytes()));
+        }
+    }
+    let others = keys.iter().filter(|(key, _)| key.starts_with(b"user_")).map(|(_, records)| records.len());
+    assert_eq!(others.sum::<usize>(), 100);
 }
 
 #[test]

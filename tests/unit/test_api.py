@@ -298,7 +298,7 @@ def test_the_settings_of_the_api_are_those_of_a_request():
     from rtmbench.settings import DEFAULT_ENGINES, RunRequest  # noqa: PLC0415
 
     names = {field.name for field in dataclasses.fields(RunRequest)}
-    assert set(api.RunSettings.__annotations__) == names - {"patterns", "engines", "results"}
+    assert set(api.RunSettings.__annotations__) == names - {"patterns", "engines", "results", "job"}
     assert api.DEFAULT_ENGINES == DEFAULT_ENGINES
 
 

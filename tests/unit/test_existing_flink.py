@@ -15,6 +15,7 @@ from rtmbench.engines.base import TrialIo
 from rtmbench.engines.flink import FlinkEngine
 from rtmbench.engines.flink_existing import ExistingFlinkEngine, with_libraries
 from rtmbench.errors import ConfigurationError, RunFailedError
+from rtmbench.jobs.model import own_job
 from rtmbench.platform.flink_cluster import FlinkCluster
 from rtmbench.platform.machine import Machine
 from rtmbench.settings import RunRequest, resolve
@@ -47,6 +48,12 @@ def test_the_document_says_that_there_was_one_and_not_which():
     (note,) = (note for note in found.notes if "existing cluster" in note)
     assert "not fresh for each trial" in note
     assert "flink" not in settings().document()
+
+
+def test_it_takes_no_job_of_the_users_own(tmp_path):
+    (tmp_path / "job.jar").write_bytes(b"")
+    with pytest.raises(ConfigurationError, match="--flink-url runs rtmbench's own jobs only"):
+        resolve(RunRequest(job=own_job(flink_jar=tmp_path / "job.jar"), patterns=(), flink_url=URL, **KAFKA), MACHINE)
 
 
 def test_the_engine_is_that_of_the_address():

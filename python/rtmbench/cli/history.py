@@ -23,13 +23,15 @@ def history(pattern: str | None, *, engine: str | None, results: Path, as_json: 
 
     Runs with unlike settings are apart. A changed machine is a warning and ends the trend.
     """
-    from rtmbench.patterns import find_pattern  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.patterns import OWN, find_pattern  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.report.comparison import print_history  # noqa: PLC0415
     from rtmbench.results import history as trends  # noqa: PLC0415
     from rtmbench.results.noise import NoiseBands  # noqa: PLC0415
     from rtmbench.results.store import list_runs  # noqa: PLC0415
 
-    wanted = find_pattern(pattern).id if pattern is not None else None
+    wanted = pattern
+    if pattern is not None and pattern != OWN:
+        wanted = find_pattern(pattern).id
     entries = list_runs(results)
     for entry in entries:
         if entry.problem is not None:

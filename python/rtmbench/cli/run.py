@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtmbench.cli.configuration import setting
+from rtmbench.cli.own_job import job_options, take_job
 
 if TYPE_CHECKING:
     from rtmbench.options import Options
@@ -139,21 +140,25 @@ class Listed(click.ParamType[Any]):
 @click.option("--find-rate", is_flag=True, help="Search the highest rate that each engine sustains, from --rate on.")
 @click.option("--resume", metavar="RUN", help="Go on with an interrupted run or experiment, with its settings.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: repeat trials that failed or were refused.")
+@job_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 def run(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any) -> int:
-    """Run PATTERNs on engines, check their outputs, and compare their latency.
+    """Run PATTERNs, or a job of your own, on engines, check their outputs, and compare their latency.
 
     Kafka, Flink and Spark are fetched, started, and stopped again. Results go to stdout, everything else to stderr.
     Several values for --rate, --keys, --payload, --partitions, --checkpoint-interval, --buffer-wait, --state-backend or
-    --local-files, with commas between, make a sweep over all their combinations.
+    --local-files, with commas between, make a sweep over all their combinations. A job of your own, given by
+    --spark-job, --flink-jar or both, stands in the PATTERN's place; docs/own-job.md says how it is made ready.
     """
     from rtmbench import experiment  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.grid import AXES  # noqa: PLC0415
     from rtmbench.settings import RunRequest  # noqa: PLC0415
 
-    if bool(patterns) == (wishes["resume"] is not None):
+    job = take_job(wishes)
+    if (bool(patterns), wishes["resume"] is not None, job is not None).count(True) != 1:
         raise click.UsageError(
-            "Name one PATTERN or more, such as `01`, or `all`; or a run with --resume, and no pattern."
+            "Name one PATTERN or more, such as `01`, or `all`; or a job of your own with --spark-job or --flink-jar, "
+            "or a run with --resume, and no pattern."
         )
     axes = {}
     for name in AXES:
@@ -168,7 +173,7 @@ def run(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any
     wishes["payload_bytes"] = wishes.pop("payload")
     wishes["buffer_wait_ms"] = wishes.pop("buffer_wait")
     names = tuple(name.strip() for name in engines.split(",") if name.strip())
-    results = experiment.run(RunRequest(patterns=patterns, engines=names, **wishes), options)
+    results = experiment.run(RunRequest(patterns=patterns, engines=names, job=job, **wishes), options)
     if as_json:
         documents = [result.to_dict() for result in results]
         click.echo(json.dumps(documents[0] if len(documents) == 1 else {"runs": documents}, indent=2))

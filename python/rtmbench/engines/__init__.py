@@ -12,6 +12,7 @@ from rtmbench.patterns import PATTERNS, find_pattern
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import Engine
+    from rtmbench.jobs.model import OwnJob
     from rtmbench.patterns import Pattern
     from rtmbench.platform.local import LocalPlatform
 
@@ -96,13 +97,16 @@ def create_engine(
     flink_port: int = 0,
     flink_url: str | None = None,
     flink_bootstrap_servers: str | None = None,
+    job: OwnJob | None = None,
 ) -> Engine:
     """Make the engine of a parsed specification for a pattern such as `01`; `flink_port` 0 means any free one.
 
-    `flink_url` is the REST API of an existing Flink cluster, which reaches Kafka by `flink_bootstrap_servers`.
-    Raises ConfigurationError where the pattern has no such mode.
+    `flink_url` is the REST API of an existing Flink cluster, which reaches Kafka by `flink_bootstrap_servers`; it takes
+    patterns only. With a `job` of the user's own, that is what runs in the pattern's place.
+
+    Raises ConfigurationError where the pattern has no such mode, or the job has nothing for this engine.
     """
-    variant = choose(spec, find_pattern(pattern))
+    variant = choose(spec, find_pattern(pattern) if job is None else job.pattern())
     spec = replace(spec, mode=variant.mode)
     # Imported here, so that a command that only parses names does not load an HTTP client.
     if spec.engine == "flink" and flink_url:
@@ -119,14 +123,16 @@ def create_engine(
     if spec.engine == "flink":
         from rtmbench.engines.flink import FlinkEngine  # noqa: PLC0415
 
-        return FlinkEngine(spec, variant=variant, platform=platform, pattern=pattern, rest_port=flink_port)
+        return FlinkEngine(spec, variant=variant, platform=platform, pattern=pattern, rest_port=flink_port, job=job)
     if spec.engine == "spark":
         from rtmbench.engines.spark import SparkEngine  # noqa: PLC0415
 
-        return SparkEngine(spec, variant=variant, platform=platform, pattern=pattern)
+        return SparkEngine(spec, variant=variant, platform=platform, pattern=pattern, job=job)
     from rtmbench.engines.floor import RelayEngine, TransportEngine  # noqa: PLC0415
 
-    return RelayEngine(spec, platform=platform) if spec.engine == "relay" else TransportEngine(spec)
+    floor = RelayEngine(spec, platform=platform) if spec.engine == "relay" else TransportEngine(spec)
+    floor.emit = variant.emit
+    return floor
 
 
 __all__ = [

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rtmbench.artifacts import Bundle
     from rtmbench.engines.base import EngineSpec, TrialIo
     from rtmbench.engines.variants import Emission, Variant
+    from rtmbench.jobs.model import OwnJob
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
@@ -37,7 +38,14 @@ class FlinkEngine:
     """Flink at one pattern. Parallelism is the number of slots, at most one subtask for each input partition."""
 
     def __init__(
-        self, spec: EngineSpec, *, variant: Variant, platform: LocalPlatform, pattern: str, rest_port: int = 0
+        self,
+        spec: EngineSpec,
+        *,
+        variant: Variant,
+        platform: LocalPlatform,
+        pattern: str,
+        rest_port: int = 0,
+        job: OwnJob | None = None,
     ) -> None:
         self.spec = spec
         self.build = ""
@@ -45,6 +53,7 @@ class FlinkEngine:
         self.emit: Emission = variant.emit
         self._platform = platform
         self._pattern = pattern
+        self._own = job
         self._rest_port = rest_port
         self._class_path: list[Path] = []
         self._jar: Path | None = None
@@ -58,12 +67,14 @@ class FlinkEngine:
         connector = self._platform.cache.ensure(f"flink-connector-kafka@{self.spec.version}")
         self.build = flink.build
         self._class_path = class_path(flink, connector)
-        self._jar = pipelines.locate(self._pattern, "flink")
+        self._jar = pipelines.locate(self._pattern, "flink") if self._own is None else self._own.file("flink")
 
     def start(self, io: TrialIo) -> None:
         """Start the cluster, submit the job, and return when every one of its tasks runs."""
         if self._jar is None:
             raise ConfigurationError("The Flink engine was started before it was prepared.")
+        if self._own is not None:
+            self._own.main_class()
         self._io = io
         io.work.mkdir(parents=True, exist_ok=True)
         cluster = self._cluster = start_cluster(
@@ -113,7 +124,7 @@ class FlinkEngine:
         overview = cluster.get("/config")
         settings = {item["key"]: item["value"] for item in cluster.get("/jobmanager/config")}
         environment = cluster.get("/jobmanager/environment")["jvm"]
-        checkpoints = cluster.get(f"{job}/checkpoints/config")
+        checkpoints = self._checkpoint_settings(cluster)
         execution = cluster.get(f"{job}/config").get("execution-config", {})
         managers = [cluster.get(f"/taskmanagers/{one['id']}") for one in cluster.get("/taskmanagers")["taskmanagers"]]
         memories = [manager["memoryConfiguration"] for manager in managers]
@@ -132,11 +143,12 @@ class FlinkEngine:
                 "keyed_parallelism": vertices[-1]["parallelism"] if len(vertices) > 1 else None,
                 "heap_mb": sum(heaps),
                 "collector": _collector(environment["options"]),
-                "checkpoint_interval_ms": checkpoints["interval"],
-                "checkpoint_mode": checkpoints["mode"].upper(),
-                "checkpoint_storage": short_name(checkpoints["checkpoint_storage"], "CheckpointStorage"),
-                "state_backend": short_name(checkpoints["state_backend"], "StateBackend"),
-                "sink_guarantee": "AT_LEAST_ONCE",
+                "checkpoint_interval_ms": checkpoints.get("interval"),
+                "checkpoint_mode": checkpoints.get("mode", "none").upper(),
+                "checkpoint_storage": short_name(checkpoints.get("checkpoint_storage", "none"), "CheckpointStorage"),
+                "state_backend": short_name(checkpoints.get("state_backend", "none"), "StateBackend"),
+                # A job of the user's own does not say.
+                "sink_guarantee": "AT_LEAST_ONCE" if self._own is None else None,
                 "window_ms": io.window_ms,
                 "slide_ms": io.slide_ms,
                 "watermark_delay_ms": None if io.window_ms is None else io.watermark_delay_ms,
@@ -195,7 +207,7 @@ class FlinkEngine:
             **self._event_time(io),
         }
         body = {
-            "programArgsList": [text for pair in arguments.items() for text in pair],
+            "programArgsList": [text for pair in arguments.items() for text in pair] + self._own_arguments(),
             "parallelism": min(io.slots, io.partitions),
             **self._job_configuration(io),
         }
@@ -223,9 +235,20 @@ class FlinkEngine:
         properties.write_text(clients.properties_file(), encoding="utf-8")
         return {"--kafka-properties": str(properties)}
 
-    def _job_configuration(self, io: TrialIo) -> dict[str, Any]:  # noqa: ARG002 - for a cluster that is not ours
+    def _own_arguments(self) -> list[str]:
+        return [] if self._own is None else list(self._own.flink_args)
+
+    def _job_configuration(self, io: TrialIo) -> dict[str, Any]:
         """Return what the request that runs the job says of its configuration, beside the cluster's."""
-        return {}
+        if self._own is None:
+            return {}
+        # Our jobs set the interval themselves; another's may leave it to the cluster.
+        request: dict[str, Any] = {
+            "flinkConfiguration": {"execution.checkpointing.interval": f"{io.checkpoint_interval_ms} ms"}
+        }
+        if self._own.flink_class is not None:
+            request["entryClass"] = self._own.flink_class
+        return request
 
     def _effective(
         self,
@@ -238,10 +261,22 @@ class FlinkEngine:
         return {
             "memory_mb": io.memory_mb,
             "nice": io.nice,
+            # A job of the user's own may have set another for itself.
             "buffer_wait_ms": _milliseconds(configuration["execution.buffer-timeout.interval"]),
             "restarts": configuration["restart-strategy.type"],
             **clients.read_back(cluster.processes[-1].log),
         }
+
+    def _checkpoint_settings(self, cluster: FlinkCluster) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = cluster.get(f"/jobs/{self._job}/checkpoints/config")
+        except RunFailedError:
+            if self._own is None:
+                raise
+            # Flink knows no such page of a job that has switched its checkpoints off.
+            cluster.check()
+            return {}
+        return found
 
     def _event_time(self, io: TrialIo) -> dict[str, str]:
         """Return the job's arguments for windows and their emission; none where the pattern has no windows."""

@@ -22,7 +22,7 @@ def pointer(spec: EngineSpec, pattern: Pattern, engines: Sequence[EngineSpec]) -
 
     That is so where a mode was asked for, where the default streams, and where the better version runs anyway.
     """
-    if spec.mode or spec.engine != "spark":
+    if spec.mode or spec.engine != "spark" or pattern.job is not None:
         return ""
     default = choose(spec, pattern)
     better = replace(spec, version=BETTER)

@@ -12,7 +12,7 @@ from rtmbench import pipelines
 from rtmbench.engines import clients
 from rtmbench.engines.base import EngineRefusedError, require_slots
 from rtmbench.engines.boundaries import batch_boundaries
-from rtmbench.engines.variants import required_slots
+from rtmbench.engines.variants import BATCH_BOUND, MICROBATCH, required_slots
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.patterns import find_pattern
 from rtmbench.platform import logs, spark_process
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rtmbench.artifacts import Bundle
     from rtmbench.engines.base import EngineSpec, TrialIo
     from rtmbench.engines.variants import Emission, Variant
+    from rtmbench.jobs.model import OwnJob
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
@@ -62,14 +63,24 @@ def divide_memory(total_mb: int) -> int:
 class SparkEngine:
     """Spark at one pattern, in the mode of one of its variants. Slots are threads."""
 
-    def __init__(self, spec: EngineSpec, *, variant: Variant, platform: LocalPlatform, pattern: str) -> None:
+    def __init__(
+        self,
+        spec: EngineSpec,
+        *,
+        variant: Variant,
+        platform: LocalPlatform,
+        pattern: str,
+        job: OwnJob | None = None,
+    ) -> None:
         self.spec = spec
         self.build = ""
         self.mode = variant.mode
         self.emit: Emission = variant.emit
         self._variant = variant
-        self._keyed = find_pattern(pattern).keyed
-        self._real_time = variant.mode.startswith("rtm")
+        self._own = job
+        self._keyed = job is not None or find_pattern(pattern).keyed
+        # What a job of the user's own asks for shows when it runs.
+        self._real_time = job is not None or variant.mode.startswith("rtm")
         self._platform = platform
         self._pattern = pattern
         self._spark: Bundle | None = None
@@ -84,7 +95,7 @@ class SparkEngine:
         self._spark = self._platform.cache.ensure(f"spark@{self.spec.version}")
         self._connector = self._platform.cache.ensure(f"spark-connector-kafka@{self.spec.version}")
         self.build = self._spark.build
-        self._file = pipelines.locate(self._pattern, "spark")
+        self._file = pipelines.locate(self._pattern, "spark") if self._own is None else self._own.file("spark")
         self._jars = [
             pipelines.local_files_jar(),
             *(pipelines.spark_jars(self._pattern) if self._variant.jvm_state else ()),
@@ -102,7 +113,7 @@ class SparkEngine:
         self._configure(io)
         self._process = self._platform.spawn(
             "spark",
-            [sys.executable, str(self._file)],
+            [sys.executable, *(() if self._own is None else ("-m", "rtmbench.spark.foreign")), str(self._file)],
             env=self._environment(io, self._spark.root),
             cwd=io.work,
             logs=io.logs,
@@ -122,7 +133,8 @@ class SparkEngine:
         if refused is not None:
             raise EngineRefusedError(str(refused["code"]), str(refused["message"]))
         if error is not None:
-            raise RunFailedError(f"Spark's query failed ({error['code']}): {error['message']} (log: {process.log}).")
+            what = "Spark's query" if self._own is None else self._own.file("spark").name
+            raise RunFailedError(f"{what} failed ({error['code']}): {error['message']} (log: {process.log}).")
         process.check()
 
     def facts(self) -> dict[str, Any]:
@@ -134,6 +146,7 @@ class SparkEngine:
         rocksdb = settings.get("spark.sql.streaming.stateStore.providerClass") == ROCKSDB
         return {
             "real_time": bool(facts["real_time"]),
+            **({} if self._own is None else {"remark": self._remark(facts)}),
             "settings": {
                 "version": facts["spark_version"],
                 "java": facts["java_version"],
@@ -205,6 +218,9 @@ class SparkEngine:
             settings["spark.sql.streaming.realTimeMode.allowlistCheck"] = "false"
         if self._variant.streams_shuffle:
             settings[BUFFER_WAIT] = str(io.buffer_wait_ms)
+        if self._own is not None:
+            # For a query that names no directory of its own: a checkpoint must not outlive its trial.
+            settings["spark.sql.streaming.checkpointLocation"] = (io.work / "checkpoints").as_uri()
         if self._real_time and io.checkpoint_interval_ms < SHORTEST_BATCH_MS:
             shortest = f"{io.checkpoint_interval_ms}ms"
             settings["spark.sql.streaming.realTimeMode.minBatchDuration"] = shortest
@@ -226,7 +242,7 @@ class SparkEngine:
             RTMBENCH_OUTPUT_TOPIC=io.output_topic,
             RTMBENCH_CHECKPOINT_INTERVAL=f"{io.checkpoint_interval_ms} milliseconds",
             RTMBENCH_CHECKPOINT_DIR=(io.work / "checkpoint").as_uri(),
-            RTMBENCH_MODE=self.mode,
+            **({} if self._own else {"RTMBENCH_MODE": self.mode}),
             RTMBENCH_FACTS=str(io.work / "facts.json"),
             RTMBENCH_PROGRESS=str(io.logs / PROGRESS),
             RTMBENCH_KAFKA_PROPERTIES=str(io.work / "conf" / "kafka-clients.properties"),
@@ -248,6 +264,9 @@ class SparkEngine:
                     f"Spark's query did not run within {RUNNING_TIMEOUT_S:.0f} s. {logs.quote(process.log)}"
                 )
             time.sleep(POLL_S)
+        if self._own is not None:
+            self.mode = _mode_of(facts)
+            return
         if self._runs_as_asked(facts):
             return
         # A query is planned before it is refused for its plan.
@@ -260,6 +279,12 @@ class SparkEngine:
             f"{facts.get('trigger')}, every stage in real time: {facts.get('real_time')}): its figures would be those "
             f"of another mode (log: {process.log})."
         )
+
+    def _remark(self, facts: Mapping[str, Any]) -> str:
+        """Return what a reader has to know of the mode that a job of the user's own runs in."""
+        if self.mode == "rtm":
+            return ""
+        return BATCH_BOUND if self.mode == "rtm-unchecked" else f"{MICROBATCH} (trigger {facts['trigger']})"
 
     def _runs_as_asked(self, facts: Mapping[str, Any]) -> bool:
         if self._variant.unchecked:
@@ -282,6 +307,13 @@ class SparkEngine:
         if self._process is None:
             raise RunFailedError("Spark is not running: it was not started, or was stopped.")
         return self._process
+
+
+def _mode_of(facts: Mapping[str, Any]) -> str:
+    """Return the mode that a query of the user's own runs in."""
+    if facts.get("real_time") is True:
+        return "rtm"
+    return "rtm-unchecked" if str(facts.get("trigger")).startswith("RealTimeTrigger") else "microbatch"
 
 
 def _shuffle_partitions(io: TrialIo) -> int:

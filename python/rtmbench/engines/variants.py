@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rtmbench.engines.base import EngineSpec
     from rtmbench.patterns import Pattern
 
-Emission = Literal["row", "update", "batch", "close"]
+Emission = Literal["row", "update", "batch", "close", "output"]
 
 PLAIN_MODES = frozenset({"", "row", "update", "rtm"})
 """Modes that a name leaves out: records stream through every stage. Anything less is always named."""
@@ -51,11 +51,12 @@ AGGREGATE = "Spark's own running count in place of a function with state"
 
 def variants(pattern: Pattern, engine: str, version: str) -> tuple[Variant, ...]:
     """Return the variants that a pattern has on an engine; the first one is the default."""
+    if pattern.job is not None:
+        return (_own_job(engine, version),)
     if engine == "flink":
         return _flink(pattern)
     if engine == "spark":
-        streams = tuple(int(part) for part in version.split(".")) >= FIRST_STREAMING_SHUFFLE
-        return _spark(pattern, streams=streams)
+        return _spark(pattern, streams=_streams(version))
     return (Variant(mode="", emit="row"),)
 
 
@@ -71,6 +72,11 @@ def choose(spec: EngineSpec, pattern: Pattern) -> Variant:
         if variant.mode == spec.mode:
             return variant
     engine = f"{spec.engine}@{spec.version}" if spec.version else spec.engine
+    if pattern.job is not None:
+        raise ConfigurationError(
+            f"{engine} was asked for the mode {spec.mode!r}, but a job of your own has the mode that it sets itself. "
+            f"Ask for {engine}."
+        )
     raise ConfigurationError(
         f"{engine} has no mode {spec.mode!r} at pattern {pattern.id} ({pattern.title}). "
         f"Its modes there are: {', '.join(variant.mode for variant in known)}."
@@ -83,6 +89,17 @@ def required_slots(spec: EngineSpec, variant: Variant, *, partitions: int, shuff
         need = partitions + shuffle_partitions
         return need, f"{partitions} input partitions + {shuffle_partitions} shuffle partitions = {need} slots"
     return partitions, f"{partitions} input partitions = {partitions} slots"
+
+
+def _own_job(engine: str, version: str) -> Variant:
+    """Return the only variant of a job of the user's own: which mode it runs in shows when it runs."""
+    # Threads for both sides of a shuffle: whether the job has one is not known before it runs.
+    streams = engine == "spark" and _streams(version)
+    return Variant(mode="", emit="output", streams_shuffle=streams)
+
+
+def _streams(version: str) -> bool:
+    return tuple(int(part) for part in version.split(".")) >= FIRST_STREAMING_SHUFFLE
 
 
 def _flink(pattern: Pattern) -> tuple[Variant, ...]:

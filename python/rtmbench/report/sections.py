@@ -66,7 +66,7 @@ def document(
             ("Where the latency comes from", latency_source.blocks(result, plots=plots)),
             ("CPU, memory and cost", list(_resources(result, vcpu_hour))),
             ("Every trial, and whether it is valid", list(_trials(result))),
-            ("What came out: the oracle's counts", [_counts(result)]),
+            ("What came out: the oracle's counts", list(_came_out(result))),
             ("Floors: what the harness takes itself", list(_floors(result))),
             ("Parity of the settings", [_parity(result)]),
             ("Environment, and how to repeat the run", list(_environment(result))),
@@ -153,7 +153,8 @@ def _notes(result: Result) -> Iterator[str]:
             known = f" What to do: rtmbench explain {cell.refusal.code}." if explain(cell.refusal.code) else ""
             yield f"{cell.name} refused the query: {cell.refusal.code}: {clean(cell.refusal.message, 900)}{known}"
         if cell.remark:
-            yield f"{cell.name} (mode {cell.mode}, emission {cell.emit}): {cell.remark}"
+            mode = cell.mode or "the job's own"
+            yield f"{cell.name} (mode {mode}, emission {cell.emit}): {cell.remark}"
         closed = [trial.close_latency_us for trial in cell.trials if trial.close_latency_us is not None]
         for each in closed:
             p99 = "too few windows for more" if each.p99 is None else f"p99 {milliseconds(each.p99)} ms"
@@ -195,6 +196,57 @@ def trial_name(cell: Cell, trial: Trial) -> str:
     """Name a trial: `flink@1.20 trial 2`, with its attempt where there were two."""
     again = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
     return f"{cell.name} trial {trial.trial}{again}"
+
+
+def _came_out(result: Result) -> Iterator[Block]:
+    cells = (*result.cells, *result.floors)
+    if any(trial.outputs is not None for cell in cells for trial in cell.trials):
+        yield from _outputs(result)
+    else:
+        yield _counts(result)
+
+
+def _outputs(result: Result) -> Iterator[Block]:
+    """Show what is known of the outputs of a job of the user's own."""
+    rows, marks, complaints = [], [], []
+    for cell in (*result.cells, *result.floors):
+        for trial in cell.trials:
+            found = trial.outputs
+            if found is None:
+                continue
+            name = trial_name(cell, trial)
+            figures = (found.produced, found.received, found.stamped, found.without, found.foreign, found.earlier)
+            share = f"{found.covered / found.stamps:.1%}" if found.stamps else NO_FIGURE
+            floor = cell in result.floors
+            checked = "the floor's own" if floor else found.oracle or "output not checked"
+            rows.append((name, *(f"{figure:,}" for figure in figures), share, f"{found.resolution_us:,}", checked))
+            marks.append("failed" if found.without or found.foreign or found.complaints else "")
+            complaints += [f"{name}: {one}" for one in found.complaints]
+    yield Table(
+        caption="Records over the whole trial, warm-up and drain included, by the time stamp that each carries",
+        header=(
+            "trial",
+            "input",
+            "output",
+            "of an event",
+            "without time stamp",
+            "of no event",
+            "of earlier events",
+            "time stamps covered",
+            "resolution µs",
+            "checked by",
+        ),
+        rows=tuple(rows),
+        marks=tuple(marks),
+    )
+    yield Paragraph(
+        "This is a job of the user's own: what should come out is not known, so nothing here is proven complete. Each "
+        "output record of the measuring phase is one sample, from the time stamp that it carries to its receipt. An "
+        "event that no record carries the time stamp of has no sample."
+    )
+    if complaints:
+        yield Paragraph("What the oracle found wrong:")
+        yield Items(tuple(complaints))
 
 
 def _counts(result: Result) -> Table:
@@ -303,7 +355,7 @@ def _environment(result: Result) -> Iterator[Block]:
 def command(result: Result) -> str:
     """Return the command line that asks for the same run again."""
     settings = result.settings
-    parts = ["rtmbench", "run", result.pattern]
+    parts = ["rtmbench", "run", *_subject(result)]
     engines = settings.get("engines")
     if isinstance(engines, list) and engines:
         parts += ["--engines", ",".join(str(engine) for engine in engines)]
@@ -333,6 +385,24 @@ def command(result: Result) -> str:
     if settings.get("flink") == "existing":
         parts += ["--flink-url", "URL"]
     return " ".join(shlex.quote(part) for part in parts)
+
+
+def _subject(result: Result) -> list[str]:
+    """Return the pattern, or the flags that give the user's own job."""
+    job = result.settings.get("job")
+    if not isinstance(job, dict):
+        return [result.pattern]
+    flags = {
+        name: f"--{name.replace('_', '-')}" for name in ("spark_job", "flink_jar", "flink_class", "input", "output")
+    }
+    parts = [part for name, flag in flags.items() if job.get(name) for part in (flag, str(job[name]))]
+    if job.get("flink_args"):
+        parts += ["--flink-args", shlex.join(str(one) for one in job["flink_args"])]
+    kind, _, rest = str(job.get("payload", "")).partition(" ")
+    if kind in ("template", "events"):
+        parts += [f"--{kind}", rest.partition(" (")[0]]
+    parts += ["--timestamp-field", str(job.get("timestamp_field"))]
+    return [*parts, "--oracle", str(job["oracle"])] if job.get("oracle") else parts
 
 
 def _value(value: Any) -> str:

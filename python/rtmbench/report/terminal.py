@@ -54,7 +54,7 @@ def render(result: Result) -> RenderableType:
     parts.append(_Fitting(_table(result)))
     if any(len(cell.trials) > 1 for cell in (*result.cells, *result.floors)):
         parts += [Text(), Text("Every trial", style="italic"), _Fitting(_trials(result))]
-    blocks = (_variants, _unlike, _close, _reasons, _oracle, _tails, _comparisons, _targets)
+    blocks = (_variants, _unlike, _close, _reasons, _oracle, _outputs, _tails, _comparisons, _targets)
     for lines in (block(result) for block in blocks):
         block = [Padding(line, (0, 0, 0, 2), expand=False) for line in lines]
         if block:
@@ -256,6 +256,7 @@ _EMISSIONS = {
     "update": "one running result for each event",
     "batch": "one running result for each key and batch",
     "close": "one final result for each key and window",
+    "output": "a job of your own",
 }
 
 
@@ -265,7 +266,8 @@ def _variants(result: Result) -> Iterator[Text]:
         return
     for cell in result.cells:
         words = _EMISSIONS.get(cell.emit, cell.emit)
-        line = f": mode {clean(cell.mode, 40)}, emission {clean(cell.emit, 40)} ({words})"
+        mode = clean(cell.mode, 40) or "the job's own"
+        line = f": mode {mode}, emission {clean(cell.emit, 40)} ({words})"
         yield (
             Text(clean(cell.name, _NAME), style="bold")
             .append(line, style="not bold")
@@ -349,6 +351,28 @@ def _oracle(result: Result) -> Iterator[Text]:
         )
         line = f"{what}: {plural(expected, 'event')}, {shown}"
         yield Text(f"{clean(cell.name, _NAME)}: ").append(line, "" if equal else "bold red")
+
+
+def _outputs(result: Result) -> Iterator[Text]:
+    """Say how the outputs of a job of the user's own are known, and whether anybody checked them."""
+    for cell in result.cells:
+        found = [trial.outputs for trial in cell.trials if trial.outputs is not None]
+        if not found:
+            continue
+        names = list(dict.fromkeys(clean(one.oracle or "", _NAME) for one in found))
+        checked = f"output checked by {', '.join(names)}" if all(names) else "output not checked"
+        complaints = sum(len(one.complaints) for one in found)
+        faults = sum(one.without + one.foreign for one in found)
+        stamped, produced = sum(one.stamped for one in found), sum(one.produced for one in found)
+        checked += f", {plural(complaints, 'complaint')}" if complaints else ""
+        field = clean(found[0].timestamp_field, _NAME)
+        line = (
+            f"{checked}: {plural(stamped, 'record')} for {plural(produced, 'event')}, each with the time stamp of one "
+            f"in {field}"
+        )
+        if faults:
+            line += f"; {plural(faults, 'record')} without such a time stamp"
+        yield Text(f"{clean(cell.name, _NAME)}: ").append(line, "bold red" if faults or complaints else "")
 
 
 def _tails(result: Result) -> Iterator[Text]:

@@ -21,6 +21,7 @@ from rtmbench.results.comparison import (
     paired_case,
     remarks,
     unknown_remarks,
+    unlike_outputs,
     void_obstacles,
 )
 from rtmbench.results.interval import unpaired
@@ -173,6 +174,7 @@ def _unpaired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
     (ours, a), (theirs, b) = baseline, other
     samples: list[list[Figures]] = [_sample(cell) for cell in (a, b)]
     obstacles = [*_shortfall(baseline, samples[0]), *_shortfall(other, samples[1]), *void_obstacles((a, b))]
+    obstacles += unlike_outputs(a, b)
     if not comparable_emission(a, b):
         obstacles.insert(0, "unlike emission: a result at the window's close against running results")
         samples = [[], []]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -22,6 +23,9 @@ PAIRS_FOR_A_VERDICT = 6
 VOID_SHARE = 0.25
 """More void attempts than this share of a cell's attempts: no verdict."""
 CLOSE = "close"
+OUTPUT = "output"
+UNLIKE_OUTPUTS = 0.05
+"""By this share the outputs of two jobs of the user's own may differ in number; beyond, there is no verdict."""
 
 Figures: TypeAlias = "Latency | CloseLatency"
 
@@ -54,6 +58,7 @@ def paired_case(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED) -> Ca
     known = [name for name in FIGURES if all(getattr(one, name) is not None for pair in pairs for one in pair[:2])]
     ratios = {name: [getattr(b, name) / max(1, getattr(a, name)) for a, b, _ in pairs] for name in known}
     obstacles = [*_shortfall(len(pairs)), *pairing.obstacles, *void_obstacles((baseline, other))]
+    obstacles += unlike_outputs(baseline, other)
     estimates: dict[str, Estimate] = {}
     if len(pairs) >= PAIRS_FOR_A_VERDICT:
         first = [baseline_first for *_, baseline_first in pairs]
@@ -118,13 +123,34 @@ def figure(cell: Cell, trial: Trial) -> Figures | None:
 
 def remarks(baseline: Cell, other: Cell) -> Iterator[str]:
     """Give what a reader of the ratio has to know about the two cells."""
-    if baseline.emit != other.emit and comparable_emission(baseline, other):
+    if (
+        baseline.emit != other.emit
+        and comparable_emission(baseline, other)
+        and OUTPUT not in (baseline.emit, other.emit)
+    ):
         yield "unlike emission: the batch side writes fewer results"
     for cell in dict.fromkeys((baseline.name, other.name)):
         trials = (baseline if cell == baseline.name else other).trials
         drifted = sum(any(reason.startswith("drift:") for reason in t.reasons) for t in trials)
         if drifted:
             yield f"drift within {drifted} of {len(trials)} trials of {cell}"
+
+
+def unlike_outputs(baseline: Cell, other: Cell) -> Iterator[str]:
+    """Give a sentence where two jobs of the user's own do not write as many records for as many events."""
+    ours, theirs = _shares(baseline), _shares(other)
+    if not ours or not theirs:
+        return
+    for column, what in enumerate(("records for each event", "share of the time stamps among them")):
+        a, b = (statistics.median(row[column] for row in rows) for rows in (ours, theirs))
+        if abs(a - b) > UNLIKE_OUTPUTS * max(a, b):
+            text = f"{baseline.name} {a:.3g}, {other.name} {b:.3g}"
+            yield f"unlike outputs, so the figures are not of the same events: {what} {text}"
+
+
+def _shares(cell: Cell) -> list[tuple[float, float]]:
+    outputs = [trial.outputs for trial in last_attempts(cell.trials).values() if trial.outputs and trial.status.usable]
+    return [(one.stamped / max(1, one.produced), one.covered / max(1, one.stamps)) for one in outputs]
 
 
 def unknown_remarks(known: Sequence[str]) -> Iterator[str]:

@@ -183,6 +183,42 @@ class Counts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """What is known of the outputs of a job that is the user's own, over the whole trial; there are no `Counts`.
+
+    One sample is one output record of the measuring phase. What should have come out is not known, so nothing can be
+    missing.
+    """
+
+    produced: int
+    """Input records."""
+    received: int
+    """Output records."""
+    stamped: int
+    """Of these, records with the time stamp of an event of the trial."""
+    without: int
+    """Records without a time stamp."""
+    foreign: int
+    """Records with a time stamp that no event of the trial has."""
+    earlier: int
+    """Records of events from before the trial, in topics that existed."""
+    stamps: int
+    """Different time stamps of events in the measuring phase, as far as the resolution tells them apart."""
+    covered: int
+    """How many of these some output carries."""
+    crowded: int
+    """How many of these more outputs carry than there are events of them."""
+    timestamp_field: str
+    resolution_us: int
+    """What the time stamps are good to, µs: a latency may be too long by up to this."""
+    oracle: str | None
+    """The user's own function that checked the output; `None`: the output was not checked."""
+    complaints: list[str]
+    """What it found wrong."""
+    late_dropped: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Resources:
     """One figure for each party, summed over its processes; `None` where not observed."""
 
@@ -303,6 +339,8 @@ class Trial:
     """`scheduled_to_input`, `input_to_output`, `output_to_received`; millisecond resolution."""
     stall_max_us: int | None = field(default=None, metadata=OMIT)
     backlog: Backlog | None = field(default=None, metadata=OMIT)
+    outputs: Outputs | None = field(default=None, metadata=OMIT)
+    """In place of `counts`, where a job of the user's own was measured."""
     offending: list[dict[str, Any]] | None = field(default=None, metadata=OMIT)
     """The first records that the oracle objected to."""
     timeline: Timeline | None = field(default=None, metadata=OMIT)
@@ -352,7 +390,7 @@ class Cell:
     """What ran (`4.1.4`)."""
     mode: str
     emit: str
-    """`row`, `update`, `batch` or `close`: when the engine writes a result."""
+    """`row`, `update`, `batch` or `close`: when the engine writes a result; `output`: when a job of the user's does."""
     status: Status
     trials: list[Trial]
     remark: str | None = field(default=None, metadata=OMIT)

@@ -25,7 +25,7 @@ from rtmbench.results.model import Status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rtmbench.results.model import Counts
+    from rtmbench.results.model import Counts, Outputs
 
 CLOCK_JUMP_US = 1_000
 """A jump between realtime and monotonic clock above this voids the trial."""
@@ -48,6 +48,12 @@ class Observation:
 
     counts: Counts | None = None
     """From the oracle, over the whole trial; `None` if it could not be asked."""
+    outputs: Outputs | None = None
+    """In place of `counts` for a job of the user's own."""
+    output_faults: Sequence[str] = ()
+    """What is wrong with those outputs, a sentence each."""
+    output_notes: Sequence[str] = ()
+    """What to know about them."""
     engine_error: str | None = None
     """Why the engine crashed or did not start, in a sentence."""
     engine_restarted: bool = False
@@ -111,6 +117,8 @@ def _harness(seen: Observation) -> Iterator[Finding]:
         )
     if seen.refusal is not None or seen.engine_error is not None:
         return
+    if seen.outputs is not None:
+        return
     if seen.counts is None:
         if seen.harness_error is None:
             yield Status.VOID, "the output was not checked, so nothing is known about it"
@@ -124,6 +132,8 @@ def _failed(seen: Observation) -> Iterator[Finding]:
         yield Status.FAILED, f"the engine failed: {seen.engine_error}"
     if seen.engine_restarted:
         yield Status.FAILED, "the engine restarted during the trial, without an injected fault"
+    for text in seen.output_faults:
+        yield Status.FAILED, text
     counts = seen.counts
     if counts is None:
         return
@@ -163,6 +173,8 @@ def _unsustained(seen: Observation) -> Iterator[Finding]:
             "percentiles that reach them are lower bounds (≥)"
         )
         yield Status.UNSUSTAINED, text
+    if seen.outputs is not None and not seen.drained:
+        yield Status.UNSUSTAINED, "output was still arriving at the drain deadline, with an unknown number to come"
     if seen.counts is not None and seen.counts.missing and not seen.drained:
         text = (
             f"output was still arriving at the drain deadline, with {seen.counts.missing:,} of "
@@ -188,6 +200,7 @@ def _contended(seen: Observation) -> Iterator[Finding]:
 
 
 def _notes(seen: Observation) -> Iterator[str]:
+    yield from seen.output_notes
     if seen.halves_us is not None:
         first, second = seen.halves_us
         for name, a, b, (factor, distance) in (

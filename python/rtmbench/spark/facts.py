@@ -41,8 +41,11 @@ SETTINGS = (
 _SECRET = re.compile(r"password|secret|jaas|token|credential|\.key$|keystore", re.IGNORECASE)
 
 
-def collect(spark: SparkSession, query: StreamingQuery, io: Io) -> dict[str, Any]:
-    """Read back what a running query runs on and with which settings; secrets are left out."""
+def collect(spark: SparkSession, query: StreamingQuery, io: Io | None = None) -> dict[str, Any]:
+    """Read back what a running query runs on and with which settings; secrets are left out.
+
+    `io` is a pipeline's; a query of the user's own has none.
+    """
     execution = execution_of(query)
     context = spark.sparkContext
     jvm: Any = context._jvm  # noqa: SLF001 - versions and memory of the JVM are shown nowhere else
@@ -53,7 +56,6 @@ def collect(spark: SparkSession, query: StreamingQuery, io: Io) -> dict[str, Any
         "java_version": jvm.java.lang.System.getProperty("java.version"),
         "kafka_clients": _kafka_clients(jvm),
         "query": {"id": str(query.id), "run_id": str(query.runId)},
-        "mode": io.mode,
         "trigger": trigger_of(query),
         "slots": context.defaultParallelism,
         "settings": _settings(execution.sparkSessionForStream().conf(), context.getConf()),
@@ -61,6 +63,13 @@ def collect(spark: SparkSession, query: StreamingQuery, io: Io) -> dict[str, Any
             "heap_max_mb": jvm.java.lang.Runtime.getRuntime().maxMemory() // 2**20,
             "gc": [bean.getName() for bean in management.getGarbageCollectorMXBeans()],
         },
+        **({} if io is None else _surroundings(io)),
+    }
+
+
+def _surroundings(io: Io) -> dict[str, Any]:
+    return {
+        "mode": io.mode,
         "source": _public(io.source_options()),
         "sink": _public(io.sink_options()),
         "checkpoint_dir": io.checkpoint_dir,

@@ -1,0 +1,80 @@
+"""The options of `rtmbench run` that give a job of the user's own in place of a pattern."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rtmbench.jobs.model import OwnJob
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--spark-job", metavar="FILE.py", help="Your own PySpark file, in place of a pattern."),
+    click.option("--flink-jar", metavar="FILE.jar", help="Your own Flink job, in place of a pattern."),
+    click.option("--flink-class", metavar="NAME", help="Its main class. [default: the jar's Main-Class]"),
+    click.option("--flink-args", metavar="TEXT", help="Further program arguments of it, as on a command line."),
+    click.option("--input", metavar="TOPIC", help="Where your job reads. [default: a fresh topic it is told]"),
+    click.option("--output", metavar="TOPIC", help="Where your job writes. [default: a fresh topic it is told]"),
+    click.option(
+        "--timestamp-field",
+        metavar="PATH",
+        help="Where an output has its event's time stamp, such as `meta.created`. [default: as the input]",
+    ),
+    click.option("--template", metavar="FILE", help="JSON of an input record, with {{placeholders}}."),
+    click.option("--events", metavar="FILE.py:FUNCTION", help="A function that gives input records."),
+    click.option("--oracle", metavar="FILE.py:FUNCTION", help="Your check of the output. [default: not checked]"),
+    click.option("--first-output", metavar="SECONDS", type=float, help="How long your job may take. [default: 120]"),
+)
+
+
+NAMES = (
+    "spark_job",
+    "flink_jar",
+    "flink_class",
+    "flink_args",
+    "input",
+    "output",
+    "timestamp_field",
+    "template",
+    "events",
+    "oracle",
+    "first_output",
+)
+"""The parameters that the options fill."""
+
+
+def job_options(command: Command) -> Command:
+    """Add the options to a command."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def take_job(wishes: dict[str, Any]) -> OwnJob | None:
+    """Take the options out of the wishes, and make a job of them; None where there is none.
+
+    Raises ConfigurationError, and click's usage error for options that go with a job where there is none.
+    """
+    given = {name: wishes.pop(name) for name in NAMES}
+    given = {name: value for name, value in given.items() if value is not None}
+    if not given:
+        return None
+    if not given.keys() & {"spark_job", "flink_jar"}:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"{flags} goes with a job of your own: give --spark-job, --flink-jar, or both.")
+    from rtmbench.jobs.model import own_job  # noqa: PLC0415 - `--help` must not wait for it
+
+    if "first_output" in given:
+        given["first_output_s"] = given.pop("first_output")
+    if "flink_args" in given:
+        try:
+            given["flink_args"] = shlex.split(given["flink_args"])
+        except ValueError as error:
+            raise click.UsageError(f"--flink-args cannot be split into words: {error}.") from error
+    return own_job(**given)

@@ -1,0 +1,180 @@
+"""Runs a PySpark file that is the user's own, as `python FILE` would, and says what its query is doing.
+
+`rtmbench` starts it as `python -m rtmbench.spark.foreign FILE`. The file needs to know nothing of rtmbench: the first
+query that it starts is found as it starts.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import runpy
+import signal
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rtmbench.errors import RunFailedError
+from rtmbench.spark.facts import FactsFile, ProgressFile, collect
+from rtmbench.spark.failures import Failure
+from rtmbench.spark.runner import EXIT_REFUSED, POLL_S, PROGRESS_S
+from rtmbench.spark.trigger import is_real_time, plan_of, trigger_of
+
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import NoReturn
+
+    from pyspark.sql import SparkSession
+    from pyspark.sql.streaming import StreamingQuery
+
+_MESSAGE = 600
+
+
+class _StoppedError(BaseException):
+    """A stop was asked for."""
+
+
+class _Watch(threading.Thread):
+    """Follows the first query that is started in this process; writes its facts once, its progress all along."""
+
+    def __init__(self, facts: FactsFile, progress: ProgressFile) -> None:
+        super().__init__(name="rtmbench-watch", daemon=True)
+        self.facts = facts
+        self.progress = progress
+        self.query: StreamingQuery | None = None
+        self.failure: Failure | None = None
+        self._session: SparkSession | None = None
+        self._found = threading.Event()
+        self._over = threading.Event()
+
+    def hook(self) -> None:
+        """Have every start of a query told to this watch."""
+        from pyspark.sql.streaming import DataStreamWriter  # noqa: PLC0415 - only here is PySpark at hand
+
+        original = DataStreamWriter.start
+
+        @functools.wraps(original)
+        def start(writer: Any, *arguments: Any, **options: Any) -> StreamingQuery:
+            query: StreamingQuery = original(writer, *arguments, **options)
+            if not self._found.is_set():
+                self.query, self._session = query, writer._spark  # noqa: SLF001 - a query does not know its session
+                self._found.set()
+            return query
+
+        DataStreamWriter.start = start
+
+    def run(self) -> None:
+        """Follow the query to its end."""
+        self._found.wait()
+        query, session = self.query, self._session
+        assert query is not None  # noqa: S101 - set before the event
+        assert session is not None  # noqa: S101 - set before the event
+        try:
+            self._follow(query, session)
+            if not self._over.is_set() and query.exception() is not None:
+                self.failure = Failure.of_query(query)
+        except Exception:  # noqa: BLE001 - a JVM that ends throws anything; the file's process says why it ended
+            if not self._over.is_set():
+                traceback.print_exc()
+
+    def _follow(self, query: StreamingQuery, session: SparkSession) -> None:
+        told, plan = False, ""
+        while query.isActive and not self._over.wait(PROGRESS_S if plan else POLL_S):
+            if not plan:
+                plan = plan_of(query)
+                # As in `rtmbench.spark.runner`: micro-batches are planned only when data comes.
+                if plan or not (told or trigger_of(query).startswith("RealTimeTrigger")):
+                    self.facts.update(
+                        state="running", real_time=is_real_time(query), plan=plan, **collect(session, query)
+                    )
+                    told = True
+            self.progress.append(query)
+
+    def end(self) -> None:
+        """Stop the query, if it runs; it is not followed any more."""
+        self._over.set()
+        with suppress(Exception):
+            if self.query is not None and self.query.isActive:
+                self.query.stop()
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the file, and exit: 0 stopped as asked, 1 it failed or ended by itself, 64 Spark refused its query."""
+    (name,) = sys.argv[1:] if arguments is None else arguments
+    path = Path(name).resolve()
+    # The file may be a pipeline of rtmbench's own kind, which would write into these too.
+    facts = FactsFile(_taken("RTMBENCH_FACTS"))
+    watch = _Watch(facts, ProgressFile(_taken("RTMBENCH_PROGRESS")))
+    signal.signal(signal.SIGTERM, _stop)
+    code = 0
+    try:
+        failure = _run(path, watch)
+        code = _tell(failure, facts)
+    except _StoppedError:
+        facts.update(state="stopped")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    watch.end()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The file's own threads and Py4J's must not hold up an end that was asked for.
+    os._exit(code)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _StoppedError
+
+
+def _taken(name: str) -> Path | None:
+    value = os.environ.pop(name, "")
+    return Path(value) if value else None
+
+
+def _run(path: Path, watch: _Watch) -> Failure:
+    """Run the file until a stop is asked for; what else ends it is a failure."""
+    sys.argv = [str(path)]
+    sys.path.insert(0, str(path.parent))
+    watch.hook()
+    watch.start()
+    ended = f"{path.name} ended"
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+        if watch.query is not None:
+            # A file may leave its query running and end: under `spark-submit` that would end the query too.
+            watch.join()
+    except SystemExit as error:
+        if error.code not in (None, 0):
+            ended = f"{path.name} ended with exit code {error.code}"
+    except Exception as error:  # noqa: BLE001 - whatever it raises is told
+        traceback.print_exc()
+        return watch.failure or _of(error, path)
+    # A query that has failed is seen by its watch a moment later.
+    if watch.query is not None:
+        watch.join(2 * PROGRESS_S)
+        return watch.failure or Failure(code="QUERY_ENDED", message=f"{ended}, and its query with it.")
+    message = f"{ended} and started no streaming query. It has to call start() on a DataStreamWriter."
+    return Failure(code="NO_QUERY", message=message)
+
+
+def _of(error: Exception, path: Path) -> Failure:
+    """Describe what the file raised, with the line of it that did."""
+    failure = Failure.of(error)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    place = f" ({path.name}, line {lines[-1]})" if lines else ""
+    return Failure(code=failure.code, message=f"{failure.message[:_MESSAGE]}{place}", trace=failure.trace)
+
+
+def _tell(failure: Failure, facts: FactsFile) -> int:
+    if failure.refused:
+        facts.update(state="refused", refused={"code": failure.code, "message": failure.message})
+        return EXIT_REFUSED
+    facts.update(state="failed", error={"code": failure.code, "message": failure.message})
+    print(f"{failure.code}: {failure.message}", file=sys.stderr, flush=True)  # noqa: T201 - to the log of the process
+    return RunFailedError.exit_code
+
+
+if __name__ == "__main__":
+    main()

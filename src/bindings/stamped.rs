@@ -1,0 +1,207 @@
+//! `verify_stamped()`, for the outputs of jobs that are not ours, and `read_topic()`, for whoever checks them.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
+
+use super::convert;
+use super::verify::Verdict;
+use super::wait::{awaitable, duration, wait_for};
+use crate::Error;
+use crate::kafka::KafkaConfig;
+use crate::kafka::consumer::read_range;
+use crate::kafka::topics::bounds;
+use crate::oracle::{Scope, Side, StampedSettings, StampedVerdict, verify_stamped as verify};
+use crate::stamp::StampPath;
+use crate::stop::Stop;
+
+/// Read both topics and judge outputs by the time stamps that they carry: one sample for each.
+#[pyfunction]
+#[pyo3(signature = (config, *, input_topic, input_field, output_topic, output_field, spool, measure, deadline_us,
+                    input_from=Vec::new(), output_from=Vec::new(), shared=false, hlog=None, offending_limit=20),
+       text_signature = "(config, *, input_topic, input_field, output_topic, output_field, spool, measure, \
+                         deadline_us, input_from=(), output_from=(), shared=False, hlog=None, offending_limit=20)")]
+#[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
+pub(super) fn verify_stamped<'py>(
+    py: Python<'py>,
+    config: &Bound<'_, PyAny>,
+    input_topic: String,
+    input_field: &str,
+    output_topic: String,
+    output_field: &str,
+    spool: PathBuf,
+    measure: (i64, i64),
+    deadline_us: i64,
+    input_from: Vec<i64>,
+    output_from: Vec<i64>,
+    shared: bool,
+    hlog: Option<PathBuf>,
+    offending_limit: usize,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let settings = StampedSettings {
+        config: convert::config(config)?,
+        input: Side { topic: input_topic, field: StampPath::new(input_field)?, from: input_from },
+        output: Side { topic: output_topic, field: StampPath::new(output_field)?, from: output_from },
+        spool,
+        scope: Scope { offending_limit, ..Scope::of(measure) },
+        deadline_us,
+        shared,
+        interval_log: hlog,
+    };
+    let stop = Stop::new();
+    let seen = stop.clone();
+    let found = wait_for(py, move || stop.set(), move || verify(&settings, &seen))?;
+    Ok(converted(py, found)?.into_bound(py))
+}
+
+/// `verify_stamped()` for asyncio.
+#[pyfunction]
+#[pyo3(signature = (config, *, input_topic, input_field, output_topic, output_field, spool, measure, deadline_us,
+                    input_from=Vec::new(), output_from=Vec::new(), shared=false, hlog=None, offending_limit=20),
+       text_signature = "(config, *, input_topic, input_field, output_topic, output_field, spool, measure, \
+                         deadline_us, input_from=(), output_from=(), shared=False, hlog=None, offending_limit=20)")]
+#[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
+pub(super) fn verify_stamped_async<'py>(
+    py: Python<'py>,
+    config: &Bound<'py, PyAny>,
+    input_topic: String,
+    input_field: &str,
+    output_topic: String,
+    output_field: &str,
+    spool: PathBuf,
+    measure: (i64, i64),
+    deadline_us: i64,
+    input_from: Vec<i64>,
+    output_from: Vec<i64>,
+    shared: bool,
+    hlog: Option<PathBuf>,
+    offending_limit: usize,
+) -> PyResult<Bound<'py, PyAny>> {
+    let settings = StampedSettings {
+        config: convert::config(config)?,
+        input: Side { topic: input_topic, field: StampPath::new(input_field)?, from: input_from },
+        output: Side { topic: output_topic, field: StampPath::new(output_field)?, from: output_from },
+        spool,
+        scope: Scope { offending_limit, ..Scope::of(measure) },
+        deadline_us,
+        shared,
+        interval_log: hlog,
+    };
+    let stop = Stop::new();
+    let seen = stop.clone();
+    awaitable(py, move || stop.set(), move || verify(&settings, &seen), converted)
+}
+
+fn converted(py: Python<'_>, found: StampedVerdict) -> PyResult<Py<PyTuple>> {
+    let dict = PyDict::new(py);
+    let counts = found.verdict.counts;
+    for (name, count) in [
+        ("produced", counts.produced),
+        ("received", counts.received),
+        ("stamped", found.stamped),
+        ("without", found.without),
+        ("foreign", found.foreign),
+        ("earlier", found.earlier),
+        ("stamps", found.stamps),
+        ("covered", found.covered),
+        ("crowded", found.crowded),
+    ] {
+        dict.set_item(name, count)?;
+    }
+    dict.set_item("resolution_us", found.resolution_us)?;
+    dict.set_item("newest_us", found.newest_us)?;
+    let verdict = Py::new(py, Verdict::of(py, found.verdict)?)?;
+    Ok((verdict, dict).into_pyobject(py)?.unbind())
+}
+
+/// A record as it was read: partition, offset, key, value, ms of its append.
+struct Read {
+    partition: i32,
+    offset: i64,
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+    append_ms: Option<i64>,
+}
+
+fn read(
+    config: &KafkaConfig,
+    topic: &str,
+    from: &[i64],
+    most: usize,
+    timeout: std::time::Duration,
+    stop: &Stop,
+) -> crate::Result<Vec<Read>> {
+    let found = bounds(config, topic, timeout, stop)?;
+    let starts: Vec<i64> = found
+        .iter()
+        .enumerate()
+        .map(|(partition, bounds)| from.get(partition).copied().unwrap_or(0).max(bounds.low))
+        .collect();
+    let ends: Vec<i64> = found.iter().map(|bounds| bounds.end).collect();
+    let mut records = Vec::new();
+    read_range(config, topic, &starts, &ends, timeout, stop, |message| {
+        if records.len() == most {
+            return Err(Error::Invalid(format!("topic {topic} holds more than {most} records")));
+        }
+        records.push(Read {
+            partition: message.partition,
+            offset: message.offset,
+            key: message.key.map(<[u8]>::to_vec),
+            value: message.payload.map(<[u8]>::to_vec),
+            append_ms: message.append_ms,
+        });
+        Ok(())
+    })?;
+    records.sort_unstable_by_key(|record| (record.partition, record.offset));
+    Ok(records)
+}
+
+fn tuples(py: Python<'_>, records: Vec<Read>) -> PyResult<Vec<Py<PyTuple>>> {
+    records
+        .into_iter()
+        .map(|record| {
+            let bytes = |bytes: Option<Vec<u8>>| bytes.map(|bytes| PyBytes::new(py, &bytes).unbind());
+            let tuple =
+                (record.partition, record.offset, bytes(record.key), bytes(record.value), record.append_ms);
+            Ok(tuple.into_pyobject(py)?.unbind())
+        })
+        .collect()
+}
+
+/// Read a topic whole: (partition, offset, key, value, ms of its append) of each record, in order.
+#[pyfunction]
+#[pyo3(signature = (config, topic, *, from_offsets=Vec::new(), most=1_000_000, timeout_s=30.0),
+       text_signature = "(config, topic, *, from_offsets=(), most=1000000, timeout_s=30.0)")]
+pub(super) fn read_topic(
+    py: Python<'_>,
+    config: &Bound<'_, PyAny>,
+    topic: String,
+    from_offsets: Vec<i64>,
+    most: usize,
+    timeout_s: f64,
+) -> PyResult<Vec<Py<PyTuple>>> {
+    let (config, timeout, stop) = (convert::config(config)?, duration(timeout_s)?, Stop::new());
+    let seen = stop.clone();
+    let work = move || read(&config, &topic, &from_offsets, most, timeout, &seen);
+    let records = wait_for(py, move || stop.set(), work)?;
+    tuples(py, records)
+}
+
+/// `read_topic()` for asyncio.
+#[pyfunction]
+#[pyo3(signature = (config, topic, *, from_offsets=Vec::new(), most=1_000_000, timeout_s=30.0),
+       text_signature = "(config, topic, *, from_offsets=(), most=1000000, timeout_s=30.0)")]
+pub(super) fn read_topic_async<'py>(
+    py: Python<'py>,
+    config: &Bound<'py, PyAny>,
+    topic: String,
+    from_offsets: Vec<i64>,
+    most: usize,
+    timeout_s: f64,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (config, timeout, stop) = (convert::config(config)?, duration(timeout_s)?, Stop::new());
+    let seen = stop.clone();
+    let work = move || read(&config, &topic, &from_offsets, most, timeout, &seen);
+    awaitable(py, move || stop.set(), work, tuples)
+}
