@@ -3,8 +3,9 @@
     python tools/sample.py record DIRECTORY     half an hour; nothing else may run
     python tools/sample.py pack DIRECTORY       some seconds; writes docs/matrix.md too
 
-Pattern 02 gets the six trials that a verdict takes, the others one. What names this machine or a path on it is left
-out, and packing ends with an error where something of the kind is found in what is left.
+Pattern 02 gets the six trials that a verdict takes, and more where pairs are missing; the others get one. What names
+this machine or a path on it is left out, and packing ends with an error where something of the kind is found in what is
+left.
 """
 
 from __future__ import annotations
