@@ -1,10 +1,11 @@
 """The recorded sample of `rtmbench.sample()`: `record` measures it on a quiet machine, `pack` puts it into the package.
 
     python tools/sample.py record DIRECTORY     half an hour; nothing else may run
-    python tools/sample.py pack DIRECTORY       some seconds
+    python tools/sample.py pack DIRECTORY       some seconds; writes docs/matrix.md too
 
-Pattern 02 gets the six trials that a verdict takes, the others one. What names this machine or a path on it is left
-out, and packing ends with an error where something of the kind is found in what is left.
+Pattern 02 gets the six trials that a verdict takes, and more where pairs are missing; the others get one. What names
+this machine or a path on it is left out, and packing ends with an error where something of the kind is found in what is
+left.
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import rtmbench
+from rtmbench.patterns import find_pattern
+from rtmbench.report import markdown
+from rtmbench.report.document import Document, Section
+from rtmbench.report.sections import FOOTER, outcome
 from rtmbench.results.comparison import PAIRS_FOR_A_VERDICT
 from rtmbench.results.interval_log import merged, trial_log
 from rtmbench.results.store import DOCUMENT, list_runs
@@ -35,6 +41,7 @@ DECIDED = "02"
 RUNS = ([DECIDED, "--trials", str(PAIRS_FOR_A_VERDICT)], ["01", "03", "04"])
 PATTERNS = ("01", "02", "03", "04")
 SAMPLE = Path(__file__).resolve().parents[1] / "python" / "rtmbench" / "data" / "sample"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "matrix.md"
 NO_VALID_TRIAL = 4
 LIMIT_BYTES = 3_000_000
 KEPT_FACTS = ("real_time", "settings")
@@ -52,7 +59,7 @@ def record(results: Path) -> int:
     kept |= {name: os.environ[name] for name in ("RTMBENCH_CACHE",) if name in os.environ}
     kept.pop("KAFKA_BOOTSTRAP_SERVERS", None)
 
-    def rtmbench(*what: str) -> int:
+    def command_line(*what: str) -> int:
         print("$ rtmbench", " ".join(what), flush=True)
         command = [sys.executable, "-m", "rtmbench", *what, "--results", str(results.absolute())]
         # In the directory of the results no `rtmbench.toml` of a checkout applies.
@@ -62,13 +69,13 @@ def record(results: Path) -> int:
         return 0 if code == NO_VALID_TRIAL else code
 
     for what in RUNS:
-        code = rtmbench("run", *what, "--quick", "--engines", ",".join(ENGINES))
+        code = command_line("run", *what, "--quick", "--engines", ",".join(ENGINES))
         if code:
             return code
         short = _short_of_a_verdict(results) if DECIDED in what else {}
         for run_id, trials in short.items():
             # A pair with a contended trial does not count. Whether it does is not known by what it would show.
-            rtmbench("run", "--resume", run_id, "--trials", str(trials))
+            command_line("run", "--resume", run_id, "--trials", str(trials))
     return 0
 
 
@@ -95,10 +102,41 @@ def pack(results: Path) -> int:
         shutil.rmtree(old)
     for pattern, (result, directory) in sorted(chosen.items()):
         _pack(result, directory, SAMPLE / pattern)
+    PAGE.write_text(page(), encoding="utf-8")
     problems = [*_traces(), *_lost(), *_size()]
     for problem in problems:
         print(f"! {problem}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def page() -> str:
+    """Return the page of the documentation that shows the sample."""
+    runs = [run.result for run in rtmbench.sample()]
+    host = runs[0].host
+    document = Document(
+        title="The matrix, measured once",
+        verdicts=(),
+        sections=tuple(
+            Section(
+                title=f"Pattern {result.pattern}: {find_pattern(result.pattern).title}", blocks=tuple(outcome(result))
+            )
+            for result in runs
+        ),
+        footer=(FOOTER,),
+    )
+    title, rest = markdown.render(document).split("\n\n", 1)
+    rates = {trial.rate.requested for result in runs for cell in result.cells for trial in cell.trials}
+    settings = runs[0].settings
+    about = (
+        f"Recorded on {runs[0].created_at[:10]}: {host.cpu}, {host.cores} cores shared by Kafka, one engine at a time "
+        f"and the harness; {', '.join(f'{rate:,.0f}' for rate in sorted(rates))} events/s, {settings['partitions']} "
+        f"partitions, {settings['keys']} keys, batches and checkpoints of {settings['checkpoint_interval_s']:g} s. It "
+        "is one small machine: the page shows what to expect of the form, and `rtmbench run` what holds on yours. The "
+        "same runs, with every trial and their latency logs, are in the package: `rtmbench.sample()`."
+    )
+    engines = ",".join(ENGINES)
+    commands = "\n".join(f"rtmbench run {' '.join(what)} --quick --engines {engines}" for what in RUNS)
+    return f"{title}\n\n{about}\n\n```bash\nmake sample     # which runs\n{commands}\n```\n\n{rest}"
 
 
 def _has_engines(result: Result) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import warnings
+from pathlib import Path
 
 import duckdb
 import polars as pl
@@ -117,6 +119,14 @@ def test_engines_that_some_runs_lack_are_compared_in_the_others(sample):
 def test_a_list_without_trials_has_no_table():
     with pytest.raises(ConfigurationError, match="None of these 0 runs"):
         rtmbench.RunList([]).table()
+
+
+def test_the_page_of_the_documentation_shows_it():
+    path = Path(__file__).parents[2] / "tools" / "sample.py"
+    spec = importlib.util.spec_from_file_location("sample", path)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert tool.PAGE.read_text(encoding="utf-8") == tool.page()
 
 
 def test_a_damaged_installation_is_told(tmp_path, monkeypatch):

@@ -59,7 +59,7 @@ def document(
     sections = points.sections([result for result, _ in runs], plots=plots)
     for result, directory in runs:
         title = f"Pattern {result.pattern}{points.point_name(result)}"
-        sections.append(Section(title=f"{title}: result" if several else "Result", blocks=tuple(_result(result))))
+        sections.append(Section(title=f"{title}: result" if several else "Result", blocks=tuple(outcome(result))))
         figures = evidence.figures(result, directory, plots=plots, heat_maps=heat_maps)
         for heading, blocks in (
             ("Latency", figures),
@@ -101,7 +101,9 @@ def figure_text(latency: Latency | None, name: str, *, usable: bool) -> str:
     return text if usable else f"({text})"
 
 
-def _result(result: Result) -> Iterator[Block]:
+def outcome(result: Result) -> Iterator[Block]:
+    """Give the figures of each cell, what to know about them, the comparisons and the targets."""
+    """Give the figures of each cell, what to know about them, the comparisons and the targets."""
     if not result.complete:
         yield Paragraph("This run was not finished: what follows is what had been measured until then.", strong=True)
     cells = [*result.cells, *result.floors]
