@@ -252,6 +252,10 @@ class Run:
         """Return the cell or floor of that name, as in the document: its mode, remark, status and refusal.
 
         Raises ConfigurationError for an unknown name.
+
+        >>> import rtmbench
+        >>> rtmbench.load("tests/unit/data/recorded-run").cell("spark").mode
+        'rtm'
         """
         return across.find_cell(self.result, name)
 
@@ -259,11 +263,20 @@ class Run:
         """Return the last attempt of an engine's trial, as in the document.
 
         Raises ConfigurationError for an unknown engine or trial.
+
+        >>> import rtmbench
+        >>> rtmbench.load("tests/unit/data/recorded-run").trial("spark", 2).counts.missing
+        0
         """
         return self._chosen(self.cell(engine), number)[0]
 
     def has(self, engine: str) -> bool:
-        """Whether the run has a cell or floor of that name."""
+        """Whether the run has a cell or floor of that name.
+
+        >>> import rtmbench
+        >>> rtmbench.load("tests/unit/data/recorded-run").has("spark@4.3")
+        False
+        """
         try:
             self.cell(engine)
         except ConfigurationError:

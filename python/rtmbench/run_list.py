@@ -78,6 +78,11 @@ class RunList(list[Run]):
         """Return `Run.table()` of all runs in one table, with `run_id` and `pattern` in each row.
 
         Raises ConfigurationError where no run has a trial.
+
+        >>> import rtmbench
+        >>> found = rtmbench.runs("tests/unit/data")
+        >>> found.table().num_rows == found[0].table().num_rows
+        True
         """
         return trials_table(self, f"None of these {len(self)} runs has a trial.")
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import rtmbench
-from rtmbench import _core, aio, api, measured
+from rtmbench import _core, aio, api, measured, run_list
 
 # What an import would otherwise spend most of its time on.
 HEAVY = {
@@ -84,7 +84,8 @@ def _examples():
     source = "from __future__ import annotations\n" + stub.replace("TypeAlias = Literal", "object = Literal")
     exec(compile(source, "_core.pyi", "exec"), module.__dict__)  # noqa: S102
     finder = doctest.DocTestFinder(exclude_empty=True)
-    for owner, name in ((module, "_core"), (aio, "aio"), (api, "api"), (measured, "measured")):
+    named = {"_core": module, "aio": aio, "api": api, "measured": measured, "run_list": run_list}
+    for name, owner in named.items():
         for test in finder.find(owner, name, module=False):
             defined = getattr(owner, test.name.partition(".")[2].partition(".")[0], owner)
             if test.examples and getattr(defined, "__module__", owner.__name__) == owner.__name__:
