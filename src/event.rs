@@ -392,7 +392,7 @@ impl TimestampField {
     }
 
     /// A field whose unit shows in its value, and which may be nested, see [`StampPath`].
-    pub fn detected(path: StampPath) -> Self {
+    pub fn detected(path: &StampPath) -> Self {
         Self { detected: Some(path.clone()), ..Self::new(path.text()) }
     }
 

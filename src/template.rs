@@ -110,7 +110,7 @@ impl Template {
                 }
                 Field::Value => buffer.extend_from_slice(number.format(event.value).as_bytes()),
                 Field::ScheduledUs => {
-                    buffer.extend_from_slice(number.format(event.scheduled_at_us).as_bytes())
+                    buffer.extend_from_slice(number.format(event.scheduled_at_us).as_bytes());
                 }
                 Field::ScheduledMs => buffer.extend_from_slice(number.format(event.produced_at()).as_bytes()),
                 Field::ScheduledIso => iso::write(event.scheduled_at_us, buffer),

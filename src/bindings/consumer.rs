@@ -42,7 +42,7 @@ impl LatencyConsumer {
         detect_unit: bool,
     ) -> PyResult<Self> {
         let timestamp = if detect_unit {
-            TimestampField::detected(StampPath::new(timestamp_field)?)
+            TimestampField::detected(&StampPath::new(timestamp_field)?)
         } else {
             TimestampField::new(timestamp_field)
         };

@@ -104,7 +104,7 @@ pub struct Stamped<'a> {
     outputs: Vec<u32>,
     found: Found,
     ledger: Ledger,
-    stamped: u64,
+    with_stamp: u64,
     without: u64,
     foreign: u64,
     earlier: u64,
@@ -123,7 +123,7 @@ impl<'a> Stamped<'a> {
             outputs: Vec::new(),
             found: Found::default(),
             ledger: Ledger::new(scope),
-            stamped: 0,
+            with_stamp: 0,
             without: 0,
             foreign: 0,
             earlier: 0,
@@ -182,7 +182,7 @@ impl<'a> Stamped<'a> {
             return self.ledger.unexpected(message, "foreign", &detail);
         };
         self.resolution_us = self.resolution_us.max(stamp.resolution_us);
-        self.stamped += 1;
+        self.with_stamp += 1;
         self.outputs[first] = self.outputs[first].saturating_add(1);
         let Some(received_us) = received_us else { return };
         self.found.0.push((stamp.at_us, received_us - stamp.at_us));
@@ -219,7 +219,7 @@ impl<'a> Stamped<'a> {
         }
         let timeline = timeline(&self.found, (from_us, to_us), phase)?;
         Ok(StampedVerdict {
-            stamped: self.stamped,
+            stamped: self.with_stamp,
             without: self.without,
             foreign: self.foreign,
             earlier: self.earlier,
