@@ -24,6 +24,7 @@ from rtmbench.spark.runner import EXIT_REFUSED, POLL_S, PROGRESS_S
 from rtmbench.spark.trigger import is_real_time, plan_of, trigger_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
     from typing import NoReturn
 
@@ -54,17 +55,18 @@ class _Watch(threading.Thread):
         """Have every start of a query told to this watch."""
         from pyspark.sql.streaming import DataStreamWriter  # noqa: PLC0415 - only here is PySpark at hand
 
-        original = DataStreamWriter.start
+        writer_class: Any = DataStreamWriter
+        original: Callable[..., StreamingQuery] = writer_class.start
 
         @functools.wraps(original)
         def start(writer: Any, *arguments: Any, **options: Any) -> StreamingQuery:
-            query: StreamingQuery = original(writer, *arguments, **options)
+            query = original(writer, *arguments, **options)
             if not self._found.is_set():
                 self.query, self._session = query, writer._spark  # noqa: SLF001 - a query does not know its session
                 self._found.set()
             return query
 
-        DataStreamWriter.start = start
+        writer_class.start = start
 
     def run(self) -> None:
         """Follow the query to its end."""
