@@ -209,6 +209,7 @@ def test_both_engines_run_with_the_same_settings():
         "restarts after a failure",
         "trigger",
         "Kafka client",
+        "local files of the checkpoint",
     }
 
 
