@@ -438,6 +438,15 @@ CALLS = {
         ),
         "",
     ),
+    "verify_stamped": (
+        "",
+        (
+            "_core.verify_stamped(unreachable, input_topic='a', input_field='t', output_topic='b', output_field='t',"
+            " spool='.', measure=(0, 1), deadline_us=1)"
+        ),
+        "",
+    ),
+    "read_topic": ("", "_core.read_topic(unreachable, 't', timeout_s=60)", ""),
 }
 
 
