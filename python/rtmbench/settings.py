@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from rtmbench.engines import EngineSpec, choose, parse_engine, required_slots
+from rtmbench.engines.base import TrialIo
 from rtmbench.engines.hints import pointer
 from rtmbench.errors import ConfigurationError
 from rtmbench.patterns import PATTERNS, Pattern, find_pattern
@@ -137,6 +138,40 @@ class Settings:
     """What was scaled or stretched, one sentence each."""
     job: OwnJob | None = None
     """The user's own, in place of patterns."""
+
+    def trial_io(
+        self,
+        pattern: Pattern,
+        *,
+        bootstrap_servers: str,
+        input_topic: str,
+        output_topic: str,
+        slots: int,
+        work: Path,
+        logs: Path,
+        nice: int,
+    ) -> TrialIo:
+        """Return what an engine is given to run a pattern's job with these settings."""
+        return TrialIo(
+            bootstrap_servers=bootstrap_servers,
+            input_topic=input_topic,
+            output_topic=output_topic,
+            partitions=self.partitions,
+            slots=slots,
+            checkpoint_interval_ms=round(self.checkpoint_interval_s * 1000),
+            buffer_wait_ms=self.buffer_wait_ms,
+            shuffle_partitions=self.shuffle_partitions,
+            state_backend=self.state_backend,
+            local_files=self.local_files,
+            window_ms=pattern.window_ms,
+            slide_ms=pattern.slide_ms,
+            watermark_delay_ms=round(self.watermark_delay_s * 1000),
+            idleness_ms=round(self.idleness_s * 1000),
+            work=work,
+            logs=logs,
+            memory_mb=self.memory_mb,
+            nice=nice,
+        )
 
     def document(self) -> dict[str, Any]:
         """Return the settings as they stand in a result document: plain values, no path of the machine."""

@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING
 from rtmbench import _core, doctor
 from rtmbench.artifacts import Cache
 from rtmbench.engines import FLOORS, create_engine, spec_name
-from rtmbench.engines.base import TrialIo
 from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.platform.machine import describe
 from rtmbench.results.store import new_run_id
 from rtmbench.settings import resolve
+from rtmbench.topics import partition_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from rtmbench.engines.base import Engine
-    from rtmbench.patterns import Pattern
     from rtmbench.platform.kafka import KafkaService
-    from rtmbench.settings import RunRequest, Settings
+    from rtmbench.settings import RunRequest
 
 INPUT, OUTPUT = "benchmark-input", "benchmark-output"
 """The topics of the published setup, and the defaults of every pipeline, of `produce` and of `measure`."""
@@ -77,7 +76,18 @@ def submit(
         engine.prepare()
         say(f"starting {name}; logs: {logs}")
         try:
-            engine.start(_io(settings, pattern, engine, topics, work=platform.scratch("submit"), logs=logs))
+            engine.start(
+                settings.trial_io(
+                    pattern,
+                    bootstrap_servers=request.bootstrap_servers,
+                    input_topic=topics.input,
+                    output_topic=topics.output,
+                    slots=settings.slots_of(engine.spec, pattern),
+                    work=platform.scratch("submit"),
+                    logs=logs,
+                    nice=0,
+                )
+            )
             say(f"{name} runs in mode {engine.mode}: {topics.input} → {topics.output}; Ctrl-C stops it")
             _watch(engine, duration_s)
         finally:
@@ -148,34 +158,8 @@ def _reached(bootstrap_servers: str) -> dict[str, str]:
 
 
 def _partitions_of(config: dict[str, str], topic: str) -> int | None:
-    try:
-        return len(_core.end_offsets(config, topic))
-    except _core.KafkaError:
-        return None
-
-
-def _io(settings: Settings, pattern: Pattern, engine: Engine, topics: Topics, *, work: Path, logs: Path) -> TrialIo:
-    assert settings.bootstrap_servers is not None  # noqa: S101 - as above
-    return TrialIo(
-        bootstrap_servers=settings.bootstrap_servers,
-        input_topic=topics.input,
-        output_topic=topics.output,
-        partitions=settings.partitions,
-        slots=settings.slots_of(engine.spec, pattern),
-        checkpoint_interval_ms=round(settings.checkpoint_interval_s * 1000),
-        buffer_wait_ms=settings.buffer_wait_ms,
-        shuffle_partitions=settings.shuffle_partitions,
-        state_backend=settings.state_backend,
-        local_files=settings.local_files,
-        window_ms=pattern.window_ms,
-        slide_ms=pattern.slide_ms,
-        watermark_delay_ms=round(settings.watermark_delay_s * 1000),
-        idleness_ms=round(settings.idleness_s * 1000),
-        work=work,
-        logs=logs,
-        memory_mb=settings.memory_mb,
-        nice=0,
-    )
+    ends = partition_ends(config, topic)
+    return None if ends is None else len(ends)
 
 
 __all__ = ["INPUT", "OUTPUT", "Topics", "serve_kafka", "set_up", "submit"]

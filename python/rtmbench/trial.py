@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from rtmbench import _core, attribution, origins
 from rtmbench.engines import FLOORS
-from rtmbench.engines.base import EngineRefusedError, TrialIo
+from rtmbench.engines.base import EngineRefusedError
 from rtmbench.engines.clients import harness_consumer, harness_producer
 from rtmbench.errors import RunFailedError
 from rtmbench.figures import close_latency, halves, spread, update_latency
@@ -161,24 +161,14 @@ class TrialRunner:
         work = plan.scratch / plan.slug
         work.mkdir(parents=True)
         self.engine.start(
-            TrialIo(
+            settings.trial_io(
+                plan.pattern,
                 bootstrap_servers=plan.bootstrap_servers,
                 input_topic=self.topics.input,
                 output_topic=self.topics.output,
-                partitions=settings.partitions,
                 slots=plan.slots,
-                checkpoint_interval_ms=round(settings.checkpoint_interval_s * 1000),
-                buffer_wait_ms=settings.buffer_wait_ms,
-                shuffle_partitions=settings.shuffle_partitions,
-                state_backend=settings.state_backend,
-                local_files=settings.local_files,
-                window_ms=plan.pattern.window_ms,
-                slide_ms=plan.pattern.slide_ms,
-                watermark_delay_ms=self._watermark_delay_ms,
-                idleness_ms=round(settings.idleness_s * 1000),
                 work=work,
                 logs=plan.directory.file(f"logs/{plan.slug}/engine.log").parent,
-                memory_mb=settings.memory_mb,
                 nice=NICE if settings.shared_cores else 0,
             )
         )

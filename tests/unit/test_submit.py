@@ -43,9 +43,10 @@ def topics(monkeypatch):
     there = {"benchmark-input": 6, "benchmark-output": 6}
     made = []
 
-    def end_offsets(_config, topic):
+    def end_offsets(_config, topic, *, timeout_s):
+        assert timeout_s > 0
         if topic not in there:
-            raise _core.KafkaError(f"no topic {topic}")
+            raise _core.KafkaError(f"topic {topic} is unknown to the brokers")
         return [0] * there[topic]
 
     monkeypatch.setattr(submit._core, "wait_for_broker", lambda *_: 1)
@@ -137,3 +138,13 @@ def test_a_broker_that_is_not_there_is_a_preflight_error(monkeypatch):
     monkeypatch.setattr(submit, "BROKER_TIMEOUT_S", 0.2)
     with pytest.raises(PreflightError, match=r"127\.0\.0\.1:1\b.*rtmbench up"):
         submit.set_up("127.0.0.1:1", submit.Topics(), 4)
+
+
+def test_a_topic_that_may_not_be_looked_at_is_not_taken_for_a_missing_one(topics, monkeypatch):
+    def refused(*_arguments, **_options):
+        raise _core.KafkaError("topic authorization failed")
+
+    monkeypatch.setattr(submit._core, "end_offsets", refused)
+    with pytest.raises(_core.KafkaError, match="authorization"):
+        submit.set_up("127.0.0.1:9092", submit.Topics(), 6)
+    assert topics["made"] == []

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from rtmbench import _core
 from rtmbench.errors import ConfigurationError
+from rtmbench.topics import partition_ends
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LOOK_S = 5.0
 GONE_S = 2.0
 """How long a deletion is waited for; an interrupted run has to end soon."""
 
@@ -35,7 +35,7 @@ class JobTopics:
         Raises ConfigurationError where one exists with another number of partitions, and KafkaError.
         """
         for name in dict.fromkeys((self.input, self.output)):
-            found = self._ends(name)
+            found = partition_ends(self.admin, name)
             if found is None:
                 _core.create_topics(self.admin, [name], partitions=partitions, properties=properties)
                 self.created.add(name)
@@ -59,17 +59,8 @@ class JobTopics:
         _core.delete_topics(self.admin, ours, timeout_s=3)
         self.created.clear()
         deadline = time.monotonic() + GONE_S
-        while any(self._ends(name, 1.0) is not None for name in ours) and time.monotonic() < deadline:
+        while any(partition_ends(self.admin, name, 1.0) is not None for name in ours) and time.monotonic() < deadline:
             time.sleep(0.05)
-
-    def _ends(self, name: str, timeout_s: float = LOOK_S) -> list[int] | None:
-        """Return the ends of a topic's partitions; None where it does not exist."""
-        try:
-            return _core.end_offsets(self.admin, name, timeout_s=timeout_s)
-        except _core.KafkaError as error:
-            if "nknown topic" in str(error) or "unknown to the brokers" in str(error):
-                return None
-            raise
 
 
 __all__ = ["JobTopics"]
