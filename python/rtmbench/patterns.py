@@ -26,10 +26,6 @@ class Pattern:
     """The name of its directory below `pipelines/`, without the number."""
     title: str
     """What people call it."""
-    work: str
-    """The work in one line, in the words of both engines."""
-    record: tuple[str, ...]
-    """The fields of an output record, beside `produced_at` and `scheduled_at_us` of the newest event in it."""
     fairness: str
     """What to know before two engines are compared on it."""
     fair: Fairness = "fair"
@@ -59,16 +55,12 @@ PATTERNS = {
             id="01",
             name="stateless-passthrough",
             title="Stateless passthrough",
-            work="Kafka → keep click and purchase → Kafka",
-            record=("event_id", "event_type", "key", "value"),
             fairness="The same work on both sides: parse, filter, write; no state.",
         ),
         Pattern(
             id="02",
             name="tumbling-window",
             title="Tumbling window count",
-            work="Kafka → count by key and window → Kafka",
-            record=("key", "window_start", "window_end", "count"),
             fairness="The same work on both sides: one running count for each key and event-time window.",
             window_ms=60_000,
         ),
@@ -76,8 +68,6 @@ PATTERNS = {
             id="03",
             name="sliding-window",
             title="Sliding window average",
-            work="Kafka → average by key over overlapping windows → Kafka",
-            record=("key", "window_start", "window_end", "avg", "count"),
             fairness="The same work on both sides: each event updates every window that it falls into.",
             window_ms=300_000,
             slide_ms=60_000,
@@ -86,8 +76,6 @@ PATTERNS = {
             id="04",
             name="keyed-state",
             title="Keyed state counter",
-            work="Kafka → count by key in the program's own state → Kafka",
-            record=("key", "count"),
             fairness=(
                 "Alike, not the same: Flink calls a function for each event, with state and timers. Spark's "
                 "transformWithState is handed an iterator of a key's events, which in Real-Time Mode holds one and in "

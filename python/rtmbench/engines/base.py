@@ -1,3 +1,4 @@
+# The methods of a protocol have no body.
 # pyright: reportReturnType=false
 """What a trial asks of an engine, and what an engine asks of a trial."""
 

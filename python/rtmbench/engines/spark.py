@@ -36,11 +36,9 @@ POLL_S = 0.1
 PROGRESS = "spark-progress.jsonl"
 MINIMUM_MB = 1280
 MINIMUM_OVERHEAD_MB = 512
-# Spark refuses shorter real-time batches unless it is told otherwise.
-SHORTEST_BATCH_MS = 5000
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
-# Spark finds these out in the first batch only, but they say what a refusal says: this query cannot run here.
-NEVER_STARTS = frozenset({"STDS_FAILED_TO_READ_OPERATOR_METADATA", "CHECKPOINT_FORMAT_V1_NOT_SUPPORTED"})
+# Spark finds this out in the first batch only, but it says what a refusal says: this query cannot run here.
+NEVER_STARTS = "STDS_FAILED_TO_READ_OPERATOR_METADATA"
 PLAIN_LOCAL_FILES = {
     "spark.hadoop.fs.file.impl": "io.rtmbench.spark.PlainLocalFileSystem",
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "io.rtmbench.spark.PlainLocalFs",
@@ -128,7 +126,7 @@ class SparkEngine:
         # A query that fails ends its process; what it said counts for more than that it ended.
         facts = self._read_facts()
         refused, error = facts.get("refused"), facts.get("error")
-        if error is not None and error["code"].partition(".")[0] in NEVER_STARTS:
+        if error is not None and error["code"].partition(".")[0] == NEVER_STARTS:
             refused = error
         if refused is not None:
             raise EngineRefusedError(str(refused["code"]), str(refused["message"]))
@@ -221,9 +219,6 @@ class SparkEngine:
         if self._own is not None:
             # For a query that names no directory of its own: a checkpoint must not outlive its trial.
             settings["spark.sql.streaming.checkpointLocation"] = (io.work / "checkpoints").as_uri()
-        if self._real_time and io.checkpoint_interval_ms < SHORTEST_BATCH_MS:
-            shortest = f"{io.checkpoint_interval_ms}ms"
-            settings["spark.sql.streaming.realTimeMode.minBatchDuration"] = shortest
         conf = spark_process.write_configuration(
             io.work,
             settings,

@@ -56,8 +56,6 @@ class OwnJob:
             id=OWN,
             name="own-job",
             title="A job of your own",
-            work="Kafka → a job of your own → Kafka",
-            record=(self.timestamp_field,),
             fairness="Whether both jobs do the same work is for their authors to say.",
             job=self,
         )
