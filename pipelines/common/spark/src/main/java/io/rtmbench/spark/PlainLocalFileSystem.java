@@ -13,8 +13,8 @@ import org.apache.hadoop.fs.permission.FsPermission;
  * Hadoop's local file system without a process for each file.
  *
  * <p>Without its native library, which PySpark does not bring, Hadoop starts {@code chmod} for
- * every file that it creates, and {@code readlink} for every rename. At a batch boundary, Spark
- * writes a dozen small files, and those processes would be most of what it costs.
+ * every file that it creates, and {@code readlink} for every rename. Spark does both at every batch
+ * boundary; docs/tuning.md shows what that costs.
  */
 public final class PlainLocalFileSystem extends LocalFileSystem {
 
