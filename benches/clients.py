@@ -19,6 +19,7 @@ import psutil
 from rtmbench import _core
 
 WARMUP_S = 4.0
+AFTER_S = 0.5
 SEED = 7
 KEYS = 100
 
@@ -192,12 +193,17 @@ class Threads:
     def _read(self):
         figures = {}
         for path in self.TASKS.iterdir():
-            name = (path / "comm").read_text().strip()
+            try:
+                name, scheduled, status = ((path / file).read_text() for file in ("comm", "schedstat", "status"))
+            except (FileNotFoundError, ProcessLookupError):
+                # It has ended since the directory was listed.
+                continue
+            name = name.strip()
             # librdkafka names the threads of a producer and of a consumer alike.
             if name.startswith("rdk:"):
                 name += " (receiving)" if path.name in self.receiving else " (sending)"
-            nanoseconds = int((path / "schedstat").read_text().split()[0])
-            switches = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", (path / "status").read_text(), re.MULTILINE)
+            nanoseconds = int(scheduled.split()[0])
+            switches = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.MULTILINE)
             cpu_s, wakes = figures.get(name, (0, 0))
             figures[name] = cpu_s + nanoseconds / 1e9, wakes + int(switches[1])
         return figures
@@ -243,7 +249,8 @@ def core_paced(options):
             options["topic"],
             _core.Workload(SEED, keys=KEYS, payload_bytes=options["bytes"]),
             _core.Schedule.constant(options["rate"]),
-            duration_s=WARMUP_S + options["seconds"],
+            # It outlasts the measurement, so that its threads are still there to be looked at.
+            duration_s=WARMUP_S + options["seconds"] + AFTER_S,
             start_us=start_us,
             measure=measure,
             precision=options["precision"],

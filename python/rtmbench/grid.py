@@ -24,6 +24,7 @@ AXES = {
     "local-files": "local_files",
 }
 """Name on the command line → field of `RunRequest`, of the settings that may have several values."""
+_UNITS = {"rate": "events/s", "payload": "bytes", "checkpoint-interval": "s", "buffer-wait": "ms"}
 MAX_POINTS = 100
 
 
@@ -33,6 +34,11 @@ class Point:
 
     request: RunRequest
     grid: Grid | None = None
+
+
+def axis_head(name: str) -> str:
+    """Name an axis over its values, with their unit where they have one."""
+    return f"{name}, {_UNITS[name]}" if name in _UNITS else name
 
 
 def points(request: RunRequest, axes: Mapping[str, Sequence[Any]]) -> list[Point]:

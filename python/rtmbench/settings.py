@@ -101,7 +101,7 @@ class Settings:
     """Of Spark's keyed stages."""
     duration_s: float
     cycles: int
-    """Whole checkpoint or batch intervals within the measuring phase; 0 means boundary-free."""
+    """Whole checkpoint or batch intervals within the measuring phase; 0 means less than one."""
     warmup_s: float
     floor_duration_s: float
     floor_warmup_s: float
@@ -388,8 +388,8 @@ def _whole_cycles(request: RunRequest) -> tuple[float, int, list[str]]:
         return cycles * interval, cycles, []
     if request.duration_s < interval:
         note = (
-            f"boundary-free: the measurement of {request.duration_s:g} s is shorter than a checkpoint interval of "
-            f"{interval:g} s, so its tail leaves out what a boundary costs"
+            f"less than a cycle: the measurement of {request.duration_s:g} s is shorter than a checkpoint interval of "
+            f"{interval:g} s, so its tail leaves out what boundaries cost"
         )
         return request.duration_s, 0, [note]
     cycles = math.ceil(request.duration_s / interval)

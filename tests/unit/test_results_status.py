@@ -106,6 +106,11 @@ def test_remarks_come_last_and_change_nothing():
     assert "p50 went from 2.00 ms" in reasons[0]
 
 
+def test_a_short_measurement_with_a_boundary_inside_is_not_called_free_of_it():
+    _, (reason,) = classify(observation(cycles=0, boundaries=1))
+    assert reason.startswith("less than a cycle: 1 checkpoint")
+
+
 @pytest.mark.parametrize(
     "halves",
     [((2_000, 8_000), (2_400, 12_000)), ((100, 400), (400, 1_400)), ((2_000, 8_000),) * 2],

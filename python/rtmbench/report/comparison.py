@@ -114,7 +114,7 @@ def columns(*names: str) -> Table:
     """Give a table with these columns, figures to the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in names:
-        right = name in {"p50", "p95", "p99", "p99.9", "max", "pairs", "valid"}
+        right = name in {"p50", "p95", "p99", "p99.9", "max", "stall", "pairs", "valid"}
         table.add_column(name, justify="right" if right else "left", overflow="fold")
     return table
 

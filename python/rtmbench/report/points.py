@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from rtmbench.grid import axis_head
 from rtmbench.report import plots as draw
 from rtmbench.report.canvas import svg
 from rtmbench.report.document import Block, Figure, Paragraph, Section, Table
@@ -66,7 +67,7 @@ def _grid(results: Sequence[Result], *, plots: bool) -> Iterator[Block]:
                 line.append((float(where), cell.headline.p50_us / 1e3, cell.headline.p99_us / 1e3))
     table = Table(
         caption="Every point of the sweep: medians over the usable trials",
-        header=(*axes, "engine", *CELL_HEAD),
+        header=(*(axis_head(name) for name in axes), "engine", *CELL_HEAD),
         rows=tuple(rows),
         numeric=False,
     )
@@ -76,7 +77,7 @@ def _grid(results: Sequence[Result], *, plots: bool) -> Iterator[Block]:
     yield Figure(
         title=f"p50 and p99 against {clean(drawn, 40)}",
         alt=f"Line plot of p50 and p99 against {clean(drawn, 40)}, one pair of lines for each engine.",
-        svg=svg(draw.against(lines, label=clean(drawn, 40))),
+        svg=svg(draw.against(lines, label=clean(axis_head(drawn), 40))),
         table=table,
     )
 

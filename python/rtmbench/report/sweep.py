@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 from rich.text import Text
 
+from rtmbench.grid import axis_head
 from rtmbench.report.comparison import columns, print_parts
 from rtmbench.report.terminal import cell_figures
 from rtmbench.report.text import clean
@@ -51,7 +52,8 @@ def sustained_sentence(found: Sustained, pattern: str) -> str:
 
 def _table(results: Sequence[Result]) -> Table:
     axes = list(dict.fromkeys(name for result in results if result.grid for name in result.grid.axes))
-    table = columns("pattern", *axes, "engine", "p50", "p95", "p99", "p99.9", "max", "valid", "status")
+    heads = [clean(axis_head(name), _NAME) for name in axes]
+    table = columns("pattern", *heads, "engine", "p50", "p95", "p99", "p99.9", "max", "stall", "valid", "status")
     for result in sorted(results, key=lambda found: _place(found, axes)):
         point = result.grid.point if result.grid else {}
         for cell in result.cells:

@@ -117,8 +117,12 @@ class _Figures:
 
 
 def cell_figures(cell: Cell) -> list[Text]:
-    """Give a cell's latencies in ms, one text for each of `COLUMNS`; in brackets where they make no headline."""
-    return _shown(_figures(cell), usable=cell.status.usable and cell.headline is not None)
+    """Give a cell's latencies in ms, one text for each of `COLUMNS`, and its stall share.
+
+    Latencies that make no headline, such as boundary-free ones, stand in brackets.
+    """
+    stalls = [trial.stall_share for trial in cell.trials if trial.latency_us is not None]
+    return [*_shown(_figures(cell), usable=cell.status.usable and cell.headline is not None), _stall(stalls)]
 
 
 def _figures(cell: Cell) -> _Figures | None:
@@ -209,12 +213,9 @@ def _table(result: Result) -> Table:
 
 def _add(table: Table, cell: Cell, name: str) -> None:
     valid = sum(trial.valid for trial in cell.trials)
-    # Boundary-free figures have no headline: they are shown, but set apart.
-    usable = cell.status.usable and cell.headline is not None
     table.add_row(
         Text(name, style="bold"),
-        *_shown(_figures(cell), usable=usable),
-        _stall([trial.stall_share for trial in cell.trials if trial.latency_us is not None]),
+        *cell_figures(cell),
         Text(f"{valid}/{len(cell.trials)}"),
         Text(cell.status.value, style=STYLES[cell.status]),
     )

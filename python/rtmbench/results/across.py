@@ -16,6 +16,7 @@ from rtmbench.results import fingerprint
 from rtmbench.results._codec import encode
 from rtmbench.results.comparison import (
     PAIRS_FOR_A_VERDICT,
+    UNLIKE_BOUNDARIES,
     comparable_emission,
     figure,
     paired_case,
@@ -178,8 +179,8 @@ def _unpaired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
     if not comparable_emission(a, b):
         obstacles.insert(0, "unlike emission: a result at the window's close against running results")
         samples = [[], []]
-    elif _boundary_free(a) != _boundary_free(b):
-        obstacles.insert(0, "boundary-free trials are not compared with others")
+    elif len(_boundaries(a) | _boundaries(b)) > 1:
+        obstacles.insert(0, UNLIKE_BOUNDARIES)
         samples = [[], []]
     changes = fingerprint.machine_changes(ours.host, theirs.host)
     if changes:
@@ -218,8 +219,8 @@ def _shortfall(side: Side, sample: Sequence[Figures]) -> Iterator[str]:
         )
 
 
-def _boundary_free(cell: Cell) -> bool:
-    return any(trial.boundary_free for trial in cell.trials if trial.status.usable)
+def _boundaries(cell: Cell) -> set[str]:
+    return {trial.boundaries for trial in cell.trials if trial.status.usable}
 
 
 def _median_ratio(before: Sequence[float], after: Sequence[float]) -> float:

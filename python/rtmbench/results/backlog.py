@@ -62,7 +62,7 @@ def trend(backlog: Sequence[float], *, rate: float, cycle_s: float | None = None
     Args:
         backlog: events put in and not yet covered, at the end of each second of the measurement.
         rate: events per second put in.
-        cycle_s: the longer checkpoint or batch interval; `None` for a boundary-free run.
+        cycle_s: the longer checkpoint or batch interval; `None` where less than one is measured.
 
     Returns:
         `None` where the series is shorter than three windows: too short to tell.

@@ -78,6 +78,9 @@ def paired_case(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED) -> Ca
     )
 
 
+UNLIKE_BOUNDARIES = "boundary-free trials, and those of less than a whole interval, are compared with their like only"
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Pairing:
     pairs: Sequence[tuple[Figures, Figures, bool]] = ()
@@ -93,14 +96,14 @@ def _pairs(baseline: Cell, other: Cell) -> _Pairing:
     both = [(ours[n], theirs[n]) for n in sorted(ours.keys() & theirs.keys())]
     usable = [(a, b) for a, b in both if a.status.usable and b.status.usable]
     clean = [(a, b) for a, b in usable if {a.status, b.status} == {Status.VALID}]
-    alike = [(a, b) for a, b in clean if a.boundary_free == b.boundary_free]
+    alike = [(a, b) for a, b in clean if a.boundaries == b.boundaries]
     notes = []
     if len(usable) < len(both):
         notes.append(f"no usable figures in {len(both) - len(usable)} of {len(both)}")
     if len(clean) < len(usable):
         notes.append(f"withheld as contended: {len(usable) - len(clean)} of {len(both)}")
     if len(alike) < len(clean):
-        notes.append("boundary-free trials are not compared with others")
+        notes.append(UNLIKE_BOUNDARIES)
     found = []
     for a, b in alike:
         figures = (figure(baseline, a), figure(other, b))

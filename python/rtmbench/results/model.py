@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from enum import Enum
 from importlib import resources
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rtmbench.errors import ConfigurationError
 from rtmbench.results._codec import OMIT, decode, encode
@@ -259,7 +259,7 @@ class Happening:
     """Something that took time in the measuring phase and may have held events up."""
 
     kind: str
-    """`batch_boundary`, `checkpoint`, `gc_pause`, `safepoint` or `stall`."""
+    """`batch_boundary`, `checkpoint`, `savepoint`, `gc_pause`, `safepoint` or `stall`."""
     source: str
     """Whose: `spark`, `flink-taskmanager`, `kafka`, …; `output` for a stall."""
     at_ms: float
@@ -268,6 +268,8 @@ class Happening:
     detail: str = ""
 
 
+BOUNDARIES = frozenset({"batch_boundary", "checkpoint", "savepoint"})
+"""Kinds of happening in which an engine makes its work durable."""
 AFTERMATH_MS = 50.0
 """How long after a happening a wait still counts as its: what had piled up is being worked off."""
 
@@ -318,7 +320,7 @@ class Trial:
     seconds: float | None
     """Length of the measuring phase."""
     cycles: int | None
-    """Whole checkpoint or batch intervals measured; 0: boundary-free, no boundary inside."""
+    """Whole checkpoint or batch intervals measured; 0: less than one."""
     rate: Rate
     topics: Topics | None
     latency_us: Latency | None
@@ -351,9 +353,15 @@ class Trial:
     """What was kept of the trial (`hlog`, logs): name → path relative to the run's directory."""
 
     @property
-    def boundary_free(self) -> bool:
-        """Whether no checkpoint or batch boundary lies inside the measurement."""
-        return self.cycles == 0
+    def boundaries(self) -> Literal["whole", "some", "none"]:
+        """Which checkpoint or batch boundaries were measured.
+
+        `whole`: those of whole intervals; only this makes a headline. `some`: less than an interval was measured, with
+        a boundary inside. `none`: boundary-free. A trial is compared with its like only.
+        """
+        if self.cycles != 0:
+            return "whole"
+        return "some" if any(one.kind in BOUNDARIES for one in self.happenings or ()) else "none"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,14 +33,14 @@ def last_attempts(trials: Sequence[Trial]) -> dict[int, Trial]:
 def headline(trials: Sequence[Trial], *, floor: bool = False) -> Headline | None:
     """Give the median over the usable trials of each percentile, in whole µs.
 
-    `attempts` counts every trial, void ones too. Boundary-free trials never make a headline, but
-    those of a `floor` do: no engine, no boundary.
+    `attempts` counts every trial, void ones too. Trials of less than a whole checkpoint or batch interval never
+    make a headline, but those of a `floor` do: no engine, no boundary.
 
     Returns:
         `None` where no trial is usable.
 
     """
-    usable = [t for t in trials if t.status.usable and (floor or not t.boundary_free)]
+    usable = [t for t in trials if t.status.usable and (floor or t.boundaries == "whole")]
     figures = [t.latency_us for t in usable if t.latency_us is not None]
     if not figures:
         return None

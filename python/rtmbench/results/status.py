@@ -83,9 +83,11 @@ class Observation:
     rate: float = 0.0
     """Events per second that should come out: what the backlog would grow by if nothing did."""
     cycle_s: float | None = None
-    """The longer checkpoint or batch interval; `None` for a boundary-free run."""
+    """The longer checkpoint or batch interval; `None` where less than one is measured."""
     cycles: int | None = None
-    """Whole cycles in the measurement; 0: boundary-free."""
+    """Whole cycles in the measurement; 0: less than one."""
+    boundaries: int = 0
+    """Checkpoints or batch boundaries inside the measurement."""
     shared_cores: bool = False
     quick: bool = False
 
@@ -212,10 +214,15 @@ def _notes(seen: Observation) -> Iterator[str]:
                     f"drift: {name} went from {a / 1_000:,.2f} ms in the first half of the "
                     f"measurement to {b / 1_000:,.2f} ms in the second"
                 )
-    if seen.cycles == 0:
+    if seen.cycles == 0 and not seen.boundaries:
         yield (
             "boundary-free: no checkpoint or batch boundary inside the measurement; "
             "not comparable with runs that have boundaries"
+        )
+    elif seen.cycles == 0:
+        yield (
+            f"less than a cycle: {seen.boundaries} checkpoint or batch boundaries inside a measurement that is shorter "
+            "than an interval; comparable neither with whole cycles nor with boundary-free runs"
         )
     if seen.shared_cores:
         yield "shared-cores: engine, broker and harness shared the machine's cores"
