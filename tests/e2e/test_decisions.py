@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 SHORT = ["--quick", "--engines", "flink@1.20", "--partitions", "2", "--warmup", "2", "--duration", "5"]
 
 
+@pytest.mark.full
 def test_a_run_that_was_killed_goes_on_where_it_was(tmp_path):
     with running("run", "01", *SHORT, "--rate", "300", "--trials", "2", cwd=tmp_path) as run:
         run.wait_for("flink@1.20 trial 2/2 · measure")

@@ -36,15 +36,12 @@ def start(tmp_path, engine):
     )
 
 
-# Each point once is in `make test`; the whole grid is in `make test-full`.
+# Both signals on both engines are in `make test`, early and late; the whole grid is in `make test-full`.
 QUICK = [
     ("flink@1.20", "broker starting", signal.SIGTERM),
     ("flink@1.20", "floor", signal.SIGINT),
-    ("flink@1.20", "probing", signal.SIGTERM),
-    ("flink@1.20", "draining", signal.SIGINT),
     ("flink@1.20", "measuring", signal.SIGINT),
     ("spark@4.1", "engine starting", signal.SIGINT),
-    ("spark@4.1", "warm-up", signal.SIGTERM),
 ]
 GRID = [
     pytest.param(engine, name, number, marks=[] if (engine, name, number) in QUICK else pytest.mark.full)

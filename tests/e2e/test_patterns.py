@@ -53,6 +53,7 @@ def test_running_results_on_both_engines_are_right(tmp_path):
     assert rows["longest wait in a network buffer (ms)"]["same"] is True
 
 
+@pytest.mark.full
 def test_a_window_in_real_time_is_refused_by_4_1_in_its_own_words(tmp_path):
     arguments = ["run", "02", *GENTLE, "--engines", "spark@4.1:rtm"]
     with running(*arguments, cwd=tmp_path) as run:

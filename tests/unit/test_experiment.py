@@ -130,6 +130,7 @@ def test_an_engine_against_itself_makes_twins(request_):
     assert problems([result]) == []
 
 
+@pytest.mark.full
 def test_a_search_ties_its_rates_together(request_):
     results = run(replace(request_, rate=100), Options(find_rate=True))
     assert problems(results) == []
