@@ -36,7 +36,7 @@ def start(tmp_path, engine):
     )
 
 
-# Both signals on both engines are in `make test`, early and late; the whole grid is in `make test-full`.
+# Both signals, both engines, early and late, are in `make test`; the whole grid is in `make test-full`.
 QUICK = [
     ("flink@1.20", "broker starting", signal.SIGTERM),
     ("flink@1.20", "floor", signal.SIGINT),
