@@ -8,8 +8,10 @@ from results_builder import cell, latency, result, scenarios, transport, trial
 from rich.console import Console
 
 from rtmbench.report import print_result, render, summary
+from rtmbench.report.sweep import print_sweep
 from rtmbench.report.write import to_markdown
 from rtmbench.results import Refusal, Status
+from rtmbench.results.model import Grid
 
 
 def printed(found):
@@ -176,3 +178,25 @@ def test_hostile_text_brings_only_our_own_escapes_to_a_terminal(terminal):
     assert pieces
     assert all(piece.split("m")[0].replace(";", "").isdigit() for piece in pieces)
     assert "\x1b]" not in terminal.getvalue()
+
+
+def test_a_sweep_of_one_pattern_fits_into_100_columns_with_its_unit_and_stalls():
+    base = result(cell("flink@1.20", [trial()]), cell("spark@4.3", [trial()]))
+    axes = {"checkpoint-interval": [5.0, 300.0]}
+    points = [
+        dataclasses.replace(base, grid=Grid(axes=axes, point={"checkpoint-interval": value}))
+        for value in axes["checkpoint-interval"]
+    ]
+    file = io.StringIO()
+    print_sweep(points, file)
+    lines = [line.rstrip() for line in file.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 100
+    assert "(pattern 01)" in lines[0]
+    assert [line.split()[:2] for line in lines if line.endswith("valid")] == [
+        ["5", "flink@1.20"],
+        ["5", "spark@4.3"],
+        ["300", "flink@1.20"],
+        ["300", "spark@4.3"],
+    ]
+    assert "interval, s" in file.getvalue()
+    assert file.getvalue().count("0.4%") == 4

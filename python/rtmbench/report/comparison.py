@@ -115,7 +115,8 @@ def columns(*names: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in names:
         right = name in {"p50", "p95", "p99", "p99.9", "max", "stall", "pairs", "valid"}
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
+        width = 10 if name == "engine" else None
+        table.add_column(name, justify="right" if right else "left", overflow="fold", min_width=width)
     return table
 
 

@@ -27,7 +27,9 @@ _NAME = 26
 
 def print_sweep(results: Sequence[Result], file: TextIO | None = None) -> None:
     """Print the points of a sweep, and what a search found, to `file` (standard output)."""
-    title = "Latency in ms, from an event's scheduled time to the receipt of its result"
+    patterns = {result.pattern for result in results}
+    of = f" (pattern {clean(next(iter(patterns)), 20)})" if len(patterns) == 1 else ""
+    title = f"Latency in ms, from an event's scheduled time to the receipt of its result{of}"
     parts: list[RenderableType] = [Text(title, style="italic"), _table(results), Text()]
     parts += [Text(line) for line in _targets(results)]
     seen: dict[tuple[str, str], Sustained] = {
@@ -52,14 +54,28 @@ def sustained_sentence(found: Sustained, pattern: str) -> str:
 
 def _table(results: Sequence[Result]) -> Table:
     axes = list(dict.fromkeys(name for result in results if result.grid for name in result.grid.axes))
-    heads = [clean(axis_head(name), _NAME) for name in axes]
-    table = columns("pattern", *heads, "engine", "p50", "p95", "p99", "p99.9", "max", "stall", "valid", "status")
+    # A line for each word: the figures need the width.
+    heads = [clean(axis_head(name), _NAME).replace("-", "\n") for name in axes]
+    several = len({result.pattern for result in results}) > 1
+    table = columns(
+        *(["pattern"] if several else []),
+        *heads,
+        "engine",
+        "p50",
+        "p95",
+        "p99",
+        "p99.9",
+        "max",
+        "stall",
+        "valid",
+        "status",
+    )
     for result in sorted(results, key=lambda found: _place(found, axes)):
         point = result.grid.point if result.grid else {}
         for cell in result.cells:
             valid = sum(trial.valid for trial in cell.trials)
             table.add_row(
-                clean(result.pattern, 20),
+                *([clean(result.pattern, 20)] if several else []),
                 *(_shown(point.get(name)) for name in axes),
                 clean(cell.name, _NAME),
                 *cell_figures(cell),
