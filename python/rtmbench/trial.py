@@ -300,7 +300,7 @@ class TrialRunner:
             rate=settings.rate,
             cycle_s=settings.checkpoint_interval_s if plan.cycles else None,
             cycles=None if self._floor else plan.cycles,
-            boundaries=len(attribution.within(happenings, plan.measure_s)),
+            boundaries_seen=len(attribution.within(happenings, plan.measure_s)),
             shared_cores=settings.shared_cores and not self._floor,
             quick=settings.quick and not self._floor,
         )

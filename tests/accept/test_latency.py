@@ -31,13 +31,13 @@ def figures(tmp_path_factory):
             for cell in result["cells"] + result["floors"]
         }
 
+    # One batch outlasts the measurement.
     free = measured("02", "--engines", "spark@4.3", "--checkpoint-interval", "5m", "--duration", "60s")
     assert any(reason.startswith("boundary-free:") for reason in free["02", "spark@4.3"]["reasons"])
     return {
         "5 s": {**measured("01"), **measured("02", "04", "--engines", "flink@1.20")},
         # A batch boundary takes half a second: of 5 s it is a tenth, and p95 would be nothing else.
         "30 s": measured("02", "--engines", "spark@4.3", "--checkpoint-interval", "30s", "--duration", "90s"),
-        # One batch outlasts the measurement.
         "boundary-free": free,
     }
 

@@ -107,7 +107,7 @@ def test_remarks_come_last_and_change_nothing():
 
 
 def test_a_short_measurement_with_a_boundary_inside_is_not_called_free_of_it():
-    _, (reason,) = classify(observation(cycles=0, boundaries=1))
+    _, (reason,) = classify(observation(cycles=0, boundaries_seen=1))
     assert reason.startswith("less than a cycle: 1 checkpoint")
 
 

@@ -30,7 +30,7 @@ def print_sweep(results: Sequence[Result], file: TextIO | None = None) -> None:
     patterns = {result.pattern for result in results}
     of = f" (pattern {clean(next(iter(patterns)), 20)})" if len(patterns) == 1 else ""
     title = f"Latency in ms, from an event's scheduled time to the receipt of its result{of}"
-    parts: list[RenderableType] = [Text(title, style="italic"), _table(results), Text()]
+    parts: list[RenderableType] = [Text(title, style="italic"), _table(results, several=len(patterns) > 1), Text()]
     parts += [Text(line) for line in _targets(results)]
     seen: dict[tuple[str, str], Sustained] = {
         (result.pattern, found.cell): found for result in results for found in result.sustained or ()
@@ -52,11 +52,10 @@ def sustained_sentence(found: Sustained, pattern: str) -> str:
     return f"{cell}: sustains {found.passed:,.0f} events/s, {failed} (ended by: {clean(found.limit, 80)}){quick}."
 
 
-def _table(results: Sequence[Result]) -> Table:
+def _table(results: Sequence[Result], *, several: bool) -> Table:
     axes = list(dict.fromkeys(name for result in results if result.grid for name in result.grid.axes))
     # A line for each word: the figures need the width.
     heads = [clean(axis_head(name), _NAME).replace("-", "\n") for name in axes]
-    several = len({result.pattern for result in results}) > 1
     table = columns(
         *(["pattern"] if several else []),
         *heads,

@@ -86,7 +86,7 @@ class Observation:
     """The longer checkpoint or batch interval; `None` where less than one is measured."""
     cycles: int | None = None
     """Whole cycles in the measurement; 0: less than one."""
-    boundaries: int = 0
+    boundaries_seen: int = 0
     """Checkpoints or batch boundaries inside the measurement."""
     shared_cores: bool = False
     quick: bool = False
@@ -214,15 +214,15 @@ def _notes(seen: Observation) -> Iterator[str]:
                     f"drift: {name} went from {a / 1_000:,.2f} ms in the first half of the "
                     f"measurement to {b / 1_000:,.2f} ms in the second"
                 )
-    if seen.cycles == 0 and not seen.boundaries:
+    if seen.cycles == 0 and not seen.boundaries_seen:
         yield (
             "boundary-free: no checkpoint or batch boundary inside the measurement; "
             "not comparable with runs that have boundaries"
         )
     elif seen.cycles == 0:
         yield (
-            f"less than a cycle: {seen.boundaries} checkpoint or batch boundaries inside a measurement that is shorter "
-            "than an interval; comparable neither with whole cycles nor with boundary-free runs"
+            f"less than a cycle: {seen.boundaries_seen} checkpoint or batch boundaries inside a measurement that is "
+            "shorter than an interval; comparable neither with whole cycles nor with boundary-free runs"
         )
     if seen.shared_cores:
         yield "shared-cores: engine, broker and harness shared the machine's cores"
