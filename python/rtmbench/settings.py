@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from rtmbench.platform.machine import Machine
 
 DEFAULT_ENGINES = ("flink@1.20", "spark@4.1")
+WARMUP_S = 120.0
+"""A checkpoint's or a batch boundary's own code runs once an interval: after 60 s it is still compiled, in the tail."""
+QUICK_WARMUP_S = 20.0
 MIN_CYCLES = 5
 MIN_CYCLES_QUICK = 3
 MAX_RATE = 5_000_000
@@ -213,6 +216,11 @@ class Settings:
             shuffle_partitions=self.shuffle_partitions,
         )
 
+    def shortened(self) -> tuple[str, ...]:
+        """Return what `--quick` made less of than a full run has; a wish of its own may have made up for it."""
+        found = {"short warm-up": self.warmup_s < WARMUP_S, "few cycles": self.cycles < MIN_CYCLES}
+        return tuple(what for what, less in found.items() if less and self.quick)
+
     def tail_s(self, spec: EngineSpec, pattern: Pattern) -> float:
         """Return for how long load goes on after the measuring phase, so that the windows measured in it close."""
         if choose(spec, pattern).emit != "close" or pattern.window_ms is None:
@@ -232,7 +240,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
     rate = request.rate or profile.rate
     if profile.note and (request.rate is None or request.partitions is None):
         notes.append(profile.note)
-    warmup_s = _first(request.warmup_s, 20.0 if request.quick else 60.0)
+    warmup_s = _first(request.warmup_s, QUICK_WARMUP_S if request.quick else WARMUP_S)
     duration_s, cycles, stretched = _whole_cycles(request)
     notes.extend(stretched)
     job, names = request.job, request.engines

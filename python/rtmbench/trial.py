@@ -302,7 +302,7 @@ class TrialRunner:
             cycles=None if self._floor else plan.cycles,
             boundaries_seen=len(attribution.within(happenings, plan.measure_s)),
             shared_cores=settings.shared_cores and not self._floor,
-            quick=settings.quick and not self._floor,
+            shortened=() if self._floor else settings.shortened(),
         )
         status, reasons = classify(seen)
         figures = status.has_figures

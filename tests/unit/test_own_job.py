@@ -214,7 +214,7 @@ def test_a_job_runs_on_the_engines_that_it_was_given_for():
         resolved(RunRequest(patterns=("01",), job=job), MACHINE)
     checked = own_job(spark_job="job.py", oracle=lambda _inputs, _outputs: None)
     resolved(RunRequest(patterns=(), job=checked, rate=10_000), MACHINE)
-    with pytest.raises(ConfigurationError, match="about 6,000,000 input records"):
+    with pytest.raises(ConfigurationError, match="about 9,000,000 input records"):
         resolved(RunRequest(patterns=(), job=checked, rate=50_000), MACHINE)
     with pytest.raises(ConfigurationError, match="--payload pads"):
         resolved(

@@ -5,6 +5,8 @@ from results_builder import RATE, counts, observation
 
 from rtmbench.results import Status, classify
 
+QUICK = ("short warm-up", "few cycles")
+
 
 def growing(by=400.0):
     return [by * second for second in range(15)]
@@ -93,7 +95,7 @@ def test_the_graver_finding_decides_and_none_is_lost(changes, status):
 
 def test_remarks_come_last_and_change_nothing():
     found, reasons = classify(
-        observation(halves_us=((2_000, 9_000), (4_000, 30_000)), cycles=0, shared_cores=True, quick=True)
+        observation(halves_us=((2_000, 9_000), (4_000, 30_000)), cycles=0, shared_cores=True, shortened=QUICK)
     )
     assert found is Status.VALID
     assert [reason.split(" ")[0] for reason in reasons] == [
@@ -104,6 +106,13 @@ def test_remarks_come_last_and_change_nothing():
         "quick:",
     ]
     assert "p50 went from 2.00 ms" in reasons[0]
+
+
+def test_a_drift_that_may_be_warm_up_names_the_way_out():
+    _, cooling = classify(observation(halves_us=((2_000, 55_000), (2_000, 9_000))))
+    _, heating = classify(observation(halves_us=((2_000, 9_000), (2_000, 55_000))))
+    assert "--warmup" in cooling[0]
+    assert "--warmup" not in heating[0]
 
 
 def test_a_short_measurement_with_a_boundary_inside_is_not_called_free_of_it():
@@ -120,7 +129,7 @@ def test_halves_that_differ_a_little_are_no_drift(halves):
 
 
 def test_a_trial_without_figures_carries_no_remarks_about_them():
-    _, reasons = classify(observation(counts=counts(wrong=1), shared_cores=True, quick=True))
+    _, reasons = classify(observation(counts=counts(wrong=1), shared_cores=True, shortened=QUICK))
     assert len(reasons) == 1
 
 

@@ -36,6 +36,21 @@ def test_quick_shrinks_windows_and_says_so():
 
 
 @pytest.mark.parametrize(
+    ("wishes", "warmup_s", "shortened"),
+    [
+        ({}, 120, ()),
+        ({"quick": True}, 20, ("short warm-up", "few cycles")),
+        ({"quick": True, "warmup_s": 120.0}, 120, ("few cycles",)),
+        ({"quick": True, "warmup_s": 120.0, "duration_s": 60.0}, 120, ()),
+    ],
+)
+def test_a_quick_run_says_what_it_has_less_of(wishes, warmup_s, shortened):
+    found = settings("02", **wishes)
+    assert found.warmup_s == warmup_s
+    assert found.shortened() == shortened
+
+
+@pytest.mark.parametrize(
     ("wishes", "expected"),
     [
         ({"window_s": 20.0}, [(20_000, None), (20_000, 4_000)]),

@@ -89,7 +89,8 @@ class Observation:
     boundaries_seen: int = 0
     """Checkpoints or batch boundaries inside the measurement."""
     shared_cores: bool = False
-    quick: bool = False
+    shortened: tuple[str, ...] = ()
+    """What `--quick` made less of than a full run has."""
 
 
 def classify(seen: Observation) -> tuple[Status, list[str]]:
@@ -213,6 +214,7 @@ def _notes(seen: Observation) -> Iterator[str]:
                 yield (
                     f"drift: {name} went from {a / 1_000:,.2f} ms in the first half of the "
                     f"measurement to {b / 1_000:,.2f} ms in the second"
+                    + ("; where that is warm-up, a longer --warmup leaves it out" if b < a else "")
                 )
     if seen.cycles == 0 and not seen.boundaries_seen:
         yield (
@@ -226,5 +228,5 @@ def _notes(seen: Observation) -> Iterator[str]:
         )
     if seen.shared_cores:
         yield "shared-cores: engine, broker and harness shared the machine's cores"
-    if seen.quick:
-        yield "quick: short warm-up and few cycles"
+    if seen.shortened:
+        yield f"quick: {' and '.join(seen.shortened)}"
