@@ -29,6 +29,7 @@ from rtmbench.report.sections import FOOTER, outcome
 from rtmbench.results.comparison import PAIRS_FOR_A_VERDICT
 from rtmbench.results.interval_log import merged, trial_log
 from rtmbench.results.store import DOCUMENT, list_runs
+from rtmbench.settings import WARMUP_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,12 +128,19 @@ def page() -> str:
     title, rest = markdown.render(document).split("\n\n", 1)
     rates = {trial.rate.requested for result in runs for cell in result.cells for trial in cell.trials}
     settings = runs[0].settings
+    cold = (
+        f" After {settings['warmup_s']:g} s of warm-up the tails are those of cold engines: "
+        "[both fall for two minutes and more](tuning.md#the-tail-while-an-engine-warms-up), so these ratios of p99 say "
+        "nothing of a job that has run for longer."
+        if settings["warmup_s"] < WARMUP_S
+        else ""
+    )
     about = (
         f"Recorded on {runs[0].created_at[:10]}: {host.cpu}, {host.cores} cores shared by Kafka, one engine at a time "
         f"and the harness; {', '.join(f'{rate:,.0f}' for rate in sorted(rates))} events/s, {settings['partitions']} "
-        f"partitions, {settings['keys']} keys, batches and checkpoints of {settings['checkpoint_interval_s']:g} s. It "
-        "is one small machine: the page shows what to expect of the form, and `rtmbench run` what holds on yours. The "
-        "same runs, with every trial and their latency logs, are in the package: `rtmbench.sample()`."
+        f"partitions, {settings['keys']} keys, batches and checkpoints of {settings['checkpoint_interval_s']:g} s."
+        f"{cold} It is one small machine: the page shows what to expect of the form, and `rtmbench run` what holds on "
+        "yours. The same runs, with every trial and their latency logs, are in the package: `rtmbench.sample()`."
     )
     engines = ",".join(ENGINES)
     commands = "\n".join(f"rtmbench run {' '.join(what)} --quick --engines {engines}" for what in RUNS)
