@@ -218,7 +218,10 @@ class Settings:
 
     def shortened(self) -> tuple[str, ...]:
         """Return what `--quick` made less of than a full run has; a wish of its own may have made up for it."""
-        found = {"short warm-up": self.warmup_s < WARMUP_S, "few cycles": self.cycles < MIN_CYCLES}
+        found = {
+            "short warm-up (tails are a cold engine's)": self.warmup_s < WARMUP_S,
+            "few cycles": self.cycles < MIN_CYCLES,
+        }
         return tuple(what for what, less in found.items() if less and self.quick)
 
     def tail_s(self, spec: EngineSpec, pattern: Pattern) -> float:

@@ -84,7 +84,7 @@ def test_boundary_free_figures_are_set_apart():
     found = result(cell("flink@1.20", [trial(cycles=0, reasons=["boundary-free: none inside"])]))
     text = printed(found)
     assert "(2.10)" in text
-    assert "flink@1.20 was measured without a boundary" in summary(found)
+    assert "flink@1.20 was measured over less than an interval" in summary(found)
 
 
 def test_remarks_said_of_all_are_said_once():

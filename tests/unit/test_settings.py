@@ -39,7 +39,7 @@ def test_quick_shrinks_windows_and_says_so():
     ("wishes", "warmup_s", "shortened"),
     [
         ({}, 120, ()),
-        ({"quick": True}, 20, ("short warm-up", "few cycles")),
+        ({"quick": True}, 20, ("short warm-up (tails are a cold engine's)", "few cycles")),
         ({"quick": True, "warmup_s": 120.0}, 120, ("few cycles",)),
         ({"quick": True, "warmup_s": 120.0, "duration_s": 60.0}, 120, ()),
     ],

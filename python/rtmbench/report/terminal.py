@@ -463,4 +463,4 @@ def _without_figure(cell: Cell) -> str:
         Status.FAILED: "failed",
         Status.UNSUSTAINED: "did not sustain the rate",
         Status.VOID: "has no valid trial",
-    }.get(cell.status, "was measured without a boundary, so it has no headline")
+    }.get(cell.status, "was measured over less than an interval, so it has no headline")
