@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ENGINES = ("flink@1.20", "spark@4.1")
 WARMUP_S = 120.0
-"""A checkpoint's or a batch boundary's own code runs once an interval: after 60 s it is still compiled, in the tail."""
+"""The code of a checkpoint or a batch boundary runs once an interval: after a minute it is still being compiled."""
 QUICK_WARMUP_S = 20.0
 MIN_CYCLES = 5
 MIN_CYCLES_QUICK = 3

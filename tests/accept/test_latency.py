@@ -37,7 +37,7 @@ def figures(tmp_path_factory):
     return {
         "5 s": {**measured("01"), **measured("02", "04", "--engines", "flink@1.20")},
         # After 2 minutes a boundary still takes over a twentieth of 5 s, and p95 is nothing else (docs/tuning.md).
-        "5 s, warm": measured("02", "--engines", "spark@4.3", "--warmup", "5m"),
+        "30 s": measured("02", "--engines", "spark@4.3", "--checkpoint-interval", "30s", "--duration", "90s"),
         "boundary-free": free,
     }
 
@@ -54,8 +54,8 @@ def figures(tmp_path_factory):
         ("5 s", ("02", "flink@1.20"), "p99", 20_000),
         ("5 s", ("04", "flink@1.20"), "p50", 4_000),
         ("5 s", ("04", "flink@1.20"), "p99", 20_000),
-        ("5 s, warm", ("02", "spark@4.3"), "p50", 10_000),
-        ("5 s, warm", ("02", "spark@4.3"), "p95", 25_000),
+        ("30 s", ("02", "spark@4.3"), "p50", 10_000),
+        ("30 s", ("02", "spark@4.3"), "p95", 25_000),
         ("boundary-free", ("02", "spark@4.3"), "p99", 120_000),
     ],
 )
