@@ -75,6 +75,8 @@ class Latency:
     negative: int
     """Samples received before their scheduled time; they are clamped to 1 µs in the percentiles."""
     censored_percentiles: list[str] = field(default_factory=list[str])
+    intervals: dict[str, list[int]] | None = field(default=None, metadata=OMIT)
+    """95 % interval [low, high] in µs by field name, from resampling whole cycles; `None` below 5 cycles."""
 
     @classmethod
     def measured(
@@ -141,11 +143,13 @@ class CloseLatency:
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """Three figures of a distribution; unit by the field that holds it (`slip_us`, `hops_ms`)."""
+    """Figures of a distribution; unit by the field that holds it (`slip_us`, `hops_ms`)."""
 
     p50: float
     p99: float
     max: float
+    mean: float | None = field(default=None, metadata=OMIT)
+    """Of the signed values: the means of the hops add up to the mean latency of the same outputs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -307,6 +311,61 @@ class Attribution:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cycle:
+    """One measured cycle: from one observed boundary to the next, by intended time."""
+
+    from_ms: float
+    """Its start after the start of the measuring phase."""
+    to_ms: float
+    count: int
+    p50_us: int
+    p95_us: int
+    p99_us: int
+    max_us: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmUp:
+    """How long load ran before the measuring phase, and what ended the wait."""
+
+    seconds: float
+    boundaries: int | None
+    """Observed checkpoints or batch boundaries in it; `None` where they were not counted."""
+    ended_by: str
+    """`settled` (percentiles per cycle no longer fall), `boundaries`, `time` (fixed by request) or `bound`."""
+    falling: bool = False
+    """Whether the percentiles per cycle still fell at the end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleLoad:
+    """What one role (engine, kafka, harness) got of the processors in the measuring phase."""
+
+    cpu_s: float | None
+    run_delay_s: float | None
+    """Time in which its threads were runnable and waited for a processor, summed over threads."""
+    switches: int | None
+    """Context switches, summed over threads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interference:
+    """The interference ledger of a trial: what the machine did in the measuring phase besides the engine's work."""
+
+    seconds: float
+    cores: int
+    roles: dict[str, RoleLoad]
+    other_cpu_s: float | None
+    """CPU seconds of all processes that are neither engine, broker nor harness; `None` where not observed."""
+    steal_s: float | None
+    """CPU seconds that the hypervisor gave to others."""
+    pressure_s: float | None = None
+    """Seconds in which some task waited for a processor (PSI `cpu.some`); `None` where the kernel has no PSI."""
+    broker_gc_ms: float | None = None
+    """GC pauses of the local broker, summed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """One trial of one cell. Times are of the measuring phase, counts of the whole trial."""
 
@@ -338,7 +397,16 @@ class Trial:
     """ISO 8601, UTC."""
     close_latency_us: CloseLatency | None = field(default=None, metadata=OMIT)
     hops_ms: dict[str, Spread] | None = field(default=None, metadata=OMIT)
-    """`scheduled_to_input`, `input_to_output`, `output_to_received`; millisecond resolution."""
+    """`scheduled_to_input`, `input_to_output`, `output_to_received`; signed, millisecond resolution."""
+    boundaries_seen: int | None = field(default=None, metadata=OMIT)
+    """Observed checkpoints or batch boundaries in the measuring phase, which whole cycles begin and end with."""
+    cycle_figures: list[Cycle] | None = field(default=None, metadata=OMIT)
+    warm_up: WarmUp | None = field(default=None, metadata=OMIT)
+    interference: Interference | None = field(default=None, metadata=OMIT)
+    output_bytes: int | None = field(default=None, metadata=OMIT)
+    """Bytes of the values of all output records."""
+    unread_partitions: list[int] | None = field(default=None, metadata=OMIT)
+    """Input partitions that hold records of which nothing came out; empty where all were read."""
     stall_max_us: int | None = field(default=None, metadata=OMIT)
     backlog: Backlog | None = field(default=None, metadata=OMIT)
     outputs: Outputs | None = field(default=None, metadata=OMIT)
@@ -405,6 +473,7 @@ class Cell:
     """What to know about this variant before its figures are read."""
     refusal: Refusal | None = field(default=None, metadata=OMIT)
     headline: Headline | None = field(default=None, metadata=OMIT)
+    """Median over all trials that are not void."""
     facts: dict[str, Any] | None = field(default=None, metadata=OMIT)
     """What the engine said of itself while it ran: effective settings, read back."""
 
@@ -446,6 +515,9 @@ class Comparison:
     """Lower and upper bound of the p50 ratio, 95 %."""
     noise_band: NoiseBand | None = field(default=None, metadata=OMIT)
     """What a difference had to exceed to be called one."""
+    ratio_engine_p50: float | None = field(default=None, metadata=OMIT)
+    """Of the engines' own hops (input appended to output appended), without harness and broker."""
+    ratio_engine_p99: float | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -511,6 +583,10 @@ class Host:
     kernel: str
     shared_cores: bool
     """Whether engine, broker and harness had to share cores."""
+    priority: dict[str, Any] | None = field(default=None, metadata=OMIT)
+    """How engines are kept below broker and harness: `mechanism`, `effective`, `detail`, read back."""
+    filesystems: dict[str, str] | None = field(default=None, metadata=OMIT)
+    """File system type of the engines' work directory (`work`) and of the broker's log (`kafka_log`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
