@@ -46,6 +46,7 @@ class RunSettings(TypedDict, total=False):
     slots: int | None
     duration_s: float | None
     warmup_s: float | None
+    warmup_boundaries: int | None
     trials: int | None
     seed: int
     checkpoint_interval_s: float

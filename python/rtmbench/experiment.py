@@ -30,7 +30,7 @@ from rtmbench.platform import machine as machines
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.report.live import LiveView
-from rtmbench.results import noise, slo
+from rtmbench.results import contention, noise, slo
 from rtmbench.results.comparison import paired_case
 from rtmbench.results.model import Cell, Host, Result, Status
 from rtmbench.results.noise import AGAIN, NoiseBands
@@ -40,6 +40,7 @@ from rtmbench.results.verdict import decide
 from rtmbench.resume import attempts_due
 from rtmbench.settings import resolve
 from rtmbench.signals import Terminated, shielded
+from rtmbench.steady_state import WarmUpRule
 from rtmbench.trial import TrialRunner
 from rtmbench.trial_plan import TrialPlan
 
@@ -368,6 +369,10 @@ class PatternRun:
             if column.refusal is None:
                 self.trial(column, number)
         self._floors(number + 1)
+        for cell in self.judged()[0]:
+            for trial in cell.trials:
+                if trial.trial == number and trial.status is Status.CONTENDED:
+                    self.view.say(f"{cell.name} trial {number} was {trial.reasons[0]}")
 
     def finish(self) -> Result:
         """Mark the document complete, and keep the noise band that an A/A run found."""
@@ -395,7 +400,7 @@ class PatternRun:
         floor = SET_UP_FLOOR_S + settings.floor_warmup_s + settings.floor_duration_s
         total = 0.0
         for column in (*self.columns, *self.floors):
-            engine = SET_UP_ENGINE_S + settings.warmup_s + settings.duration_s
+            engine = SET_UP_ENGINE_S + settings.expected_warmup_s + settings.duration_s
             engine += 2 * settings.tail_s(column.engine.spec, self.pattern) if not column.is_floor else 0.0
             trials = range(1, settings.trials + 1 + column.is_floor)
             total += sum(floor if column.is_floor else engine for number in trials if self._due(column, number))
@@ -425,7 +430,7 @@ class PatternRun:
 
     def document(self) -> Result:
         """Return the document as far as the run has got."""
-        cells = [column.cell() for column in self.columns]
+        cells, floors = self.judged()
         result = Result(
             experiment_id=self.experiment.id,
             run_id=self.directory.run_id,
@@ -436,13 +441,17 @@ class PatternRun:
             settings=self.settings.document() | self._modes(),
             parity=parity({column.name: column.facts for column in self.columns if column.facts}),
             cells=cells,
-            floors=[column.cell() for column in self.floors],
+            floors=floors,
             comparisons=[],
             slo=self._outcomes(cells),
             grid=self.grid,
             sustained=self.sustained,
         )
         return replace(result, comparisons=self._comparisons(result))
+
+    def judged(self) -> tuple[list[Cell], list[Cell]]:
+        """Return cells and floors, with the trials labelled that were disturbed as far as the floors so far show it."""
+        return contention.judged([column.cell() for column in self.columns], [column.cell() for column in self.floors])
 
     def _comparisons(self, result: Result) -> list[Comparison]:
         bands = self.experiment.bands
@@ -524,7 +533,7 @@ class PatternRun:
             trial=number,
             trials=settings.trials + 1 if floor else settings.trials,
             attempt=attempt,
-            warmup_s=self._floor_warmup_s() if floor else settings.warmup_s,
+            warm_up=WarmUpRule(seconds=self._floor_warmup_s()) if floor else settings.warm_up,
             measure_s=settings.floor_duration_s if floor else settings.duration_s,
             tail_s=0.0 if floor else settings.tail_s(spec, self.pattern),
             slots=settings.slots_of(spec, self.pattern),

@@ -91,7 +91,8 @@ def _try(run: PatternRun, rate: float, experiment: Experiment) -> tuple[str, str
         if outcome[0] != PASSED or column.refusal is not None:
             break
         run.trial(column, number)
-        outcome = judge_trial(column.trials[-1], column.cell(), experiment.options.targets)
+        (cell,), _ = run.judged()
+        outcome = judge_trial(cell.trials[-1], cell, experiment.options.targets)
     run.finish()
     return outcome
 

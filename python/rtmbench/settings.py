@@ -18,6 +18,7 @@ from rtmbench.engines.hints import pointer
 from rtmbench.errors import ConfigurationError
 from rtmbench.patterns import PATTERNS, Pattern, find_pattern
 from rtmbench.platform.machine import scale
+from rtmbench.steady_state import BOUNDARIES, WarmUpRule
 from rtmbench.windows import idleness, sized
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from rtmbench.platform.machine import Machine
 
 DEFAULT_ENGINES = ("flink@1.20", "spark@4.1")
-WARMUP_S = 120.0
-"""The code of a checkpoint or a batch boundary runs once an interval: after a minute it is still being compiled."""
+WARMUP_S = 360.0
+"""The longest that a full run waits for the boundaries of its warm-up (`steady_state.BOUNDARIES`)."""
+PER_BOUNDARY = 1.2
+"""How many nominal intervals a boundary may take on the average: a cycle is the interval and the boundary itself."""
 QUICK_WARMUP_S = 20.0
 MIN_CYCLES = 5
 MIN_CYCLES_QUICK = 3
@@ -61,6 +64,7 @@ class RunRequest:
     slots: int | None = None
     duration_s: float | None = None
     warmup_s: float | None = None
+    warmup_boundaries: int | None = None
     trials: int | None = None
     seed: int = 1
     checkpoint_interval_s: float = MIN_CHECKPOINT_INTERVAL_S
@@ -106,6 +110,9 @@ class Settings:
     cycles: int
     """Whole checkpoint or batch intervals within the measuring phase; 0 means less than one."""
     warmup_s: float
+    """Length of the warm-up; with `warmup_boundaries`, the longest time that is waited for them."""
+    warmup_boundaries: int | None
+    """Observed checkpoints or batch boundaries that end the warm-up; None: its length is fixed."""
     floor_duration_s: float
     floor_warmup_s: float
     broker_warmup_s: float
@@ -216,10 +223,23 @@ class Settings:
             shuffle_partitions=self.shuffle_partitions,
         )
 
+    @property
+    def warm_up(self) -> WarmUpRule:
+        """How long an engine is warmed up."""
+        return WarmUpRule(seconds=self.warmup_s, boundaries=self.warmup_boundaries)
+
+    @property
+    def expected_warmup_s(self) -> float:
+        """About how long the warm-up takes."""
+        if self.warmup_boundaries is None:
+            return self.warmup_s
+        return min(self.warmup_s, self.warmup_boundaries * self.checkpoint_interval_s)
+
     def shortened(self) -> tuple[str, ...]:
-        """Return what `--quick` made less of than a full run has; a wish of its own may have made up for it."""
+        """Return what `--quick` made less of than a full run has; options of the run may have made up for it."""
+        full_s = min(WARMUP_S, BOUNDARIES * self.checkpoint_interval_s)
         found = {
-            "short warm-up (tails are a cold engine's)": self.warmup_s < WARMUP_S,
+            "short warm-up (tails are a cold engine's)": self.expected_warmup_s < full_s,
             "few cycles": self.cycles < MIN_CYCLES,
         }
         return tuple(what for what, less in found.items() if less and self.quick)
@@ -243,7 +263,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
     rate = request.rate or profile.rate
     if profile.note and (request.rate is None or request.partitions is None):
         notes.append(profile.note)
-    warmup_s = _first(request.warmup_s, QUICK_WARMUP_S if request.quick else WARMUP_S)
+    warmup_s, warmup_boundaries = _warm_up(request)
     duration_s, cycles, stretched = _whole_cycles(request)
     notes.extend(stretched)
     job, names = request.job, request.engines
@@ -285,6 +305,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         duration_s=duration_s,
         cycles=cycles,
         warmup_s=warmup_s,
+        warmup_boundaries=warmup_boundaries,
         floor_duration_s=5.0 if request.quick else 15.0,
         floor_warmup_s=2.0 if request.quick else 5.0,
         broker_warmup_s=12.0 if request.quick else 30.0,
@@ -363,6 +384,7 @@ def _check_ranges(request: RunRequest) -> None:
         ("slots", request.slots, 1, 10_000, "slots"),
         ("duration", request.duration_s, 1, 86_400, "seconds"),
         ("warmup", request.warmup_s, 0, 86_400, "seconds"),
+        ("warmup-boundaries", request.warmup_boundaries, 1, 10_000, "checkpoints or batch boundaries"),
         ("trials", request.trials, 1, 1_000, "trials"),
         ("seed", request.seed, 0, 2**63 - 1, "as an integer"),
         (
@@ -384,6 +406,16 @@ def _check_ranges(request: RunRequest) -> None:
             raise ConfigurationError(
                 f"--{name} is {value:g}, which is out of range: give {least:,} to {most:,} {unit}."
             )
+
+
+def _warm_up(request: RunRequest) -> tuple[float, int | None]:
+    """Return the length of the warm-up, or the longest one, and the boundaries that end it."""
+    if request.warmup_boundaries is not None:
+        needed_s = PER_BOUNDARY * request.warmup_boundaries * request.checkpoint_interval_s
+        return _first(request.warmup_s, needed_s), request.warmup_boundaries
+    if request.warmup_s is not None or request.quick:
+        return _first(request.warmup_s, QUICK_WARMUP_S), None
+    return WARMUP_S, BOUNDARIES
 
 
 def _whole_cycles(request: RunRequest) -> tuple[float, int, list[str]]:

@@ -11,12 +11,13 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
-from rtmbench import _core, attribution, origins
+from rtmbench import _core, attribution, cycles, origins
+from rtmbench.boundary_watch import BoundaryWatch
 from rtmbench.engines import FLOORS
 from rtmbench.engines.base import EngineRefusedError
 from rtmbench.engines.clients import harness_consumer, harness_producer
 from rtmbench.errors import RunFailedError
-from rtmbench.figures import close_latency, halves, spread, update_latency
+from rtmbench.figures import close_latency, spread, update_latency
 from rtmbench.report.live import LiveState
 from rtmbench.resources import ResourceMeter
 from rtmbench.results import backlog
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmbench.engines.base import Engine
-    from rtmbench.results.model import Happening
+    from rtmbench.results.model import Happening, Interference, WarmUp
 
 READY_TIMEOUT_S = 120.0
 PROBE_RATE = 20.0
@@ -90,14 +91,19 @@ class TrialRunner:
         self._consumer: _core.LatencyConsumer | None = None
         self._generator: _core.Generator | None = None
         self._probes = 0
-        self._clock = _core.clock_jump_us()
-        self._clock_jump_us = 0
+        self._acknowledged = 0
+        self._clocks = [_core.clock_jump_us()] * 2
+        """The least and the greatest difference between the two clocks so far, µs."""
         self._meter = ResourceMeter(kafka=plan.kafka)
         self._next_check = 0.0
         self._drained = False
         self._generated_at: list[tuple[int, int]] = []
         self._looked = (time.monotonic(), 0)
         self._load_us: tuple[int, int] | None = None
+        self._warm_up: WarmUp | None = None
+        self._watch = BoundaryWatch(
+            boundaries=self._boundaries, wait=self._wait_until, interval_s=plan.settings.checkpoint_interval_s
+        )
         self._outputs_per_event: float | None = None
 
     def run(self) -> Trial:
@@ -193,7 +199,8 @@ class TrialRunner:
             time.sleep(TICK_S)
         self._came_through(consumer)
         self._generator.stop()
-        self._probes = self._generator.join().generated
+        probes = self._generator.join()
+        self._probes, self._acknowledged = probes.generated, probes.acked
         self._generator = None
 
     def _first_result_s(self) -> float:
@@ -205,41 +212,63 @@ class TrialRunner:
         return READY_TIMEOUT_S + close_s + QUIET_CYCLES * settings.checkpoint_interval_s
 
     def _load(self) -> tuple[_core.GeneratorReport, tuple[int, int], int]:
-        """Warm up, measure and drain; return the generator's report, the measuring phase and the drain deadline."""
+        """Warm up, measure and drain; return the generator's report, the measuring phase and the drain deadline.
+
+        The measuring phase is the time in which its cycles were observed; `_measured` cuts it on their boundaries.
+        """
         plan, consumer = self.plan, self._consumer
         assert consumer is not None  # noqa: S101 - made by _set_up
         start_us = _core.now_us() + START_DELAY_US
-        measure_from = start_us + round(plan.warmup_s * 1e6)
-        measure_to = measure_from + round(plan.measure_s * 1e6)
         generator = self._generator = self._new_generator(
-            _core.Schedule.constant(plan.settings.rate),
-            plan.warmup_s + plan.measure_s + plan.tail_s,
+            self._schedule(),
+            plan.longest_load_s,
             first_index=self._probes,
             start_us=start_us,
-            measure=(measure_from, measure_to),
         )
-        self._load_us = (start_us, measure_to)
+        self._load_us = (start_us, start_us + round(plan.longest_load_s * 1e6))
         generator.start()
         self._enter("warm-up")
-        self._wait_until(measure_from, measure_to)
+        self._warm_up = self._watch.warm_up(plan.warm_up, consumer, start_us)
+        by_boundary = self._warm_up.ended_by == "boundaries"
+        boundaries = self._watch.next_boundary() if plan.cycles and not by_boundary else self._boundaries() or 0
+        begin_us = _core.now_us()
+        generator.measure_from(begin_us)
         consumer.reset_live()
         self._enter("measure")
         self._meter.start(self.engine.processes())
         self._note_generated()
-        self._wait_until(measure_to, measure_to)
+        if plan.cycles:
+            self._watch.cycles(plan.cycles, after=boundaries, least_s=plan.measure_s, longest_s=plan.longest_measure_s)
+        else:
+            end_us = begin_us + round(plan.measure_s * 1e6)
+            self._wait_until(end_us, end_us)
         self._note_generated()
         self._meter.stop()
-        load_to = measure_to + round(plan.tail_s * 1e6)
+        end_us = _core.now_us()
+        generator.measure_to(end_us)
+        load_to = end_us + round(plan.tail_s * 1e6)
         if plan.tail_s:
             self._enter("tail")
             self._wait_until(load_to, load_to)
+        self._load_us = (start_us, load_to)
         self._enter("drain")
+        generator.stop()
         report = generator.join(timeout_s=plan.settings.drain_s)
-        deadline_us = load_to + round(plan.settings.drain_s * 1e6)
+        self._acknowledged += report.acked
+        deadline_us = _core.now_us() + round(plan.settings.drain_s * 1e6)
         self._drained = self._drain(consumer, self._probes + report.generated, deadline_us)
         time.sleep(SETTLE_S)
         self._check()
-        return report, (measure_from, measure_to), deadline_us
+        # Nobody waited any longer: what is not there yet is known to be at least this late, and no more is known.
+        return report, (begin_us, end_us), min(deadline_us, _core.now_us())
+
+    def _boundaries(self) -> int | None:
+        """Return how many boundaries the engine has reported so far; None where it reports none."""
+        return None if self._floor else self.engine.boundaries_so_far()
+
+    def _schedule(self) -> _core.Schedule:
+        """Return when each event of the load is intended."""
+        return _core.Schedule.constant(self.plan.settings.rate)
 
     def _drain(self, consumer: _core.LatencyConsumer, events: int, deadline_us: int) -> bool:
         """Wait for what is still to come; return whether all came, or nothing more is on its way."""
@@ -266,41 +295,51 @@ class TrialRunner:
         consumer, plan, settings = self._consumer, self.plan, self.plan.settings
         assert consumer is not None  # noqa: S101 - made by _set_up
         self.facts = dict(self.engine.facts())
+        own_interval_s = None if self._floor else self.engine.interval_s()
         happenings = self.engine.happenings(measure[0])
-        late_dropped = self.engine.late_dropped()
+        late_dropped, restarts = self.engine.late_dropped(), self.engine.restarts()
         self._enter("stop")
         self.engine.stop()
         self._catch_up(consumer)
         consumer.stop()
         consumer.join()
         self._enter("verify")
+        window = self._window(happenings, measure)
+        happenings = cycles.shifted(happenings, (window.from_us - measure[0]) / 1e3)
         hlog = plan.directory.file(f"{plan.slug}.latency.hlog")
         close_hlog = plan.directory.file(f"{plan.slug}.close-latency.hlog") if self._closes else None
-        judged = self._judge(measure, deadline_us, None if self._closes else hlog, close_hlog, late_dropped)
+        judged = self._judge(window, deadline_us, None if self._closes else hlog, close_hlog, late_dropped)
         verdict = judged.verdict
         in_seconds = verdict.seconds["backlog"].tolist()
         # An event waits for its window's end by design: its wait is no update latency.
         latency = update_latency(verdict) if verdict.latency.count and not self._closes else None
         closed = verdict.close_latency if self._closes else None
-        lag = verdict.hops.get("output_to_received")
+        cycle_figures = [] if self._closes else cycles.figures(verdict)
+        cpu, rss = self._meter.resources()
         seen = Observation(
             counts=judged.counts,
             outputs=judged.outputs,
             output_faults=judged.faults,
             output_notes=judged.notes,
+            unread_partitions=judged.unread_partitions,
+            acknowledged=self._acknowledged,
+            engine_restarted=restarts > 0,
             delivery_failures=report.failed,
-            clock_jump_us=self._clock_jump_us,
-            engine_p99_us=latency.p99 if latency else None,
-            slip_p99_us=report.slip.percentile(99) if report.slip.count else None,
-            consumer_lag_p99_us=lag.percentile(99) if lag is not None and lag.count else None,
-            halves_us=None if self._closes else halves(verdict),
+            clock_jump_us=self._clocks[1] - self._clocks[0],
+            cycle_figures=cycle_figures,
+            warm_up=None if self._floor else self._warm_up,
+            interval_s=own_interval_s,
+            requested_interval_s=settings.checkpoint_interval_s,
+            memory_mb=None if self._floor else settings.memory_mb,
+            peak_rss_mb=rss.engine,
             censored=0 if self._closes else verdict.censored,
             drained=self._drained,
             backlog=in_seconds,
             rate=settings.rate,
-            cycle_s=settings.checkpoint_interval_s if plan.cycles else None,
-            cycles=None if self._floor else plan.cycles,
-            boundaries_seen=len(attribution.within(happenings, plan.measure_s)),
+            cycle_s=window.cycle_s,
+            cycles=None if self._floor else window.cycles,
+            wanted_cycles=plan.cycles,
+            boundaries_seen=window.cycles or cycles.boundaries_in(happenings, window.seconds),
             shared_cores=settings.shared_cores and not self._floor,
             shortened=() if self._floor else settings.shortened(),
         )
@@ -308,14 +347,20 @@ class TrialRunner:
         figures = status.has_figures
         if not self._closes:
             happenings += origins.stalls(verdict)
-        happenings = attribution.within([*happenings, *self._pauses(measure[0])], plan.measure_s)
+        happenings = attribution.within([*happenings, *self._pauses(window.from_us)], window.seconds)
         trend = backlog.trend(in_seconds, rate=settings.rate, cycle_s=seen.cycle_s)
-        cpu, rss = self._meter.resources()
         return self._trial(
             status,
             reasons,
-            seconds=plan.measure_s,
+            seconds=round(window.seconds, 3),
             achieved=self._achieved_rate(),
+            cycles=None if self._floor else window.cycles,
+            boundaries_seen=None if self._floor else seen.boundaries_seen,
+            cycle_figures=cycle_figures or None,
+            warm_up=seen.warm_up,
+            interference=self._interference(happenings),
+            output_bytes=verdict.output_bytes,
+            unread_partitions=list(judged.unread_partitions),
             latency_us=latency if figures else None,
             slip_us=spread(report.slip) if report.slip.count else None,
             close_latency_us=close_latency(closed) if figures and closed is not None and closed.count else None,
@@ -334,11 +379,11 @@ class TrialRunner:
             )
             if in_seconds
             else None,
-            timeline=None if self._closes else origins.timeline(verdict, measure[0]),
+            timeline=None if self._closes else origins.timeline(verdict, window.from_us),
             happenings=attribution.kept(happenings) if figures else None,
             attribution=attribution.attribute(
                 happenings,
-                seconds=plan.measure_s,
+                seconds=window.seconds,
                 scheduled_us=verdict.tail["scheduled_us"],
                 latency_us=verdict.tail["latency_us"],
             )
@@ -387,9 +432,16 @@ class TrialRunner:
             self._oracle, self._workload, first=0, count=events, emit=self._emits, **self._windows
         )
 
+    def _window(self, happenings: list[Happening], measure: tuple[int, int]) -> cycles.Window:
+        """Cut the measuring phase on the boundaries that were observed; as it is where no whole cycles are wanted."""
+        if self.plan.cycles == 0:
+            return cycles.Window(from_us=measure[0], to_us=measure[1])
+        lead_us = round(0.5 * self.plan.settings.checkpoint_interval_s * 1e6)
+        return cycles.observed(happenings, *measure, lead_us=lead_us)
+
     def _judge(
         self,
-        measure: tuple[int, int],
+        window: cycles.Window,
         deadline_us: int,
         hlog: Path | None,
         close_hlog: Path | None,
@@ -403,7 +455,8 @@ class TrialRunner:
             output_topic=self.topics.output,
             spool=self._spool,
             workload=self._workload,
-            measure=measure,
+            measure=(window.from_us, window.to_us),
+            cycles=window.edges_us or None,
             deadline_us=deadline_us,
             emit=self._emits,
             watermark_delay_ms=self._watermark_delay_ms,
@@ -411,7 +464,16 @@ class TrialRunner:
             hlog=hlog,
             close_hlog=close_hlog,
         )
-        return Judged(verdict=verdict, counts=replace(Counts(**verdict.counts), late_dropped=late_dropped))
+        counts = replace(Counts(**verdict.counts), late_dropped=late_dropped)
+        return Judged(verdict=verdict, counts=counts, unread_partitions=verdict.unread_partitions)
+
+    def _interference(self, happenings: list[Happening]) -> Interference | None:
+        """Return the ledger of the measuring phase, with the pauses of our broker."""
+        ledger = self._meter.interference()
+        if ledger is None or self.plan.kafka is None:
+            return ledger
+        pauses = [one.duration_ms for one in happenings if one.kind == "gc_pause" and one.source == "kafka"]
+        return replace(ledger, broker_gc_ms=round(sum(pauses), 1))
 
     def _pauses(self, from_us: int) -> list[Happening]:
         broker = self.plan.kafka
@@ -472,11 +534,9 @@ class TrialRunner:
             self.engine.check()
             self._next_check = time.monotonic() + CHECK_EVERY_S
         self._check_broker()
+        # Hops compare both clocks over the whole trial, so many small steps count as much as a large one.
         now = _core.clock_jump_us()
-        # Slow slewing is no jump: only what happened since the last check counts.
-        if abs(now - self._clock) > abs(self._clock_jump_us):
-            self._clock_jump_us = now - self._clock
-        self._clock = now
+        self._clocks = [min(self._clocks[0], now), max(self._clocks[1], now)]
 
     def _check_broker(self) -> None:
         """Raise where our broker is dead: that is no fault of the engine, and no later trial could run either."""
@@ -560,6 +620,7 @@ class TrialRunner:
         *,
         seconds: float | None,
         achieved: float | None,
+        cycles: int | None = None,
         **figures: Any,
     ) -> Trial:
         absent = dict.fromkeys(("latency_us", "slip_us", "stall_share", "counts", "cpu_seconds", "peak_rss_mb"))
@@ -571,7 +632,7 @@ class TrialRunner:
             valid=status.usable,
             reasons=reasons,
             seconds=seconds,
-            cycles=None if seconds is None else self.plan.cycles,
+            cycles=cycles,
             rate=Rate(requested=self.plan.settings.rate, achieved=achieved),
             topics=self.topics,
             **{**absent, **figures},

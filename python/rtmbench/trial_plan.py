@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from rtmbench.results.model import Counts, Outputs
     from rtmbench.results.store import RunDirectory
     from rtmbench.settings import Settings
+    from rtmbench.steady_state import WarmUpRule
+
+
+LONGEST_MEASURE = 1.5
+"""An engine whose cycles last longer than this times the nominal ones is measured for fewer of them."""
+SPARE_S = 30.0
+"""Load that is never sent: phases end by what is observed, and a poll late."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +34,8 @@ class Judged:
     outputs: Outputs | None = None
     faults: Sequence[str] = ()
     notes: Sequence[str] = ()
+    unread_partitions: Sequence[int] = ()
+    """Input partitions that hold records of which nothing came out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +50,13 @@ class TrialPlan:
     trials: int
     """How many there are going to be."""
     attempt: int
-    warmup_s: float
+    warm_up: WarmUpRule
     measure_s: float
+    """Length of the measuring phase at the nominal interval; whole cycles take as long as they take."""
     tail_s: float
     """For how long load goes on after the measuring phase, so that its windows close."""
     cycles: int
+    """Whole cycles to measure; 0: the phase is `measure_s` long, whatever lies in it."""
     slots: int
     bootstrap_servers: str
     kafka: Process | None
@@ -53,6 +64,18 @@ class TrialPlan:
     directory: RunDirectory
     scratch: Path
     show: Callable[[LiveState], None]
+
+    @property
+    def longest_measure_s(self) -> float:
+        """The longest that the load goes on to observe the cycles, with the wait for the first boundary."""
+        if self.cycles == 0:
+            return self.measure_s
+        return LONGEST_MEASURE * self.measure_s + 4 * self.settings.checkpoint_interval_s
+
+    @property
+    def longest_load_s(self) -> float:
+        """The longest that the load may go on, all phases together."""
+        return self.warm_up.seconds + self.longest_measure_s + self.tail_s + SPARE_S
 
     @property
     def slug(self) -> str:

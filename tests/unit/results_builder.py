@@ -133,9 +133,6 @@ def observation(**changes):
     """A trial in which nothing is amiss."""
     sound = Observation(
         counts=counts(),
-        engine_p99_us=7_700,
-        slip_p99_us=130,
-        consumer_lag_p99_us=900,
         backlog=[5.0] * 15,
         rate=RATE,
         cycle_s=5.0,

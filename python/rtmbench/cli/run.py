@@ -78,7 +78,16 @@ class Listed(click.ParamType[Any]):
 @setting("--shuffle-partitions", type=int, help="Of Spark's keyed stages. [default: 20, less on a small machine]")
 @setting("--profile", type=click.Choice(["spec", "laptop"]), help="Load and sizes. [default: what the machine holds]")
 @setting("--duration", type=Seconds(), help="Measuring phase of a trial. [default: 60s]")
-@setting("--warmup", type=Seconds(), help="Load before the measuring phase. [default: 2m; --quick: 20s]")
+@setting(
+    "--warmup",
+    type=Seconds(),
+    help="Fixed length of the load before the measuring phase. [default: see --warmup-boundaries; --quick: 20s]",
+)
+@setting(
+    "--warmup-boundaries",
+    type=int,
+    help="Checkpoints or batch boundaries that end the warm-up; --warmup then bounds it. [default: 60, at most 6m]",
+)
 @setting("--trials", type=int, help="Trials per engine. [default: 3]")
 @setting("--seed", type=int, default=1, show_default=True, help="Decides every event.")
 @setting(

@@ -332,7 +332,7 @@ class WarmUp:
     boundaries: int | None
     """Observed checkpoints or batch boundaries in it; `None` where they were not counted."""
     ended_by: str
-    """`settled` (percentiles per cycle no longer fall), `boundaries`, `time` (fixed by request) or `bound`."""
+    """`boundaries` (all were observed), `bound` (the time for them ran out) or `time` (the length was fixed)."""
     falling: bool = False
     """Whether the percentiles per cycle still fell at the end."""
 

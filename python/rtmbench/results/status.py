@@ -4,10 +4,11 @@
 | --- | --- |
 | refused | the engine refused the query |
 | void | a cause outside the engine: harness or broker fault, clock jump, nothing to measure |
-| failed | output wrong, missing, unexpected or duplicate; late drops; crash or restart |
+| failed | output wrong, missing, unexpected or duplicate; an input partition not read; late drops; crash or restart |
 | unsustained | the backlog grew through the measurement, or events were still out at the deadline |
-| contended | schedule slip or consumer lag is too large beside the engine's own latency |
 | valid | none of these |
+
+Whether a valid trial was contended is judged later, when the cell and its floors are known (`results.contention`).
 
 The first that applies, in this order, decides: a fault of the harness or the broker explains away
 what follows from it, but a clock jump does not explain wrong output, so a failure outranks it. All
@@ -16,6 +17,7 @@ other findings are kept in the reasons, the deciding ones first.
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,16 +27,17 @@ from rtmbench.results.model import Status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rtmbench.results.model import Counts, Outputs
+    from rtmbench.results.model import Counts, Cycle, Outputs, WarmUp
 
 CLOCK_JUMP_US = 1_000
 """A jump between realtime and monotonic clock above this voids the trial."""
-CONTENTION_US = 5_000
-CONTENTION_SHARE = 0.2
-"""Slip or lag contends if its p99 is above `CONTENTION_US` and this share of the engine's p99."""
 DRIFT_P50 = (1.25, 500)
 DRIFT_P99 = (2.0, 5_000)
-"""Factor and distance in µs between the halves beyond which a trend is flagged."""
+"""Factor and distance in µs between the first and the last half of the cycles beyond which a trend is flagged."""
+LEAST_CYCLES = 6
+"""Below this many cycles a trend cannot be told from chance."""
+UNLIKE_INTERVAL = 1.5
+"""By this factor a job's own interval may differ from the one asked for without a word."""
 
 INTERRUPTED = "interrupted in the phase"
 """Stands in the reasons of a trial that rtmbench was stopped in, followed by the phase."""
@@ -65,13 +68,20 @@ class Observation:
     """Events that the broker never acknowledged to the generator."""
     clock_jump_us: int = 0
 
-    engine_p99_us: int | None = None
-    """Update latency of this trial."""
-    slip_p99_us: int | None = None
-    consumer_lag_p99_us: int | None = None
-    """p99 of output appended → received."""
-    halves_us: tuple[tuple[int, int], tuple[int, int]] | None = None
-    """(p50, p99) of the first and of the second half of the measurement."""
+    unread_partitions: Sequence[int] = ()
+    """Input partitions that hold records of which nothing came out."""
+    acknowledged: int | None = None
+    """Events that the broker acknowledged to the generator, probes included."""
+    cycle_figures: Sequence[Cycle] = ()
+    """Percentiles of each measured cycle."""
+    warm_up: WarmUp | None = None
+    interval_s: float | None = None
+    """The checkpoint or batch interval that was read back from the running job."""
+    requested_interval_s: float | None = None
+    memory_mb: int | None = None
+    """What the engine may use, MiB."""
+    peak_rss_mb: float | None = None
+    """The peak of what it used."""
 
     censored: int = 0
     """Measured events that were not covered at the drain deadline."""
@@ -85,7 +95,9 @@ class Observation:
     cycle_s: float | None = None
     """The longer checkpoint or batch interval; `None` where less than one is measured."""
     cycles: int | None = None
-    """Whole cycles in the measurement; 0: less than one."""
+    """Whole observed cycles in the measurement; 0: less than one."""
+    wanted_cycles: int | None = None
+    """As many were to be measured."""
     boundaries_seen: int = 0
     """Checkpoints or batch boundaries inside the measurement."""
     shared_cores: bool = False
@@ -96,7 +108,7 @@ class Observation:
 def classify(seen: Observation) -> tuple[Status, list[str]]:
     """Give the status of a trial and what to know about it, the deciding reasons first."""
     findings = [*_refused(seen), *_harness(seen), *_failed(seen), *_clock(seen)]
-    findings += [*_unsustained(seen), *_contended(seen)]
+    findings += _unsustained(seen)
     status = findings[0][0] if findings else Status.VALID
     deciding = [text for found, text in findings if found is status]
     others = [text for found, text in findings if found is not status]
@@ -118,6 +130,13 @@ def _harness(seen: Observation) -> Iterator[Finding]:
             Status.VOID,
             f"the broker did not take {seen.delivery_failures:,} of the generated events",
         )
+    produced = seen.counts.produced if seen.counts is not None else None
+    if produced is not None and seen.acknowledged is not None and produced < seen.acknowledged:
+        text = (
+            f"the broker acknowledged {seen.acknowledged:,} events, and the input topic holds {produced:,}: "
+            "it lost what it had acknowledged"
+        )
+        yield Status.VOID, text
     if seen.refusal is not None or seen.engine_error is not None:
         return
     if seen.outputs is not None:
@@ -135,6 +154,13 @@ def _failed(seen: Observation) -> Iterator[Finding]:
         yield Status.FAILED, f"the engine failed: {seen.engine_error}"
     if seen.engine_restarted:
         yield Status.FAILED, "the engine restarted during the trial, without an injected fault"
+    if seen.unread_partitions:
+        numbers = ", ".join(map(str, seen.unread_partitions))
+        text = (
+            f"input partitions {numbers} hold records of which nothing came out: "
+            "the job never read them, often because it has fewer slots than it needs"
+        )
+        yield Status.FAILED, text
     for text in seen.output_faults:
         yield Status.FAILED, text
     counts = seen.counts
@@ -186,36 +212,15 @@ def _unsustained(seen: Observation) -> Iterator[Finding]:
         yield Status.UNSUSTAINED, text
 
 
-def _contended(seen: Observation) -> Iterator[Finding]:
-    if seen.engine_p99_us is None:
-        return
-    for what, value in (
-        ("schedule slip of the generator", seen.slip_p99_us),
-        ("lag of the consumer", seen.consumer_lag_p99_us),
-    ):
-        if value is None or value <= max(CONTENTION_US, CONTENTION_SHARE * seen.engine_p99_us):
-            continue
-        text = (
-            f"{what}: p99 {value / 1_000:,.1f} ms beside the engine's p99 of "
-            f"{seen.engine_p99_us / 1_000:,.1f} ms; the machine was too busy to measure cleanly"
-        )
-        yield Status.CONTENDED, text
-
-
 def _notes(seen: Observation) -> Iterator[str]:
     yield from seen.output_notes
-    if seen.halves_us is not None:
-        first, second = seen.halves_us
-        for name, a, b, (factor, distance) in (
-            ("p50", first[0], second[0], DRIFT_P50),
-            ("p99", first[1], second[1], DRIFT_P99),
-        ):
-            if abs(b - a) > distance and max(a, b) > factor * max(1, min(a, b)):
-                yield (
-                    f"drift: {name} went from {a / 1_000:,.2f} ms in the first half of the "
-                    f"measurement to {b / 1_000:,.2f} ms in the second"
-                    + ("; where that is warm-up, a longer --warmup leaves it out" if b < a else "")
-                )
+    yield from _drift(seen)
+    yield from _intervals(seen)
+    if seen.memory_mb is not None and seen.peak_rss_mb is not None and seen.peak_rss_mb > seen.memory_mb:
+        yield (
+            f"memory: the engine's processes held {seen.peak_rss_mb:,.0f} MiB at their peak, more than the "
+            f"{seen.memory_mb:,} MiB that each engine gets"
+        )
     if seen.cycles == 0 and not seen.boundaries_seen:
         yield (
             "boundary-free: no checkpoint or batch boundary inside the measurement; "
@@ -230,3 +235,35 @@ def _notes(seen: Observation) -> Iterator[str]:
         yield "shared-cores: engine, broker and harness shared the machine's cores"
     if seen.shortened:
         yield f"quick: {' and '.join(seen.shortened)}"
+
+
+def _drift(seen: Observation) -> Iterator[str]:
+    if seen.warm_up is not None and seen.warm_up.falling:
+        yield (
+            f"drift: the percentiles of the cycles still fell after a warm-up of {seen.warm_up.seconds:,.0f} s; "
+            "a longer --warmup shows the warm engine"
+        )
+    cycles = seen.cycle_figures
+    if len(cycles) < LEAST_CYCLES:
+        return
+    half = len(cycles) // 2
+    for name, (factor, distance) in (("p50", DRIFT_P50), ("p99", DRIFT_P99)):
+        values = [getattr(cycle, f"{name}_us") for cycle in cycles]
+        a, b = statistics.median(values[:half]), statistics.median(values[-half:])
+        if abs(b - a) > distance and max(a, b) > factor * max(1, min(a, b)):
+            yield (
+                f"drift: the {name} of a cycle went from {a / 1_000:,.2f} ms in the first {half} cycles of the "
+                f"measurement to {b / 1_000:,.2f} ms in the last {half}"
+                + ("; where that is warm-up, a longer --warmup leaves it out" if b < a else "")
+            )
+
+
+def _intervals(seen: Observation) -> Iterator[str]:
+    asked, own = seen.requested_interval_s, seen.interval_s
+    if asked and own and max(asked, own) > UNLIKE_INTERVAL * min(asked, own):
+        yield (
+            f"the job's own checkpoint or batch interval is {own:g} s, not the {asked:g} s of this run; "
+            "--checkpoint-interval sets the run's"
+        )
+    if seen.cycles and seen.wanted_cycles and seen.cycles < seen.wanted_cycles:
+        yield f"few cycles: {seen.cycles} whole cycles were observed, {seen.wanted_cycles} were to be measured"

@@ -1,0 +1,80 @@
+"""When an engine is warm: after a number of observed boundaries, one rule for all engines, bounded in time.
+
+The code of a checkpoint or a batch boundary runs once an interval, so it is compiled long after the code of the
+records: at intervals of 5 s Flink settles after some 20 boundaries and Spark after some 60 (`docs/tuning.md`). The rule
+counts boundaries, therefore, not seconds. Whether the percentiles of each cycle still fell at its end is part of the
+result.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rtmbench.results.model import WarmUp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BOUNDARIES = 60
+"""Boundaries that a full run waits for."""
+LEAST_CYCLES = 12
+"""With fewer cycles, whether the percentiles fall cannot be seen."""
+LONGEST_BLOCK = 12
+FALL = 0.8
+"""The percentiles fall if the later block's median is below this share of the earlier one's …"""
+FALL_US = {"p50": 500, "p99": 2_000}
+"""… and by more than this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmUpRule:
+    """How long the load runs before the measuring phase."""
+
+    seconds: float
+    """The length, or with `boundaries` the longest time to wait for them."""
+    boundaries: int | None = None
+    """Observed boundaries to wait for; None: the length is fixed."""
+
+    def ended_by(self, elapsed_s: float, boundaries: int) -> str | None:
+        """Return what ends a warm-up of `elapsed_s` that saw so many boundaries; None while it goes on."""
+        if self.boundaries is not None and boundaries >= self.boundaries:
+            return "boundaries"
+        if elapsed_s >= self.seconds:
+            return "time" if self.boundaries is None else "bound"
+        return None
+
+
+@dataclass
+class WarmUpRecord:
+    """The cycles of a warm-up as they were observed: p50 and p99 of what was received in each, µs."""
+
+    p50_us: list[int] = field(default_factory=list[int])
+    p99_us: list[int] = field(default_factory=list[int])
+
+    def add(self, p50_us: int, p99_us: int) -> None:
+        """Note the percentiles of one more cycle."""
+        self.p50_us.append(p50_us)
+        self.p99_us.append(p99_us)
+
+    @property
+    def falling(self) -> bool:
+        """Whether the percentiles of the last cycles are clearly below those of the cycles before them."""
+        return _falls(self.p50_us, FALL_US["p50"]) or _falls(self.p99_us, FALL_US["p99"])
+
+    def result(self, *, seconds: float, boundaries: int | None, ended_by: str) -> WarmUp:
+        """Return what a document says of the warm-up."""
+        return WarmUp(seconds=round(seconds, 1), boundaries=boundaries, ended_by=ended_by, falling=self.falling)
+
+
+def _falls(values: Sequence[int], least_us: int) -> bool:
+    if len(values) < LEAST_CYCLES:
+        return False
+    block = min(LONGEST_BLOCK, len(values) // 3)
+    before = statistics.median(values[-2 * block : -block])
+    after = statistics.median(values[-block:])
+    return after < FALL * before and before - after > least_us
+
+
+__all__ = ["BOUNDARIES", "WarmUpRecord", "WarmUpRule"]

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from rtmbench.boundary_watch import BoundaryWatch
+from rtmbench.steady_state import WarmUpRecord, WarmUpRule
+
+SECOND = 1_000_000
+
+
+def record(p99s, p50=2_000):
+    found = WarmUpRecord()
+    for p99 in p99s:
+        found.add(p50, p99)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rule", "elapsed_s", "boundaries", "ended_by"),
+    [
+        (WarmUpRule(seconds=20), 19.9, 99, None),
+        (WarmUpRule(seconds=20), 20.0, 0, "time"),
+        (WarmUpRule(seconds=360, boundaries=60), 300.0, 59, None),
+        (WarmUpRule(seconds=360, boundaries=60), 300.0, 60, "boundaries"),
+        (WarmUpRule(seconds=360, boundaries=60), 360.0, 12, "bound"),
+    ],
+)
+def test_a_warm_up_ends_with_its_boundaries_or_its_time(rule, elapsed_s, boundaries, ended_by):
+    assert rule.ended_by(elapsed_s, boundaries) == ended_by
+
+
+@pytest.mark.parametrize(
+    ("p99s", "falling"),
+    [
+        # Spark's p99 by pieces of a warm-up: a plateau, then a further fall.
+        ([867, 867, 555, 555, 382, 382, 340, 340, 250, 250, 192, 192], True),
+        ([192, 210, 200, 195, 205, 198] * 4, False),
+        ([400] * 6 + [390] * 6, False),
+        ([900] * 11, False),
+        ([200] * 12 + [900] * 12, False),
+    ],
+)
+def test_percentiles_fall_if_the_last_cycles_lie_clearly_below_those_before(p99s, falling):
+    assert record([1_000 * value for value in p99s]).falling is falling
+
+
+def test_a_fall_below_the_resolution_is_none():
+    assert not record([2_500] * 8 + [900] * 8, p50=500).falling
+
+
+class Clock:
+    """A load that runs in no time: every wait moves the clock, and an engine reports a boundary each `period_s`."""
+
+    def __init__(self, period_s: float | None) -> None:
+        self.us = 0
+        self.period_s = period_s
+        self.resets = 0
+
+    def wait(self, then_us: int, _end_us: int) -> None:
+        self.us = max(self.us, then_us)
+
+    def boundaries(self) -> int | None:
+        return None if self.period_s is None else int(self.us / SECOND / self.period_s)
+
+    def snapshot(self):
+        return SimpleNamespace(live_count=100, p50_us=2_000, p99_us=9_000)
+
+    def reset_live(self) -> None:
+        self.resets += 1
+
+    def watch(self) -> BoundaryWatch:
+        return BoundaryWatch(boundaries=self.boundaries, wait=self.wait, interval_s=5.0, now_us=lambda: self.us)
+
+
+@pytest.mark.parametrize("period_s", [5.0, 5.4])
+def test_every_engine_waits_for_as_many_boundaries(period_s):
+    clock = Clock(period_s)
+    found = clock.watch().warm_up(WarmUpRule(seconds=360, boundaries=60), clock, 0)
+    assert (found.boundaries, found.ended_by, found.falling) == (60, "boundaries", False)
+    assert 60 * period_s <= found.seconds <= 60 * period_s + 1
+    assert clock.resets == 60
+
+
+@pytest.mark.parametrize("period_s", [None, 300.0])
+def test_the_wait_for_boundaries_is_bounded(period_s):
+    clock = Clock(period_s)
+    found = clock.watch().warm_up(WarmUpRule(seconds=360, boundaries=60), clock, 0)
+    assert (found.ended_by, found.seconds) == ("bound", 360.0)
+    assert found.boundaries == (None if period_s is None else 1)
+
+
+@pytest.mark.parametrize("period_s", [5.0, 5.4])
+def test_a_measurement_holds_its_cycles_whatever_the_period(period_s):
+    clock = Clock(period_s)
+    watch = clock.watch()
+    before = watch.next_boundary()
+    begin_us = clock.us
+    watch.cycles(12, after=before, least_s=60, longest_s=110)
+    assert clock.boundaries() - before == 12
+    assert clock.us - begin_us <= (12 * period_s + 2) * SECOND
+
+
+def test_short_batches_do_not_shorten_a_measurement():
+    clock = Clock(0.5)
+    clock.watch().cycles(12, after=0, least_s=60, longest_s=110)
+    assert clock.us >= 57 * SECOND
+
+
+def test_an_engine_without_boundaries_does_not_hold_a_measurement_up():
+    clock = Clock(None)
+    watch = clock.watch()
+    assert watch.next_boundary() == 0
+    assert clock.us == 10 * SECOND
+    watch.cycles(12, after=0, least_s=60, longest_s=110)
+    assert clock.us == 120 * SECOND
