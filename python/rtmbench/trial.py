@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmbench.engines.base import Engine
+    from rtmbench.platform.scheduling import SchedulingGroup
     from rtmbench.results.model import Happening
 
 READY_TIMEOUT_S = 120.0
@@ -53,10 +54,6 @@ SAMPLED = 10_000
 """Events from which the live view learns how many outputs an event makes."""
 CHECK_EVERY_S = 1.0
 CATCH_UP_S = 10.0
-NICE = 5
-"""What is added to an engine's niceness where it shares the cores with the broker and the harness."""
-
-
 TOPIC_PROPERTIES = {"message.timestamp.type": "LogAppendTime", "retention.ms": "-1"}
 """Append times make the hops; a trial's topics live for minutes, so nothing may be deleted from them."""
 
@@ -93,6 +90,7 @@ class TrialRunner:
         self._clock = _core.clock_jump_us()
         self._clock_jump_us = 0
         self._meter = ResourceMeter(kafka=plan.kafka)
+        self._group: SchedulingGroup | None = None
         self._next_check = 0.0
         self._drained = False
         self._generated_at: list[tuple[int, int]] = []
@@ -114,7 +112,8 @@ class TrialRunner:
                 return self._without_figures(Observation(refusal=refused.code))
             except RunFailedError as failed:
                 self._check_broker()
-                return self._without_figures(Observation(engine_error=str(failed)))
+                killed = self._group.memory_problem() if self._group is not None else ""
+                return self._without_figures(Observation(engine_error=f"{killed} {failed}".strip()))
         finally:
             self.close()
 
@@ -135,6 +134,8 @@ class TrialRunner:
             if part is not None:
                 part.stop()
         self.engine.stop()
+        if self._group is not None:
+            self._group.close()
         if not self.plan.settings.keep_topics:
             # A broker that is gone takes its topics with it; one that is slow must not hold up the end.
             with contextlib.suppress(_core.KafkaError):
@@ -158,6 +159,7 @@ class TrialRunner:
         self._consumer.start()
         self._received_from()
         self._enter("start")
+        self._group = plan.group() if plan.group is not None else None
         work = plan.scratch / plan.slug
         work.mkdir(parents=True)
         self.engine.start(
@@ -169,11 +171,13 @@ class TrialRunner:
                 slots=plan.slots,
                 work=work,
                 logs=plan.directory.file(f"logs/{plan.slug}/engine.log").parent,
-                nice=NICE if settings.shared_cores else 0,
+                group=self._group,
             )
         )
         self._enter("ready")
         self._await_first_output(self._consumer)
+        if self._group is not None:
+            self._group.lower()
 
     def _await_first_output(self, consumer: _core.LatencyConsumer) -> None:
         """Send a few events a second until one has come through: the only proof that an engine is ready."""
