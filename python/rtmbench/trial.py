@@ -330,6 +330,7 @@ class TrialRunner:
             outputs=judged.outputs,
             cpu_seconds=cpu,
             peak_rss_mb=rss,
+            interference=self._meter.interference,
             backlog=Backlog(
                 start=int(in_seconds[0]),
                 end=int(in_seconds[-1]),
