@@ -51,6 +51,8 @@ FRAMING_BYTES = 100
 """What Kafka and the key add to a record of a known size."""
 UNPACKING = 2.3
 """Room for a download: while an archive is unpacked, it and what comes out of it are both there."""
+WEIGHT_IGNORED = (17, 0, 5)
+"""The first Java 17 that does not compute its processors from the weight of its control group (JDK-8281181)."""
 NEWEST_JAVA = 21
 """The newest that both Flink 1.20 and Spark 4.1 support."""
 IN_MEMORY = frozenset({"tmpfs", "ramfs"})
@@ -239,6 +241,12 @@ def check_java(request: DoctorRequest) -> Check:
             f"{found}; every JVM also takes options from {options}",
             "Unset it, unless the measurement is meant to include it.",
         )
+    if _weighs_processors(java.version):
+        return _warn(
+            "java",
+            f"{found} takes the weight of its control group for a number of processors, and may use one only",
+            f"Update it to {WEIGHT_IGNORED[0]}.{WEIGHT_IGNORED[1]}.{WEIGHT_IGNORED[2]} or newer.",
+        )
     if java.major > NEWEST_JAVA:
         return _warn(
             "java",
@@ -246,6 +254,11 @@ def check_java(request: DoctorRequest) -> Check:
             "Point JAVA_HOME at a JDK 17 if an engine does not start.",
         )
     return _ok("java", found)
+
+
+def _weighs_processors(version: str) -> bool:
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    return numbers[:1] == (18,) or numbers < WEIGHT_IGNORED
 
 
 def check_python() -> Check:

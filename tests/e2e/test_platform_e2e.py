@@ -174,7 +174,6 @@ def test_engine_runs_on_loopback_says_its_settings_and_leaves_nothing(running, n
     engine.prepare()
     try:
         engine.start(io)
-        io.group.lower()
         engine.check()
         processes = {pid: process for pid, process in family(directory / "state").items() if pid not in before}
         send(servers, io.input_topic, 200)
@@ -184,6 +183,7 @@ def test_engine_runs_on_loopback_says_its_settings_and_leaves_nothing(running, n
             engine.check()
             assert time.monotonic() < deadline
             time.sleep(0.2)
+        io.group.lower()
         found = listeners(processes)
         assert found
         assert {address for address, _ in found} == {"127.0.0.1"}

@@ -308,6 +308,14 @@ def test_work_names_its_file_system(request_: DoctorRequest, kind: str, status: 
     assert "Kafka" not in doctor.check_work(replace(request_, bootstrap_servers="kafka:9092"), kind).detail
 
 
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("17", True), ("17.0.4.1", True), ("17.0.5", False), ("17.0.15", False), ("18.0.2", True), ("21.0.1", False)],
+)
+def test_java_that_takes_a_weight_for_processors_is_known(version: str, *, expected: bool) -> None:
+    assert doctor._weighs_processors(version) is expected
+
+
 def test_priority_that_has_no_effect_is_never_called_lower() -> None:
     inert = Priority(mechanism="none", effective=False, weight=None, detail="Nothing lowers engines.")
     check = doctor.check_priority(MACHINE, inert)

@@ -180,6 +180,23 @@ def test_nice_between_sessions_is_never_called_a_priority(start, tmp_path: Path)
     assert found.document() == {"mechanism": "none", "effective": False, "detail": found.detail}
 
 
+def test_lowered_harness_makes_the_weight_a_lie(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(scheduling, "_autogroup", lambda _: False)
+    group = SchedulingGroup("spark@4.3", mechanisms=[], state=tmp_path)
+    place = tmp_path / "group"
+    place.mkdir()
+    (place / "cpu.shares").write_text("1024")
+    group.control = ControlGroup(1, [place], shares=1024)
+    group.mechanism = "cgroup-v1"
+    group.lower()
+    monkeypatch.setattr(scheduling.os, "getpriority", lambda *_: 10)
+    found = group.read_back()
+    assert (found.effective, found.text) == (False, EQUALS)
+    assert "rtmbench itself was started with nice 10" in found.detail
+    monkeypatch.setattr(scheduling.os, "getpriority", lambda *_: 0)
+    assert group.read_back().effective
+
+
 def test_nice_works_where_there_is_no_autogroup(start, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(scheduling, "_autogroup", lambda _: False)
     group = SchedulingGroup("spark@4.3", mechanisms=["nice"], state=tmp_path)

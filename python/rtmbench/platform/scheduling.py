@@ -92,6 +92,7 @@ class SchedulingGroup:
         self.control: cgroups.ControlGroup | None = None
         self.session: Session | None = None
         self._problems: list[str] = []
+        self._sessions_count = False
         self._members: list[Process] = []
         self._record: Path | None = None
         # Runs may be concurrent: each group has a name of its own.
@@ -180,7 +181,7 @@ class SchedulingGroup:
         found = cgroups.hierarchies()
         versions = {"cgroup-v2": 2, "cgroup-v1": 1}
         wanted = [one for one in found if one.version in {versions.get(name) for name in mechanisms}]
-        # The memory controller may be in version 1 only where the processor's is.
+        self._sessions_count = _autogroup(found)
         try:
             if wanted:
                 limit = None if self.memory_mb is None else round(self.memory_mb * MEMORY_MARGIN)
@@ -190,14 +191,15 @@ class SchedulingGroup:
                 return
         except cgroups.CgroupError as error:
             self._problems.append(f"no control group ({error})")
-        autogroup = _autogroup(found)
-        if autogroup and "autogroup" in mechanisms:
+        if not self.nice:
+            return
+        if self._sessions_count and "autogroup" in mechanisms:
             try:
                 self.session = Session()
                 self.mechanism = "autogroup"
             except SessionError as error:
                 self._problems.append(f"no autogroup ({error})")
-        elif autogroup:
+        elif self._sessions_count:
             self._problems.append("`nice` has no effect between sessions (kernel.sched_autogroup_enabled=1)")
         elif "nice" in mechanisms:
             self.mechanism = "nice"
@@ -229,6 +231,12 @@ class SchedulingGroup:
         requested = self.weight if self.control is None else self.control.requested_shares
         if weight != requested or weight == WEIGHTS[0]:
             return None, f"The weight of the engine's group ({name}) reads back as {weight}, not as {self.weight}."
+        own_nice = os.getpriority(os.PRIO_PROCESS, 0)
+        if self.control is not None and not self._sessions_count and own_nice > 0:
+            return None, (
+                f"The engine's group ({name}) weighs {weight}, but rtmbench itself was started with nice {own_nice}: "
+                "each thread of broker and harness weighs less than 1024."
+            )
         if self.mechanism == "nice":
             return weight, (
                 f"Each thread of an engine weighs {weight} (nice {self.nice}), each thread of broker and harness 1024: "
