@@ -284,3 +284,49 @@ def test_probe_leaves_no_group(tmp_path: Path, monkeypatch):
 @pytest.mark.parametrize(("cpus", "text"), [([0], "0"), ([3, 2, 0, 1, 6], "0-3,6"), ([], "")])
 def test_ranges(cpus, text):
     assert ranges(cpus) == text
+
+
+BURN = "while True: pass"
+
+
+@pytest.mark.parametrize("mechanisms", [["cgroup-v2", "cgroup-v1"], ["autogroup"]])
+def test_engine_gets_a_third_of_what_one_busy_thread_of_the_harness_gets(tmp_path: Path, mechanisms):
+    """Three busy processes of an engine beside one of the harness, all on one processor: 335 against 1024."""
+    cpu = max(os.sched_getaffinity(0))
+    group = SchedulingGroup("flink@1.20", mechanisms=mechanisms, cpus=[cpu], state=tmp_path)
+    if group.mechanism == "none":
+        pytest.skip("neither control groups nor autogroup here")
+    engine = [
+        Process(
+            name,
+            [sys.executable, "-c", BURN],
+            env=dict(os.environ),
+            cwd=tmp_path,
+            log=tmp_path / f"{name}.log",
+            group=group,
+            state=tmp_path,
+        )
+        for name in ("one", "two", "three")
+    ]
+    pin = f"import os; os.sched_setaffinity(0, [{cpu}])\n"
+    with subprocess.Popen([sys.executable, "-c", pin + BURN], start_new_session=True) as harness:
+        try:
+            for process in engine:
+                process.start()
+            group.lower()
+            time.sleep(0.5)
+            used = _seconds([process.pid for process in engine]), _seconds([harness.pid])
+            deadline = time.monotonic() + 60
+            while _seconds([harness.pid]) - used[1] < 0.6 and time.monotonic() < deadline:
+                time.sleep(0.1)
+            ratio = (_seconds([process.pid for process in engine]) - used[0]) / (_seconds([harness.pid]) - used[1])
+        finally:
+            harness.kill()
+            stop_all(engine, grace_s=0)
+            group.close()
+    # As heavy as the others, they would get the same as it; each in a group of its own, three times as much.
+    assert 0.2 < ratio < 0.5
+
+
+def _seconds(pids: list[int]) -> float:
+    return sum(int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids) / 1e9
