@@ -17,6 +17,7 @@ from rtmbench.engines.base import EngineRefusedError
 from rtmbench.engines.clients import harness_consumer, harness_producer
 from rtmbench.errors import RunFailedError
 from rtmbench.figures import close_latency, halves, spread, update_latency
+from rtmbench.platform.scheduling import over_memory
 from rtmbench.report.live import LiveState
 from rtmbench.resources import ResourceMeter
 from rtmbench.results import backlog
@@ -112,8 +113,7 @@ class TrialRunner:
                 return self._without_figures(Observation(refusal=refused.code))
             except RunFailedError as failed:
                 self._check_broker()
-                killed = self._group.memory_problem() if self._group is not None else ""
-                return self._without_figures(Observation(engine_error=f"{killed} {failed}".strip()))
+                return self._without_figures(Observation(engine_error=f"{self._killed()} {failed}".strip()))
         finally:
             self.close()
 
@@ -315,6 +315,8 @@ class TrialRunner:
         happenings = attribution.within([*happenings, *self._pauses(measure[0])], plan.measure_s)
         trend = backlog.trend(in_seconds, rate=settings.rate, cycle_s=seen.cycle_s)
         cpu, rss = self._meter.resources()
+        if rss.engine is not None and (excess := over_memory(rss.engine, settings.memory_mb)):
+            reasons = [*reasons, excess]
         return self._trial(
             status,
             reasons,
@@ -475,6 +477,9 @@ class TrialRunner:
         if time.monotonic() >= self._next_check:
             # It asks the engine itself, which costs what is being measured a little.
             self.engine.check()
+            if self._killed():
+                # The engine may have replaced what was killed, and go on.
+                raise RunFailedError("What the engine does after that is not measured.")
             self._next_check = time.monotonic() + CHECK_EVERY_S
         self._check_broker()
         now = _core.clock_jump_us()
@@ -487,6 +492,10 @@ class TrialRunner:
         """Raise where our broker is dead: that is no fault of the engine, and no later trial could run either."""
         if self.plan.kafka is not None:
             self.plan.kafka.check()
+
+    def _killed(self) -> str:
+        """Return the sentence about processes of the engine that the kernel killed for their memory, or nothing."""
+        return "" if self._group is None else self._group.memory_problem()
 
     def _catch_up(self, consumer: _core.LatencyConsumer) -> None:
         """Wait until the consumer has received all that stands in the output topic."""
