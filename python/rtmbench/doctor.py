@@ -27,8 +27,9 @@ from rtmbench.errors import PreflightError
 from rtmbench.platform import rocksdb
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import KAFKA_BUNDLE
-from rtmbench.platform.machine import Machine, describe
+from rtmbench.platform.machine import Machine, describe, filesystem
 from rtmbench.platform.ports import LOOPBACK, is_free
+from rtmbench.platform.scheduling import EQUALS, Priority, probe
 from rtmbench.spark.requirements import STATEFUL_PYTHON, require_stateful_python
 
 if TYPE_CHECKING:
@@ -50,8 +51,12 @@ FRAMING_BYTES = 100
 """What Kafka and the key add to a record of a known size."""
 UNPACKING = 2.3
 """Room for a download: while an archive is unpacked, it and what comes out of it are both there."""
+WEIGHT_IGNORED = (17, 0, 5)
+"""The first Java 17 that does not compute its processors from the weight of its control group (JDK-8281181)."""
 NEWEST_JAVA = 21
 """The newest that both Flink 1.20 and Spark 4.1 support."""
+IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+"""File systems whose data is never on a disk."""
 CLOCK_LIMIT_US = 1_000
 """A larger jump between the realtime and the monotonic clock makes a trial void."""
 
@@ -170,11 +175,13 @@ def checks(request: DoctorRequest, cache: Cache, machine: Machine | None = None)
         ("memory", lambda: check_memory(request, machine)),
         ("artifacts", lambda: check_artifacts(request, cache)),
         ("disk", lambda: check_disk(request, cache)),
+        ("work", lambda: check_work(request)),
         ("results", lambda: check_results(request.results)),
         ("kafka", lambda: check_kafka(request)),
         ("ports", lambda: check_ports(request)),
         ("clock", check_clock),
         ("cores", lambda: check_cores(machine)),
+        ("priority", lambda: check_priority(machine)),
         ("load", lambda: check_load(machine)),
     ]
     return [_look(name, look) for name, look in looks]
@@ -234,6 +241,12 @@ def check_java(request: DoctorRequest) -> Check:
             f"{found}; every JVM also takes options from {options}",
             "Unset it, unless the measurement is meant to include it.",
         )
+    if _weighs_processors(java.version):
+        return _warn(
+            "java",
+            f"{found} takes the weight of its control group for a number of processors, and may use one only",
+            f"Update it to {WEIGHT_IGNORED[0]}.{WEIGHT_IGNORED[1]}.{WEIGHT_IGNORED[2]} or newer.",
+        )
     if java.major > NEWEST_JAVA:
         return _warn(
             "java",
@@ -241,6 +254,11 @@ def check_java(request: DoctorRequest) -> Check:
             "Point JAVA_HOME at a JDK 17 if an engine does not start.",
         )
     return _ok("java", found)
+
+
+def _weighs_processors(version: str) -> bool:
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    return numbers[:1] == (18,) or numbers < WEIGHT_IGNORED
 
 
 def check_python() -> Check:
@@ -375,13 +393,49 @@ def check_disk(request: DoctorRequest, cache: Cache) -> Check:
                 ("Free some, or choose other places: RTMBENCH_CACHE for the engines, TMPDIR for Kafka's data."),
             )
         lines.append(line)
-    if not request.bootstrap_servers and _in_memory(scratch):
+    return _ok("disk", "; ".join(lines))
+
+
+def check_work(request: DoctorRequest, kind: str | None = None) -> Check:
+    """Name the file system that checkpoints, and the log of a local broker, are written to.
+
+    `kind` stands for its type where it is known already.
+    """
+    scratch = Path(tempfile.gettempdir())
+    kind = filesystem(scratch) if kind is None else kind
+    data = "checkpoints" if request.bootstrap_servers else "checkpoints and Kafka's log"
+    if kind in IN_MEMORY:
         return _warn(
-            "disk",
-            f"{'; '.join(lines)}; {scratch} is held in memory, and Kafka's data with it",
+            "work",
+            f"{scratch} is a {kind}: {data} are in memory, and what a disk would add to the tails is missing",
             "Set TMPDIR to a directory on a disk.",
         )
-    return _ok("disk", "; ".join(lines))
+    return _ok("work", f"{scratch} for {data}: {kind or 'file system of unknown type'}")
+
+
+def check_priority(machine: Machine, priority: Priority | None = None) -> Check:
+    """See that engines can be kept below broker and harness, by making a group and reading it back.
+
+    `priority` stands for what was read back before.
+    """
+    if priority is None:
+        cpu_sets = machine.cpu_sets
+        priority = probe() if cpu_sets is None else probe(0, cpu_sets.engine)
+    if not priority.effective:
+        return _warn(
+            "priority",
+            f"{EQUALS}. {priority.detail}",
+            "Let this user write to a control group with the cpu controller, for example in a shell of "
+            "`systemd-run --user --scope -p Delegate=yes bash`; until then, an engine under load delays its own input.",
+        )
+    if priority.mechanism == "nice":
+        return _warn(
+            "priority",
+            priority.detail,
+            "An engine with many busy threads still weighs as much as all of them. A control group that this user may "
+            "write to weighs one engine as a whole.",
+        )
+    return _ok("priority", priority.detail)
 
 
 def check_results(results: Path) -> Check:
@@ -471,7 +525,7 @@ def check_cores(machine: Machine) -> Check:
         fixes.append("For figures to publish: `sudo cpupower frequency-set -g performance`.")
     if re.search(r"^flags\s*:.*\bhypervisor\b", _text(Path("/proc/cpuinfo")), re.MULTILINE):
         notes.append("a virtual machine, whose neighbours may take processor time")
-    if machine.cores < 4:  # noqa: PLR2004
+    if machine.cpu_sets is None:
         notes.append("engine, broker and harness share them")
     found = f"{cores} ({machine.cpu})"
     if not notes:
@@ -540,12 +594,6 @@ def _existing(path: Path) -> Path:
     """Return the path, or the nearest directory above it that exists."""
     path = path.expanduser().absolute()
     return next(place for place in (path, *path.parents) if place.exists() or place.is_symlink())
-
-
-def _in_memory(path: Path) -> bool:
-    mounts = [mount for mount in psutil.disk_partitions(all=True) if path.resolve().is_relative_to(mount.mountpoint)]
-    nearest = max(mounts, key=lambda mount: len(mount.mountpoint), default=None)
-    return nearest is not None and nearest.fstype in {"tmpfs", "ramfs"}
 
 
 def _text(path: Path) -> str:

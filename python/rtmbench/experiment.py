@@ -27,8 +27,10 @@ from rtmbench.jobs.trial import runner_for
 from rtmbench.options import AA_TRIALS, Options
 from rtmbench.parity import Parity, parity
 from rtmbench.platform import machine as machines
+from rtmbench.platform import scheduling
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
+from rtmbench.platform.scheduling import NICE
 from rtmbench.report.live import LiveView
 from rtmbench.results import contention, noise, slo
 from rtmbench.results.comparison import paired_case
@@ -71,7 +73,11 @@ def run(request: RunRequest, options: Options = PLAIN) -> list[Result]:
     machine = machines.describe()
     if options.aa and request.trials is None:
         request = replace(request, trials=AA_TRIALS)
-    before = resume.find(options.resume, request, machine, host(machine)) if options.resume else []
+    before = (
+        resume.find(options.resume, request, machine, host(machine, kafka=request.bootstrap_servers is None))
+        if options.resume
+        else []
+    )
     if before and not options.retry_failed and all(found.done for found in before):
         with LiveView() as view:
             view.say(f"{options.resume} is complete; give --trials for more of them, --retry-failed to repeat failures")
@@ -143,15 +149,22 @@ def _shows_something(cell: Cell) -> bool:
     return any(trial.status.usable and trial.close_latency_us is not None for trial in cell.trials)
 
 
-def host(machine: Machine, *, shared_cores: bool = True) -> Host:
-    """Return the machine as it stands in a document."""
+def host(machine: Machine, *, kafka: bool = True) -> Host:
+    """Return the machine as it stands in a document; `kafka` where the broker runs on it too."""
+    cpu_sets = machine.cpu_sets
+    # What one engine's group comes to is what each engine's comes to; what each one read back is in `parity`.
+    priority = scheduling.probe(NICE) if cpu_sets is None else scheduling.probe(0, cpu_sets.engine)
+    work = machines.filesystem(Path(tempfile.gettempdir()))
+    filesystems = {} if work is None else {"work": work, **({"kafka_log": work} if kafka else {})}
     return Host(
         cpu=machine.cpu,
         cores=machine.cores,
         memory=machine.memory_mb,
         os=machine.os,
         kernel=machine.kernel,
-        shared_cores=shared_cores,
+        shared_cores=cpu_sets is None,
+        priority=priority.document(),
+        filesystems=filesystems or None,
     )
 
 
@@ -231,9 +244,7 @@ class Experiment:
         try:
             with (
                 self.view,
-                LocalPlatform(
-                    java=self.java, cache=self.cache, logs=logs, kafka_heap_mb=settings.kafka_heap_mb
-                ) as self.platform,
+                self._open_platform(logs) as self.platform,
             ):
                 if self.options.find_rate:
                     self._start_kafka()
@@ -263,6 +274,15 @@ class Experiment:
         self.runs.append(PatternRun(self, pattern, self._directories[number], self.platform, self.view, **arguments))
         return self.runs[-1]
 
+    def _open_platform(self, logs: Path) -> LocalPlatform:
+        return LocalPlatform(
+            java=self.java,
+            cache=self.cache,
+            logs=logs,
+            kafka_heap_mb=self.settings.kafka_heap_mb,
+            cpu_sets=None if self.settings.shared_cores else self.machine.cpu_sets,
+        )
+
     def _start_kafka(self) -> None:
         """Start the broker, unless there is one already."""
         if self.settings.bootstrap_servers is None:
@@ -280,13 +300,11 @@ class Experiment:
 
     def effective_settings(self) -> Parity:
         """Start the engines of the only pattern one after the other, and read their settings."""
-        settings, (pattern,) = self.settings, self.settings.patterns
+        (pattern,) = self.settings.patterns
         with (
             tempfile.TemporaryDirectory(prefix="rtmbench-parity-") as place,
             self.view,
-            LocalPlatform(
-                java=self.java, cache=self.cache, logs=Path(place) / "logs", kafka_heap_mb=settings.kafka_heap_mb
-            ) as self.platform,
+            self._open_platform(Path(place) / "logs") as self.platform,
         ):
             directory = RunDirectory.create(Path(place), new_run_id(pattern.id))
             pattern_run = PatternRun(self, pattern, directory, self.platform, self.view)
@@ -436,7 +454,7 @@ class PatternRun:
             run_id=self.directory.run_id,
             pattern=self.pattern.id,
             created_at=self.created_at,
-            host=host(self.experiment.machine, shared_cores=self.settings.shared_cores),
+            host=host(self.experiment.machine, kafka=self.settings.bootstrap_servers is None),
             versions=self._versions(),
             settings=self.settings.document() | self._modes(),
             parity=parity({column.name: column.facts for column in self.columns if column.facts}),
@@ -543,6 +561,9 @@ class PatternRun:
             directory=self.directory,
             scratch=self.platform.scratch(column.name.replace("@", "-").replace(":", "-")),
             show=self.view.update,
+            group=lambda: self.platform.group(
+                column.name, nice=NICE if settings.shared_cores else 0, memory_mb=settings.memory_mb
+            ),
         )
 
     def _floor_warmup_s(self) -> float:

@@ -64,7 +64,7 @@ SETTINGS = (
         note="out of the same total: Flink sets memory for RocksDB and its network apart, Spark for its Python process",
     ),
     Setting(key="collector", label="garbage collector"),
-    Setting(key="nice", label="priority (nice)"),
+    Setting(key="priority", label="priority"),
     Setting(
         key="checkpoint_interval_ms",
         label="checkpoint interval (ms)",

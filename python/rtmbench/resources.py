@@ -1,4 +1,4 @@
-"""CPU time and memory of engine, broker and harness over a measuring phase."""
+"""CPU time and memory of engine, broker and harness over a measuring phase, and what disturbed them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from rtmbench.platform.interference import InterferenceMeter
 from rtmbench.results.model import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rtmbench.platform.process import Process
+    from rtmbench.results.model import Interference
 
 MIB = 1024 * 1024
 ROLES = ("engine", "kafka", "harness")
@@ -27,14 +29,19 @@ class ResourceMeter:
         self._before: dict[str, float | None] = {}
         self._cpu_s: dict[str, float | None] = dict.fromkeys(ROLES)
         self._peak_mb: dict[str, float | None] = dict.fromkeys(ROLES)
+        self._ledger = InterferenceMeter(kafka)
+        self.interference: Interference | None = None
+        """The ledger of the phase, once it has ended; None where the system has no such counters."""
 
     def start(self, engine: Sequence[Process]) -> None:
         """Begin the measuring phase."""
         self._engine = engine
         self._before = self._read()
+        self._ledger.start(engine)
 
     def stop(self) -> None:
         """End the measuring phase."""
+        self.interference = self._ledger.stop()
         after = self._read()
         for role in ROLES:
             first, last = self._before.get(role), after[role]

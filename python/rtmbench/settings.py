@@ -24,6 +24,7 @@ from rtmbench.windows import idleness, sized
 if TYPE_CHECKING:
     from rtmbench.jobs.model import OwnJob
     from rtmbench.platform.machine import Machine
+    from rtmbench.platform.scheduling import SchedulingGroup
 
 DEFAULT_ENGINES = ("flink@1.20", "spark@4.1")
 WARMUP_S = 360.0
@@ -159,7 +160,7 @@ class Settings:
         slots: int,
         work: Path,
         logs: Path,
-        nice: int,
+        group: SchedulingGroup | None = None,
     ) -> TrialIo:
         """Return what an engine is given to run a pattern's job with these settings."""
         return TrialIo(
@@ -180,7 +181,7 @@ class Settings:
             work=work,
             logs=logs,
             memory_mb=self.memory_mb,
-            nice=nice,
+            group=group,
         )
 
     def document(self) -> dict[str, Any]:

@@ -85,7 +85,6 @@ def submit(
                     slots=settings.slots_of(engine.spec, pattern),
                     work=platform.scratch("submit"),
                     logs=logs,
-                    nice=0,
                 )
             )
             say(f"{name} runs in mode {engine.mode}: {topics.input} → {topics.output}; Ctrl-C stops it")

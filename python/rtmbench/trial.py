@@ -18,6 +18,7 @@ from rtmbench.engines.base import EngineRefusedError
 from rtmbench.engines.clients import harness_consumer, harness_producer
 from rtmbench.errors import RunFailedError
 from rtmbench.figures import close_latency, spread, update_latency
+from rtmbench.platform.scheduling import over_memory
 from rtmbench.report.live import LiveState
 from rtmbench.resources import ResourceMeter
 from rtmbench.results import backlog
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmbench.engines.base import Engine
+    from rtmbench.platform.scheduling import SchedulingGroup
     from rtmbench.results.model import Happening, Interference, WarmUp
 
 READY_TIMEOUT_S = 120.0
@@ -54,10 +56,6 @@ SAMPLED = 10_000
 """Events from which the live view learns how many outputs an event makes."""
 CHECK_EVERY_S = 1.0
 CATCH_UP_S = 10.0
-NICE = 5
-"""What is added to an engine's niceness where it shares the cores with the broker and the harness."""
-
-
 TOPIC_PROPERTIES = {"message.timestamp.type": "LogAppendTime", "retention.ms": "-1"}
 """Append times make the hops; a trial's topics live for minutes, so nothing may be deleted from them."""
 
@@ -95,6 +93,7 @@ class TrialRunner:
         self._clocks = [_core.clock_jump_us()] * 2
         """The least and the greatest difference between the two clocks so far, µs."""
         self._meter = ResourceMeter(kafka=plan.kafka)
+        self._group: SchedulingGroup | None = None
         self._next_check = 0.0
         self._drained = False
         self._generated_at: list[tuple[int, int]] = []
@@ -120,7 +119,7 @@ class TrialRunner:
                 return self._without_figures(Observation(refusal=refused.code))
             except RunFailedError as failed:
                 self._check_broker()
-                return self._without_figures(Observation(engine_error=str(failed)))
+                return self._without_figures(Observation(engine_error=f"{self._killed()} {failed}".strip()))
         finally:
             self.close()
 
@@ -141,6 +140,8 @@ class TrialRunner:
             if part is not None:
                 part.stop()
         self.engine.stop()
+        if self._group is not None:
+            self._group.close()
         if not self.plan.settings.keep_topics:
             # A broker that is gone takes its topics with it; one that is slow must not hold up the end.
             with contextlib.suppress(_core.KafkaError):
@@ -164,6 +165,7 @@ class TrialRunner:
         self._consumer.start()
         self._received_from()
         self._enter("start")
+        self._group = plan.group() if plan.group is not None else None
         work = plan.scratch / plan.slug
         work.mkdir(parents=True)
         self.engine.start(
@@ -175,11 +177,13 @@ class TrialRunner:
                 slots=plan.slots,
                 work=work,
                 logs=plan.directory.file(f"logs/{plan.slug}/engine.log").parent,
-                nice=NICE if settings.shared_cores else 0,
+                group=self._group,
             )
         )
         self._enter("ready")
         self._await_first_output(self._consumer)
+        if self._group is not None:
+            self._group.lower()
 
     def _await_first_output(self, consumer: _core.LatencyConsumer) -> None:
         """Send a few events a second until one has come through: the only proof that an engine is ready."""
@@ -330,8 +334,6 @@ class TrialRunner:
             warm_up=None if self._floor else self._warm_up,
             interval_s=own_interval_s,
             requested_interval_s=settings.checkpoint_interval_s,
-            memory_mb=None if self._floor else settings.memory_mb,
-            peak_rss_mb=rss.engine,
             censored=0 if self._closes else verdict.censored,
             drained=self._drained,
             backlog=in_seconds,
@@ -349,6 +351,8 @@ class TrialRunner:
             happenings += origins.stalls(verdict)
         happenings = attribution.within([*happenings, *self._pauses(window.from_us)], window.seconds)
         trend = backlog.trend(in_seconds, rate=settings.rate, cycle_s=seen.cycle_s)
+        if rss.engine is not None and (excess := over_memory(rss.engine, settings.memory_mb)):
+            reasons = [*reasons, excess]
         return self._trial(
             status,
             reasons,
@@ -469,7 +473,7 @@ class TrialRunner:
 
     def _interference(self, happenings: list[Happening]) -> Interference | None:
         """Return the ledger of the measuring phase, with the pauses of our broker."""
-        ledger = self._meter.interference()
+        ledger = self._meter.interference
         if ledger is None or self.plan.kafka is None:
             return ledger
         pauses = [one.duration_ms for one in happenings if one.kind == "gc_pause" and one.source == "kafka"]
@@ -532,6 +536,9 @@ class TrialRunner:
         if time.monotonic() >= self._next_check:
             # It asks the engine itself, which costs what is being measured a little.
             self.engine.check()
+            if self._killed():
+                # The engine may have replaced what was killed, and go on.
+                raise RunFailedError("What the engine does after that is not measured.")
             self._next_check = time.monotonic() + CHECK_EVERY_S
         self._check_broker()
         # Hops compare both clocks over the whole trial, so many small steps count as much as a large one.
@@ -542,6 +549,10 @@ class TrialRunner:
         """Raise where our broker is dead: that is no fault of the engine, and no later trial could run either."""
         if self.plan.kafka is not None:
             self.plan.kafka.check()
+
+    def _killed(self) -> str:
+        """Return the sentence about processes of the engine that the kernel killed for their memory, or nothing."""
+        return "" if self._group is None else self._group.memory_problem()
 
     def _catch_up(self, consumer: _core.LatencyConsumer) -> None:
         """Wait until the consumer has received all that stands in the output topic."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rtmbench import _core
     from rtmbench.patterns import Pattern
     from rtmbench.platform.process import Process
+    from rtmbench.platform.scheduling import SchedulingGroup
     from rtmbench.report.live import LiveState
     from rtmbench.results.model import Counts, Outputs
     from rtmbench.results.store import RunDirectory
@@ -64,6 +65,8 @@ class TrialPlan:
     directory: RunDirectory
     scratch: Path
     show: Callable[[LiveState], None]
+    group: Callable[[], SchedulingGroup] | None = None
+    """Makes the scheduling group of the engine; None: it is scheduled as any other program."""
 
     @property
     def longest_measure_s(self) -> float:

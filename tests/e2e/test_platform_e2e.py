@@ -96,7 +96,16 @@ def trial_io(platform: LocalPlatform, servers: str, name: str, logs: Path) -> Tr
         work=platform.scratch(name),
         logs=logs,
         memory_mb=2048,
+        group=platform.group(name, memory_mb=2048),
     )
+
+
+def scheduling_group(pid: int) -> str:
+    """The control group that gives a process its processor time, and the autogroup that does where it is the root."""
+    lines = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
+    v1 = [path for _, controllers, path in lines if "cpu" in controllers.split(",")]
+    group = (v1 or [path for _, controllers, path in lines if not controllers])[0]
+    return group if "rtmbench-" in group else Path(f"/proc/{pid}/autogroup").read_text().split()[0]
 
 
 def test_two_platforms_at_once_listen_on_loopback_and_leave_nothing(tmp_path: Path):
@@ -174,10 +183,20 @@ def test_engine_runs_on_loopback_says_its_settings_and_leaves_nothing(running, n
             engine.check()
             assert time.monotonic() < deadline
             time.sleep(0.2)
+        io.group.lower()
         found = listeners(processes)
         assert found
         assert {address for address, _ in found} == {"127.0.0.1"}
-        assert {process.nice() for process in processes.values() if "java" in process.name()} == {5}
+        # Flink's two JVMs; Spark's Python and its JVM.
+        pids = [pid for process in engine.processes() for pid in process.pids()]
+        assert len(pids) >= 2
+        others = {os.getpid(), *(pid for pid in before if psutil.Process(pid).name() == "java")}
+        assert len(others) == 2
+        found_priority = io.group.read_back()
+        assert found_priority.effective, found_priority.detail
+        if found_priority.mechanism != "nice":
+            (place,) = {scheduling_group(pid) for pid in pids}
+            assert place not in {scheduling_group(pid) for pid in others}
         facts = FACTS[name] = engine.facts()
         assert engine.processes()[-1].usage().cpu_seconds > 1
     finally:
@@ -190,6 +209,7 @@ def test_engine_runs_on_loopback_says_its_settings_and_leaves_nothing(running, n
     assert settings["version"] == engine.build
     assert settings["checkpoint_interval_ms"] == 5000
     assert settings["collector"] == "G1GC"
+    assert settings["priority"] == found_priority.text
     wanted = {f"source.{key}": value for key, value in clients.SOURCE.items()}
     wanted |= {f"sink.{key}": value for key, value in clients.SINK.items()}
     assert {key: settings.get(key) for key in wanted} == wanted

@@ -20,6 +20,7 @@ from rtmbench.engines import parse_engine
 from rtmbench.errors import PreflightError
 from rtmbench.platform import rocksdb
 from rtmbench.platform.machine import Machine
+from rtmbench.platform.scheduling import Priority
 from rtmbench.settings import RunRequest, resolve
 
 MACHINE = Machine(
@@ -75,11 +76,13 @@ def test_every_check_answers_and_leaves_nothing_behind(request_: DoctorRequest, 
         "memory",
         "artifacts",
         "disk",
+        "work",
         "results",
         "kafka",
         "ports",
         "clock",
         "cores",
+        "priority",
         "load",
     ]
     for check in found:
@@ -279,7 +282,7 @@ def test_the_command_prints_one_line_a_check(tmp_path: Path) -> None:
     done = run_doctor("--memory", "1024", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 15
+    assert len(lines) == 17
     assert lines[0].split()[:2] == ["✓", "java"]
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
@@ -294,3 +297,32 @@ def test_the_command_exits_3_and_names_the_fix(tmp_path: Path) -> None:
     assert {"java", "slots"} <= set(failed)
     assert failed["slots"]["fix"].startswith("Use --slots 8 or more, ")
     assert "there is no bin/java in it" in failed["java"]["detail"]
+
+
+@pytest.mark.parametrize(("kind", "status"), [("ext4", "ok"), ("tmpfs", "warn"), ("ramfs", "warn")])
+def test_work_names_its_file_system(request_: DoctorRequest, kind: str, status: str) -> None:
+    check = doctor.check_work(request_, kind)
+    assert check.status == status
+    assert kind in check.detail
+    assert "checkpoints and Kafka's log" in check.detail
+    assert "Kafka" not in doctor.check_work(replace(request_, bootstrap_servers="kafka:9092"), kind).detail
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [("17", True), ("17.0.4.1", True), ("17.0.5", False), ("17.0.15", False), ("18.0.2", True), ("21.0.1", False)],
+)
+def test_java_that_takes_a_weight_for_processors_is_known(version: str, *, expected: bool) -> None:
+    assert doctor._weighs_processors(version) is expected
+
+
+def test_priority_that_has_no_effect_is_never_called_lower() -> None:
+    inert = Priority(mechanism="none", effective=False, weight=None, detail="Nothing lowers engines.")
+    check = doctor.check_priority(MACHINE, inert)
+    assert check.status == "warn"
+    assert check.detail == ("none: engines compete with broker and harness as equals. Nothing lowers engines.")
+    assert "systemd-run" in check.fix
+    threads = replace(inert, mechanism="nice", effective=True, weight=335, detail="Each thread weighs 335.")
+    assert doctor.check_priority(MACHINE, threads).status == "warn"
+    group = replace(threads, mechanism="cgroup-v1", detail="One group weighs 335.")
+    assert doctor.check_priority(MACHINE, group) == Check(name="priority", status="ok", detail="One group weighs 335.")

@@ -125,7 +125,7 @@ def test_the_clients_settings_are_read_from_the_clusters_logs(tmp_path):
         engine = create_engine(parse_engine("flink@1.20"), platform=None, pattern="01", flink_url=url)
         assert engine._effective(io, cluster, {}, {"restart-strategy": "none"}) == {
             "memory_mb": None,
-            "nice": None,
+            "priority": None,
             "buffer_wait_ms": 10,
             "restarts": "none",
             "sink.acks": "all",

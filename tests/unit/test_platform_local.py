@@ -11,17 +11,19 @@ import psutil
 import pytest
 
 from rtmbench.artifacts import Cache
+from rtmbench.platform.cpus import CpuSets
 from rtmbench.platform.java import Java
 from rtmbench.platform.local import LocalPlatform
+from rtmbench.platform.scheduling import ranges
 
 SLEEPER = [sys.executable, "-c", "import os; print(os.environ['JAVA_HOME'], flush=True); import time; time.sleep(600)"]
 JAVA = Java(home=Path("/jdk"), executable=Path("/jdk/bin/java"), version="17", major=17)
 
 
-def make(directory: Path) -> LocalPlatform:
+def make(directory: Path, **options) -> LocalPlatform:
     state = directory / "state"
     state.mkdir(exist_ok=True)
-    return LocalPlatform(java=JAVA, cache=Cache(directory / "cache"), logs=directory / "logs", state=state)
+    return LocalPlatform(java=JAVA, cache=Cache(directory / "cache"), logs=directory / "logs", state=state, **options)
 
 
 class BodyError(Exception):
@@ -73,6 +75,37 @@ def test_stopped_processes_are_forgotten(tmp_path: Path):
         platform.stop(one)
         assert one.poll() is not None
         assert two.poll() is None
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs two processors"
+)
+def test_broker_and_harness_keep_to_their_processors_and_engines_to_the_others(tmp_path: Path):
+    before = os.sched_getaffinity(0)
+    first, *others = sorted(before)
+    with make(tmp_path, cpu_sets=CpuSets(harness=(first,), engine=tuple(others))) as platform:
+        assert os.sched_getaffinity(0) == {first}
+        broker = platform.spawn("kafka", SLEEPER, last=True)
+        group = platform.group("flink@1.20", nice=0)
+        engine = platform.spawn("flink", SLEEPER, group=group)
+        assert os.sched_getaffinity(broker.pid) == {first}
+        assert os.sched_getaffinity(engine.pid) == set(others)
+        found = group.read_back()
+        assert found.effective
+        assert found.text == f"CPUs {ranges(others)} of its own"
+    assert os.sched_getaffinity(0) == before
+
+
+def test_groups_are_closed_with_the_platform(tmp_path: Path):
+    with make(tmp_path) as platform:
+        group = platform.group("flink@1.20")
+        process = platform.spawn("flink", SLEEPER, group=group)
+        group.lower()
+        directories = group.control.directories if group.control else []
+        assert group.read_back().mechanism == group.mechanism
+        assert process.poll() is None
+    assert not any(directory.exists() for directory in directories)
+    assert list((tmp_path / "state").iterdir()) == []
 
 
 PROGRAM = """

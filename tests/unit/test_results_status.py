@@ -143,11 +143,6 @@ def test_fewer_cycles_than_wanted_are_named():
     assert reason == "few cycles: 2 whole cycles were observed, 3 were to be measured"
 
 
-def test_memory_above_the_limit_is_named():
-    _, (reason,) = classify(observation(memory_mb=1_536, peak_rss_mb=1_800.0))
-    assert "held 1,800 MiB at their peak, more than the 1,536 MiB" in reason
-
-
 def test_a_short_measurement_with_a_boundary_inside_is_not_called_free_of_it():
     _, (reason,) = classify(observation(cycles=0, boundaries_seen=1))
     assert reason.startswith("less than a cycle: 1 checkpoint")

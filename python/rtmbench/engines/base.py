@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rtmbench.errors import PreflightError, RtmbenchError
+from rtmbench.platform.scheduling import EQUALS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from rtmbench.engines.variants import Emission
     from rtmbench.platform.process import Process
+    from rtmbench.platform.scheduling import SchedulingGroup
     from rtmbench.results.model import Happening
 
 
@@ -45,7 +46,7 @@ class TrialIo:
     """What one trial gives an engine.
 
     `work` is an empty directory that the trial's owner removes, `logs` is kept. `memory_mb` (MiB) is for all processes
-    of the engine together, heap and everything else. `nice` is added to their priority; `cpus` pins them (Linux only).
+    of the engine together, heap and everything else. `group` is what all of them are scheduled in.
     Patterns without windows have neither `window_ms` nor `slide_ms`; those with tumbling ones have no `slide_ms`.
     """
 
@@ -58,8 +59,8 @@ class TrialIo:
     work: Path
     logs: Path
     memory_mb: int
-    nice: int = 5
-    cpus: Sequence[int] | None = None
+    group: SchedulingGroup | None = None
+    """None: each process is scheduled as any other program."""
     buffer_wait_ms: int = 1
     """How long a record may wait for others in a network buffer between two stages: the same for every engine."""
     shuffle_partitions: int | None = None
@@ -73,6 +74,10 @@ class TrialIo:
     watermark_delay_ms: int = 10_000
     idleness_ms: int = 0
     """After this long without data a partition no longer holds the watermark back; 0: it always does."""
+
+    def priority(self) -> str:
+        """Return how the engine's running processes are kept below broker and harness, as read back, in a few words."""
+        return EQUALS if self.group is None else self.group.read_back().text
 
 
 class Engine(Protocol):

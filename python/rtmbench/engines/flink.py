@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
 
-RUNNING_TIMEOUT_S = 60.0
+RUNNING_TIMEOUT_S = 120.0
 CANCEL_TIMEOUT_S = 1.5
 STOP_GRACE_S = 1.0
 POLL_S = 0.1
@@ -87,8 +87,7 @@ class FlinkEngine:
             work=io.work,
             logs_directory=io.logs,
             rest_port=self._rest_port,
-            nice=io.nice,
-            cpus=io.cpus,
+            group=io.group,
         )
         self._job = self._submit(cluster, io, self._jar)
         self._await_running(cluster)
@@ -260,7 +259,7 @@ class FlinkEngine:
         """Return the settings that are the cluster's own, and what the Kafka clients logged of theirs."""
         return {
             "memory_mb": io.memory_mb,
-            "nice": io.nice,
+            "priority": io.priority(),
             # A job of the user's own may have set another for itself.
             "buffer_wait_ms": _milliseconds(configuration["execution.buffer-timeout.interval"]),
             "restarts": configuration["restart-strategy.type"],

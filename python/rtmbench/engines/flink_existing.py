@@ -122,7 +122,7 @@ class ExistingFlinkEngine(FlinkEngine):
                 logs |= clients.read_back(log)
         return {
             "memory_mb": None,
-            "nice": None,
+            "priority": None,
             "buffer_wait_ms": io.buffer_wait_ms,
             "restarts": execution.get("restart-strategy"),
             **logs,

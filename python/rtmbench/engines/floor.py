@@ -11,6 +11,7 @@ from rtmbench import _core
 from rtmbench.engines import clients
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.platform import logs
+from rtmbench.platform.scheduling import EQUALS
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import EngineSpec, TrialIo
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
 
-RUNNING_TIMEOUT_S = 60.0
+RUNNING_TIMEOUT_S = 120.0
 POLL_S = 0.02
 
 
@@ -79,7 +80,7 @@ class RelayEngine:
         self.emit: Emission = "row"
         self._platform = platform
         self._process: Process | None = None
-        self._nice = 0
+        self._priority = EQUALS
 
     def prepare(self) -> None:
         """Do nothing."""
@@ -90,14 +91,12 @@ class RelayEngine:
         config = clients.relay(io.bootstrap_servers)
         document = {"config": config, "input": io.input_topic, "output": io.output_topic, "running": str(running)}
         options.write_text(json.dumps(document), encoding="utf-8")
-        self._nice = io.nice
         self._process = self._platform.spawn(
             "relay",
             [sys.executable, "-m", "rtmbench.engines.relay_job", str(options)],
             cwd=io.work,
             logs=io.logs,
-            nice=io.nice,
-            cpus=io.cpus,
+            group=io.group,
         )
         deadline = time.monotonic() + RUNNING_TIMEOUT_S
         while not running.exists():
@@ -107,6 +106,7 @@ class RelayEngine:
                     f"The relay was not connected within {RUNNING_TIMEOUT_S:.0f} s. {logs.quote(self._process.log)}"
                 )
             time.sleep(POLL_S)
+        self._priority = io.priority()
 
     def check(self) -> None:
         """Raise RunFailedError where the process has ended: a record that is not delivered ends it."""
@@ -122,7 +122,7 @@ class RelayEngine:
         """Return the settings of its clients."""
         settings = {
             "version": self.build,
-            "nice": self._nice,
+            "priority": self._priority,
             "sink_guarantee": "AT_LEAST_ONCE",
             **{f"source.{name}": value for name, value in clients.SOURCE.items()},
             **{f"sink.{name}": value for name, value in clients.SINK.items()},

@@ -115,8 +115,7 @@ class SparkEngine:
             env=self._environment(io, self._spark.root),
             cwd=io.work,
             logs=io.logs,
-            nice=io.nice,
-            cpus=io.cpus,
+            group=io.group,
         )
         self._await_running(self._process)
 
@@ -154,7 +153,7 @@ class SparkEngine:
                 "memory_mb": io.memory_mb,
                 "heap_mb": java["heap_max_mb"],
                 "collector": _collector(java["gc"]),
-                "nice": io.nice,
+                "priority": io.priority(),
                 "checkpoint_interval_ms": _interval_ms(facts["trigger"]),
                 "checkpoint_mode": "EXACTLY_ONCE",
                 "checkpoint_storage": "filesystem",

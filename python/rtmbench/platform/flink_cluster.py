@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from rtmbench.platform.flink_config import FlinkMemory
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
+    from rtmbench.platform.scheduling import SchedulingGroup
 
 ATTEMPTS = 3
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 120.0
 POLL_S = 0.1
 JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
@@ -105,8 +106,7 @@ def start_cluster(
     work: Path,
     logs_directory: Path,
     rest_port: int = 0,
-    nice: int = 0,
-    cpus: Sequence[int] | None = None,
+    group: SchedulingGroup | None = None,
     state_backend: str = "rocksdb",
     buffer_wait_ms: int = 1,
     timeout_s: float = READY_TIMEOUT_S,
@@ -130,7 +130,7 @@ def start_cluster(
             buffer_wait_ms=buffer_wait_ms,
         )
         configs = write_configuration(directory, settings)
-        java = _Launch(platform, class_path, directory, configs, logs_directory, nice, cpus)
+        java = _Launch(platform, class_path, directory, configs, logs_directory, group)
         processes: list[Process] = []
         cluster = FlinkCluster(url=f"http://{LOOPBACK}:{rest_port or free_rest}", processes=processes)
         try:
@@ -160,8 +160,7 @@ class _Launch:
     work: Path
     configs: Path
     logs: Path
-    nice: int
-    cpus: Sequence[int] | None
+    group: SchedulingGroup | None
 
     def job_manager(self, memory: FlinkMemory) -> Process:
         options = [
@@ -197,8 +196,7 @@ class _Launch:
             ],
             cwd=self.work,
             logs=self.logs,
-            nice=self.nice,
-            cpus=self.cpus,
+            group=self.group,
         )
 
 

@@ -10,13 +10,19 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 import psutil
 
+from rtmbench.platform import cgroups
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 TOKEN_VARIABLE = "RTMBENCH_SUPERVISED"  # noqa: S105 - a marker, not a secret
 REAP_TIMEOUT_S = 5.0
+GROUP_TIMEOUT_S = 0.5
 
 
 def state_directory() -> Path:
@@ -71,6 +77,19 @@ def record_work(state: Path, work: Path) -> Path:
     return path
 
 
+def record_group(state: Path, directories: Sequence[Path]) -> Path:
+    """Note the control groups of an engine and their owner, so that a later run removes them, as with `record_work`."""
+    owner = psutil.Process()
+    path = state / f"{new_token()}.group.json"
+    entry = {
+        "group": [str(directory) for directory in directories],
+        "owner": owner.pid,
+        "owner_started": owner.create_time(),
+    }
+    path.write_text(json.dumps(entry), encoding="utf-8")
+    return path
+
+
 def _alive(pid: int, started: float | None = None) -> bool:
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
@@ -89,14 +108,14 @@ def _supervises(entry: dict[str, Any]) -> bool:
 
 
 def reap_stale(state: Path | None = None) -> list[str]:
-    """Kill the children whose supervisor is gone and remove work directories whose owner is gone.
+    """Kill the children whose supervisor is gone; remove work directories and control groups whose owner is gone.
 
     Returns what was cleaned up, one phrase each. Entries of programs that still run are left alone.
     """
     state = state or state_directory()
     done = []
-    # Directories come last: "….work.json" is removed once no process writes into it.
-    for path in sorted(state.glob("*.json"), key=lambda path: path.name.endswith(".work.json")):
+    # Directories come last: "….work.json" and "….group.json" are removed once no process is in them.
+    for path in sorted(state.glob("*.json"), key=lambda path: path.name.endswith((".work.json", ".group.json"))):
         try:
             entry = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -106,6 +125,13 @@ def reap_stale(state: Path | None = None) -> list[str]:
                 continue
             shutil.rmtree(entry["work"], ignore_errors=True)
             done.append(f"directory {entry['work']}")
+        elif "group" in entry:
+            if _alive(entry["owner"], entry["owner_started"]):
+                continue
+            groups = [Path(group) for group in entry["group"]]
+            if not cgroups.remove(groups, GROUP_TIMEOUT_S):
+                continue  # its processes are still being ended
+            done.append(f"control group {groups[0].name}")
         else:
             if _supervises(entry):
                 continue
@@ -122,6 +148,7 @@ __all__ = [
     "marked",
     "new_token",
     "reap_stale",
+    "record_group",
     "record_work",
     "state_directory",
 ]

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtmbench.platform import journal, jvm
+from rtmbench.platform.cpus import Pinned
 from rtmbench.platform.kafka import KafkaService, start_kafka
 from rtmbench.platform.process import LIFELINE_GRACE_S, Process, stop_all
+from rtmbench.platform.scheduling import NICE, SchedulingGroup
 from rtmbench.signals import shielded
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from rtmbench.artifacts import Cache
+    from rtmbench.platform.cpus import CpuSets
     from rtmbench.platform.java import Java
 
 KAFKA_BUNDLE = "kafka@4.1"
@@ -30,7 +33,8 @@ class LocalPlatform:
     """Starts programs on this machine and ends them all, in order, when it is closed.
 
     A context manager. `logs` keeps one log file for each process; `work` holds everything else that they write and is
-    removed at the end. What an earlier, killed run left behind is cleaned up first.
+    removed at the end. What an earlier, killed run left behind is cleaned up first. With `cpu_sets`, this program and
+    the broker keep to the processors of the harness until the end.
     """
 
     def __init__(
@@ -40,6 +44,7 @@ class LocalPlatform:
         cache: Cache,
         logs: Path,
         kafka_heap_mb: int = 512,
+        cpu_sets: CpuSets | None = None,
         state: Path | None = None,
     ) -> None:
         self.java = java
@@ -52,6 +57,10 @@ class LocalPlatform:
         self._record = journal.record_work(self._state, self.work)
         self._processes: list[Process] = []
         self._last: list[Process] = []
+        self._groups: list[SchedulingGroup] = []
+        self._cpu_sets = cpu_sets
+        # The broker is a child of this program and starts on the same processors.
+        self._pinned = None if cpu_sets is None else Pinned(cpu_sets.harness)
 
     def __enter__(self) -> Self:
         return self
@@ -88,8 +97,7 @@ class LocalPlatform:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         logs: Path | None = None,
-        nice: int = 0,
-        cpus: Sequence[int] | None = None,
+        group: SchedulingGroup | None = None,
         last: bool = False,
     ) -> Process:
         """Start a supervised process that this platform ends; with `last`, after all others.
@@ -104,14 +112,26 @@ class LocalPlatform:
             env=self.environment() if env is None else env,
             cwd=cwd or self.work,
             log=self._log(directory, name),
-            nice=nice,
-            cpus=cpus,
+            group=group,
             state=self._state,
         )
         # Registered first: a Ctrl-C that arrives while it starts must find it here.
         (self._last if last else self._processes).append(process)
         process.start()
         return process
+
+    def group(
+        self, name: str, *, nice: int = NICE, memory_mb: int | None = None, cpus: Sequence[int] | None = None
+    ) -> SchedulingGroup:
+        """Make the scheduling group of one engine, see `SchedulingGroup`; this platform closes it at the end.
+
+        `cpus` are by default the engine's own, where the platform was given sets of processors.
+        """
+        if cpus is None and self._cpu_sets is not None:
+            cpus = self._cpu_sets.engine
+        group = SchedulingGroup(name, nice=nice, memory_mb=memory_mb, cpus=cpus, state=self._state)
+        self._groups.append(group)
+        return group
 
     def stop(self, *processes: Process, grace_s: float = LIFELINE_GRACE_S) -> None:
         """Stop these processes at the same time and forget them."""
@@ -130,6 +150,10 @@ class LocalPlatform:
                 stop_all(list(reversed(self._last)), LAST_GRACE_S)
             self._processes.clear()
             self._last.clear()
+            for group in self._groups:
+                group.close()
+            if self._pinned is not None:
+                self._pinned.release()
             shutil.rmtree(self.work, ignore_errors=True)
             with contextlib.suppress(OSError):
                 self._record.unlink(missing_ok=True)

@@ -14,6 +14,8 @@ from typing import Literal
 import psutil
 
 from rtmbench.errors import ConfigurationError
+from rtmbench.platform.cgroups import unescape
+from rtmbench.platform.cpus import CpuSets, divide, physical_cores
 
 _MIB = 1024 * 1024
 _ENGINE_MEMORY_MB = (1536, 4096)
@@ -32,6 +34,13 @@ class Machine:
     """What could be taken now without swapping, MiB."""
     os: str
     kernel: str
+    physical_cores: tuple[tuple[int, ...], ...] = ()
+    """Logical processors that this process may use, those of one physical core together; empty where unknown."""
+
+    @property
+    def cpu_sets(self) -> CpuSets | None:
+        """The processors of broker and harness, and those of engines; None where all share."""
+        return divide(self.physical_cores, self.cores)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +57,7 @@ class Profile:
     """For all processes of one engine together."""
     kafka_heap_mb: int
     shared_cores: bool
-    """Engines, broker and harness compete for the same cores."""
+    """Engines, broker and harness compete for the same cores; they do below 4."""
     note: str
     """One line on what was scaled down and why; empty when nothing was."""
 
@@ -66,6 +75,7 @@ def describe() -> Machine:
         available_mb=available_mb if free_mb is None else min(available_mb, free_mb),
         os=_os_name(),
         kernel=f"{platform.system()} {platform.release()}",
+        physical_cores=physical_cores(),
     )
 
 
@@ -109,10 +119,31 @@ def scale(machine: Machine, wanted: str | None = None) -> Profile:
         shuffle_partitions=shuffle,
         engine_memory_mb=memory,
         kafka_heap_mb=heap,
-        # No process is pinned to a set of cores, so on no machine does one have cores of its own.
-        shared_cores=True,
+        shared_cores=machine.cpu_sets is None,
         note=note,
     )
+
+
+def filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
+    """Return the type of the file system that a path is on, such as `ext4`; None where the system does not report it.
+
+    A path that does not exist counts as the nearest directory above it that does.
+    """
+    text = _read(mounts)
+    partitions: list[tuple[str, str]]
+    if text is None:
+        partitions = [(found.mountpoint, found.fstype) for found in psutil.disk_partitions(all=True)]
+    else:
+        fields = [line.split(" ") for line in text.splitlines()]
+        partitions = [(unescape(field[1]), field[2]) for field in fields if len(field) > 2]  # noqa: PLR2004
+    place = path.expanduser().resolve()
+    # Of several mounts on one directory, the last covers the others.
+    covering = [
+        (len(Path(mount).parts), number, kind)
+        for number, (mount, kind) in enumerate(partitions)
+        if place.is_relative_to(mount)
+    ]
+    return max(covering)[2] if covering else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,20 +10,27 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psutil
 
 from rtmbench.errors import RunFailedError
 from rtmbench.platform import journal, logs
+from rtmbench.platform.session import SessionChild, SessionError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from rtmbench.platform.scheduling import SchedulingGroup
+
+Child: TypeAlias = "subprocess.Popen[bytes] | SessionChild"
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 LIFELINE_GRACE_S = 3.0
 SLACK_S = 2.0
 MEBIBYTE = 1024 * 1024
+OWN_SESSION: dict[str, Any] = {"cgroups": [], "nice": 0, "cpus": None, "own_session": True}
+"""How a child is scheduled that is in no group: as any other program."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +49,8 @@ class Usage:
 class Process:
     """One program under a supervisor of its own.
 
-    `argv` is executed with exactly `env`, in `cwd`, in a session of its own (a terminal's Ctrl-C does not reach it),
-    with standard output and error appended to `log`, and `nice` added to its priority. `cpus` pins it (Linux only).
+    `argv` is executed with exactly `env`, in `cwd`, in another session than this program (a terminal's Ctrl-C does not
+    reach it), with standard output and error appended to `log`, and in the scheduling group `group`.
     """
 
     def __init__(
@@ -54,8 +61,7 @@ class Process:
         env: Mapping[str, str],
         cwd: Path,
         log: Path,
-        nice: int = 0,
-        cpus: Sequence[int] | None = None,
+        group: SchedulingGroup | None = None,
         state: Path | None = None,
     ) -> None:
         self.name = name
@@ -64,11 +70,10 @@ class Process:
         self.pid: int | None = None
         self._env = dict(env)
         self._cwd = cwd
-        self._nice = nice
-        self._cpus = list(cpus) if cpus is not None else None
+        self._group = group
         self._state = state
         self._token = journal.new_token()
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._popen: Child | None = None
         self._code: int | None = None
         self._stopped = False
         self._cpu_s = 0.0
@@ -85,23 +90,16 @@ class Process:
             "log": str(self.log),
             "journal": str(state / f"{self._token}.json"),
             "token": self._token,
-            "nice": self._nice,
-            "cpus": self._cpus,
+            **(OWN_SESSION if self._group is None else self._group.options()),
             "grace_s": LIFELINE_GRACE_S,
             "owner": os.getpid(),
         }
         self.log.parent.mkdir(parents=True, exist_ok=True)
         # Not through PR_SET_PDEATHSIG: that would follow the thread that starts the child, not the program.
-        self._popen = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(SUPERVISOR), json.dumps(options), *self.argv],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**self._env, journal.TOKEN_VARIABLE: self._token},
-            cwd=self._cwd,
-            start_new_session=True,
-            bufsize=0,
-        )
+        argv = [sys.executable, "-I", "-S", str(SUPERVISOR), json.dumps(options), *self.argv]
+        self._popen = self._launch(argv, {**self._env, journal.TOKEN_VARIABLE: self._token})
+        if self._group is not None:
+            self._group.add(self)
         event = self._event(self._popen)
         if event.get("event") != "started":
             self._finish(self._popen)
@@ -173,13 +171,44 @@ class Process:
         self._peak_mb = max(self._peak_mb, peak / MEBIBYTE)
         return Usage(cpu_seconds=self._cpu_s, rss_mb=resident / MEBIBYTE, peak_rss_mb=self._peak_mb)
 
-    def _event(self, popen: subprocess.Popen[bytes]) -> dict[str, Any]:
+    def pids(self) -> list[int]:
+        """Return the program and its living descendants."""
+        if self._popen is None or self._popen.poll() is not None:
+            return []
+        with contextlib.suppress(psutil.Error):
+            return [process.pid for process in psutil.Process(self._popen.pid).children(recursive=True)]
+        return []
+
+    @property
+    def supervisor(self) -> int | None:
+        """The pid of the supervisor, which is the parent of all that the program leaves behind."""
+        return None if self._popen is None else self._popen.pid
+
+    def _launch(self, argv: list[str], env: dict[str, str]) -> Child:
+        session = None if self._group is None else self._group.session
+        if session is not None:
+            try:
+                return session.start(argv, env=env, cwd=self._cwd)
+            except SessionError as error:
+                raise RunFailedError(f"{self.name} could not be started: {error}.") from error
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=env,
+            cwd=self._cwd,
+            start_new_session=True,
+            bufsize=0,
+        )
+
+    def _event(self, popen: Child) -> dict[str, Any]:
         assert popen.stdout is not None  # noqa: S101 - it was asked for
         line = popen.stdout.readline()
         event: dict[str, Any] = json.loads(line) if line else {}
         return event
 
-    def _finish(self, popen: subprocess.Popen[bytes]) -> None:
+    def _finish(self, popen: Child) -> None:
         """Note how the program ended, and make sure that it did."""
         popen.wait()
         event = {} if popen.stdout is None or popen.stdout.closed else self._event(popen)

@@ -5,8 +5,9 @@ of it. Standard input is the lifeline: a line `stop SECONDS` asks for an orderly
 is gone, however it died. Standard output carries one JSON line when the child has started and one when all has ended.
 
 OPTIONS is a JSON object: `name`, `log` (file for the child's output), `journal` (file that exists as long as the child
-may), `token` (the child's mark), `nice` (added to the priority), `cpus` (list or null), `grace_s` (seconds between
-TERM and KILL when the lifeline breaks), `owner` (pid).
+may), `token` (the child's mark), `grace_s` (seconds between TERM and KILL when the lifeline breaks), `owner` (pid);
+and for the child's scheduling `cgroups` (files to write `0` into), `nice` (added to the priority), `cpus` (list or
+null), `own_session` (false: it stays in the session of this script).
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class Supervisor:
         os.replace(path + ".new", path)  # noqa: PTH105
 
     def start(self) -> None:
-        """Fork and execute the command in a session of its own."""
+        """Fork and execute the command."""
         prctl(PR_SET_CHILD_SUBREAPER, 1)
         error_read, error_write = os.pipe()
         supervisor = os.getpid()
@@ -127,7 +128,10 @@ class Supervisor:
 
     def become(self, supervisor: int) -> None:
         """Turn the forked copy into the command. Returns only by an exception."""
-        os.setsid()
+        if self.options["own_session"]:
+            os.setsid()
+        else:
+            os.setpgid(0, 0)
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != supervisor:
             os._exit(EXIT_CANNOT_START)
@@ -135,6 +139,11 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        # Before the command runs, so that all its threads and children are in the group. What this does not achieve
+        # is noticed when the group is read back.
+        for entrance in self.options["cgroups"]:
+            with suppress(OSError), open(entrance, "w", encoding="ascii") as file:  # noqa: PTH123
+                file.write("0")
         if self.options["nice"]:
             os.nice(self.options["nice"])
         if self.options["cpus"] and hasattr(os, "sched_setaffinity"):

@@ -19,7 +19,7 @@ WITHOUT_EFFECT = frozenset({"aa", "engines", "keep_topics", "notes", "profile", 
 
 def machine(host: Host) -> dict[str, str | float | bool]:
     """Give what makes a machine the same machine for latency figures."""
-    return {
+    found: dict[str, str | float | bool] = {
         "cpu": host.cpu,
         "cores": host.cores,
         "memory_gib": round(host.memory / MEMORY_STEP_MB) * MEMORY_STEP_MB / 1024,
@@ -27,6 +27,12 @@ def machine(host: Host) -> dict[str, str | float | bool]:
         "kernel": host.kernel,
         "shared_cores": host.shared_cores,
     }
+    # Documents of earlier versions say nothing of these two.
+    for name in ("mechanism", "effective"):
+        if host.priority is not None and name in host.priority:
+            found[f"priority_{name}"] = host.priority[name]
+    found.update({f"filesystem_{name}": kind for name, kind in (host.filesystems or {}).items()})
+    return found
 
 
 def machine_id(host: Host) -> str:

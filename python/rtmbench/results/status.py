@@ -78,10 +78,6 @@ class Observation:
     interval_s: float | None = None
     """The checkpoint or batch interval that was read back from the running job."""
     requested_interval_s: float | None = None
-    memory_mb: int | None = None
-    """What the engine may use, MiB."""
-    peak_rss_mb: float | None = None
-    """The peak of what it used."""
 
     censored: int = 0
     """Measured events that were not covered at the drain deadline."""
@@ -216,11 +212,6 @@ def _notes(seen: Observation) -> Iterator[str]:
     yield from seen.output_notes
     yield from _drift(seen)
     yield from _intervals(seen)
-    if seen.memory_mb is not None and seen.peak_rss_mb is not None and seen.peak_rss_mb > seen.memory_mb:
-        yield (
-            f"memory: the engine's processes held {seen.peak_rss_mb:,.0f} MiB at their peak, more than the "
-            f"{seen.memory_mb:,} MiB that each engine gets"
-        )
     if seen.cycles == 0 and not seen.boundaries_seen:
         yield (
             "boundary-free: no checkpoint or batch boundary inside the measurement; "
