@@ -92,8 +92,8 @@ def test_the_spec_profile_has_the_published_sizes():
     found = settings("02", engines=("flink@1.20", "spark@4.3"), profile="spec")
     (pattern,) = found.patterns
     assert (found.profile, found.rate, found.partitions, found.memory_mb) == ("spec", 10_000, 16, 4096)
-    assert found.shuffle_partitions == 20
-    assert [found.slots_of(spec, pattern) for spec in found.cells(pattern)] == [16, 36]
+    assert found.shuffle_partitions == 16
+    assert [found.slots_of(spec, pattern) for spec in found.cells(pattern)] == [16, 32]
     assert any("spec profile" in note for note in found.notes)
 
 
