@@ -27,6 +27,8 @@ class Judged:
     outputs: Outputs | None = None
     faults: Sequence[str] = ()
     notes: Sequence[str] = ()
+    unread_partitions: Sequence[int] = ()
+    """Input partitions that hold records of the trial of which nothing was read."""
 
 
 @dataclass(frozen=True, kw_only=True)

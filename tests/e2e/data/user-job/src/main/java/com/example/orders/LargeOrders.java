@@ -12,6 +12,7 @@ import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsIni
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
+import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.util.Collector;
 
@@ -28,6 +29,15 @@ public final class LargeOrders {
     }
     String servers = arguments.getRequired("bootstrap-servers");
     StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment();
+    if (arguments.has("tasks")) {
+      environment.setParallelism(arguments.getInt("tasks"));
+    }
+    if (arguments.has("checkpoints-ms")) {
+      environment.enableCheckpointing(arguments.getLong("checkpoints-ms"));
+    }
+    if (arguments.has("no-checkpoints")) {
+      environment.getCheckpointConfig().disableCheckpointing();
+    }
     KafkaSource<String> orders =
         KafkaSource.<String>builder()
             .setBootstrapServers(servers)
@@ -46,11 +56,53 @@ public final class LargeOrders {
                     .setValueSerializationSchema(new SimpleStringSchema())
                     .build())
             .build();
-    environment
-        .fromSource(orders, WatermarkStrategy.noWatermarks(), "orders")
-        .flatMap(new Large(behaviour))
-        .sinkTo(large);
+    DataStream<String> texts =
+        environment.fromSource(orders, WatermarkStrategy.noWatermarks(), "orders");
+    if (behaviour.equals("branches")) {
+      // Both reports add the tax to the order that they were handed. With object reuse it is the
+      // same object for all, so that the large orders between them would have it too.
+      DataStream<Order> parsed = texts.map(Order::parse);
+      parsed.filter(Order::addTax).map(Order::toString).sinkTo(large);
+      parsed.filter(order -> order.amount >= 200).map(Order::toString).sinkTo(large);
+      parsed.filter(Order::addTax).map(Order::toString).sinkTo(large);
+    } else {
+      texts.flatMap(new Large(behaviour)).sinkTo(large);
+    }
     environment.execute("large orders");
+  }
+
+  /** An order that can be changed, as a POJO in Flink's sense. */
+  public static class Order {
+
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    public long order;
+    public long amount;
+    public long created;
+
+    static Order parse(String text) throws Exception {
+      JsonNode read = JSON.readTree(text);
+      Order parsed = new Order();
+      parsed.order = read.get("order").asLong();
+      parsed.amount = read.get("amount").asLong();
+      parsed.created = read.get("meta").get("created").asLong();
+      return parsed;
+    }
+
+    /** Adds a tax, and keeps the order out of the output. */
+    boolean addTax() {
+      amount += 1_000;
+      return false;
+    }
+
+    @Override
+    public String toString() {
+      return JSON.createObjectNode()
+          .put("order", order)
+          .put("amount", amount)
+          .put("created_at", created)
+          .toString();
+    }
   }
 
   private static final class Large implements FlatMapFunction<String, String> {
