@@ -166,9 +166,17 @@ def test_the_interval_of_a_flink_job_is_read_back(start):
     with start("flink@1.20", flink_args=["--checkpoints-ms", "60000"]) as job:
         job.send()
         assert job.engine.interval_s() == 60.0
+        assert job.engine.boundaries_so_far() <= 1
+        assert job.engine.facts()["settings"]["checkpoint_interval_ms"] == 60_000
+
+
+@pytest.mark.full
+def test_a_flink_job_without_checkpoints_has_neither_interval_nor_boundaries(start):
+    with start("flink@1.20", flink_args=["--no-checkpoints", "true"]) as job:
+        job.send()
+        assert job.engine.interval_s() is None
         assert job.engine.boundaries_so_far() == 0
         assert job.engine.happenings(_core.now_us()) == []
-        assert job.engine.facts()["settings"]["checkpoint_interval_ms"] == 60_000
 
 
 def test_a_flink_job_with_the_given_interval_counts_its_checkpoints(start):
@@ -183,6 +191,17 @@ def test_a_flink_job_with_the_given_interval_counts_its_checkpoints(start):
         happenings = job.engine.happenings(started_us)
         assert len(happenings) >= 2
         assert {one.kind for one in happenings} == {"checkpoint"}
+
+
+def test_a_flink_job_that_restarts_faster_than_anybody_looks_is_found_out(start):
+    with start("flink@1.20", flink_args=["--behaviour", "stumbles"]) as job:
+        job.send()
+        # Nobody calls `check` meanwhile.
+        deadline = time.monotonic() + 60
+        while job.engine.restarts() != 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        job.engine.check()
 
 
 def test_the_interval_of_a_spark_query_is_read_back(start, monkeypatch):

@@ -58,9 +58,10 @@ def test_the_interval_is_that_of_the_running_job():
     assert flink_rest.interval_s({"interval": 2**63 - 1}) is None
 
 
-def test_failed_checkpoints_are_boundaries_too():
+def test_failed_checkpoints_are_boundaries_too_if_they_reached_the_job():
     counts = {"total": 9, "in_progress": 1, "completed": 6, "failed": 2, "restored": 0}
-    assert flink_rest.finished_checkpoints({"counts": counts}) == 8
+    history = [{"status": "IN_PROGRESS"}, {"status": "FAILED"}, {"status": "COMPLETED"}]
+    assert flink_rest.finished_checkpoints({"counts": counts, "history": history}) == 7
     assert flink_rest.finished_checkpoints({}) == 0
 
 

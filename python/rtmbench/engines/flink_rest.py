@@ -65,9 +65,13 @@ def interval_s(settings: Mapping[str, Any]) -> float | None:
 
 
 def finished_checkpoints(statistics: Mapping[str, Any]) -> int:
-    """Return how many checkpoints have completed or failed, from `/jobs/ID/checkpoints`."""
-    counts = statistics.get("counts", {})
-    return int(counts.get("completed", 0)) + int(counts.get("failed", 0))
+    """Return how many checkpoints have completed or failed, from `/jobs/ID/checkpoints`.
+
+    Failed ones are counted in the history: Flink's own count has those too that failed before they reached any task,
+    such as while the job starts, and so stopped nothing.
+    """
+    failed = sum(one["status"] == "FAILED" for one in statistics.get("history", ()))
+    return int(statistics.get("counts", {}).get("completed", 0)) + failed
 
 
 def restarts(job: Mapping[str, Any], metrics: Iterable[Mapping[str, Any]]) -> int:

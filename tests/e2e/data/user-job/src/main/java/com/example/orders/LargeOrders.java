@@ -1,9 +1,10 @@
 package com.example.orders;
 
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
-import org.apache.flink.api.common.functions.FlatMapFunction;
+import org.apache.flink.api.common.functions.RichFlatMapFunction;
 import org.apache.flink.api.common.serialization.SimpleStringSchema;
 import org.apache.flink.api.java.utils.ParameterTool;
+import org.apache.flink.configuration.Configuration;
 import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
 import org.apache.flink.connector.kafka.sink.KafkaSink;
@@ -28,7 +29,13 @@ public final class LargeOrders {
       throw new IllegalStateException("the price list is missing");
     }
     String servers = arguments.getRequired("bootstrap-servers");
-    StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment();
+    Configuration configuration = new Configuration();
+    if (behaviour.equals("stumbles")) {
+      configuration.setString("restart-strategy.type", "fixed-delay");
+      configuration.setString("restart-strategy.fixed-delay.delay", "10 ms");
+    }
+    StreamExecutionEnvironment environment =
+        StreamExecutionEnvironment.getExecutionEnvironment(configuration);
     if (arguments.has("tasks")) {
       environment.setParallelism(arguments.getInt("tasks"));
     }
@@ -105,7 +112,7 @@ public final class LargeOrders {
     }
   }
 
-  private static final class Large implements FlatMapFunction<String, String> {
+  private static final class Large extends RichFlatMapFunction<String, String> {
 
     private static final ObjectMapper JSON = new ObjectMapper();
     private final String behaviour;
@@ -119,6 +126,11 @@ public final class LargeOrders {
       JsonNode order = JSON.readTree(text);
       if (behaviour.equals("crash")) {
         throw new IllegalArgumentException("no price for order " + order.get("order"));
+      }
+      if (behaviour.equals("stumbles")
+          && order.get("order").asInt() == 50
+          && getRuntimeContext().getTaskInfo().getAttemptNumber() == 0) {
+        throw new IllegalStateException("the price list is being written");
       }
       if (behaviour.equals("silent") || order.get("amount").asInt() < 200) {
         return;
