@@ -145,6 +145,13 @@ def test_a_flink_job_wider_than_its_cluster_fails_within_seconds(start):
     assert time.monotonic() - begun < 60, "most of it is the start of the cluster"
 
 
+@pytest.mark.full
+def test_groups_of_a_flink_job_that_share_no_slots_are_added_up(start):
+    job = start("flink@1.20", flink_args=["--output-group", "output"])
+    with pytest.raises(RunFailedError, match=r"needs 8 slots \(4 \+ 4 for its 2 slot sharing groups\)"), job:
+        pass
+
+
 def test_a_flink_job_that_changes_its_records_gets_its_own_results(start):
     with start("flink@1.20", flink_args=["--behaviour", "branches"]) as job:
         job.send()

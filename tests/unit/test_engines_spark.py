@@ -126,6 +126,40 @@ def test_the_configuration_bounds_rocksdb_as_flink_does_and_commits_changes(engi
     assert settings["spark.driver.memory"] == f"{flink_config.divide_memory(2048).data_plane_heap}m"
 
 
+def told(**settings):
+    """Facts as a pipeline tells them, with these settings of the running query."""
+    return REAL_TIME | {
+        "java_version": "17",
+        "slots": 4,
+        "jvm": {"heap_max_mb": 1184, "gc": ["G1 Young Generation"]},
+        "settings": {"spark.sql.shuffle.partitions": "2", **settings},
+    }
+
+
+def test_the_parity_has_what_the_running_query_has(engine, tmp_path):
+    store = "spark.sql.streaming.stateStore"
+    rocksdb = {f"{store}.providerClass": spark.ROCKSDB}
+    bounded = {f"{store}.rocksdb.boundedMemoryUsage": "true", f"{store}.rocksdb.maxMemoryUsageMB": "96"}
+    changelog = {f"{store}.rocksdb.changelogCheckpointing.enabled": "true"}
+
+    def read(**settings):
+        made = engine("spark@4.3", "02", told(**settings))
+        made._process.log = tmp_path / "spark.log"
+        made._process.log.touch()
+        return made.facts()
+
+    found = read(**rocksdb, **bounded, **changelog, **spark.PLAIN_LOCAL_FILES)
+    assert found["settings"]["state_memory_mb"] == 96
+    assert found["settings"]["state_changelog"] == "true"
+    assert found["settings"]["data_plane_heap_mb"] == found["settings"]["heap_mb"] == 1184
+    assert found["settings"]["local_files"] == "plain"
+    assert found["remark"] == spark.PLAIN_REMARK, "an engine that was changed is named beside its figures"
+    found = read(**rocksdb)
+    assert found["settings"]["state_memory_mb"] == "unbounded"
+    assert found["settings"]["local_files"] == "hadoop"
+    assert found["remark"] == ""
+
+
 def test_the_interval_is_the_one_of_the_running_trigger(engine):
     assert engine("spark@4.3", "02", REAL_TIME).interval_s() == 5.0
     assert engine("spark@4.3", "02", {**REAL_TIME, "trigger": "RealTimeTrigger(300000)"}).interval_s() == 300.0

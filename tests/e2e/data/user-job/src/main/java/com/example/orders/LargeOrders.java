@@ -73,7 +73,9 @@ public final class LargeOrders {
       parsed.filter(order -> order.amount >= 200).map(Order::toString).sinkTo(large);
       parsed.filter(Order::addTax).map(Order::toString).sinkTo(large);
     } else {
-      texts.flatMap(new Large(behaviour)).sinkTo(large);
+      // Tasks of another group share no slot with the others.
+      String group = arguments.get("output-group", "default");
+      texts.flatMap(new Large(behaviour)).slotSharingGroup(group).sinkTo(large);
     }
     environment.execute("large orders");
   }
