@@ -53,6 +53,11 @@ SETTINGS = (
         label="watermark delay (ms)",
     ),
     Setting(
+        key="watermark_interval_ms",
+        label="watermark interval (ms)",
+        note="Flink's alone, set low: a window closes up to this long after its watermark",
+    ),
+    Setting(
         key="idleness_ms",
         label="idleness of a partition (ms)",
         note="Flink's watermark is the least over all partitions; Spark's is global and knows no idle partition",
@@ -61,7 +66,18 @@ SETTINGS = (
     Setting(
         key="heap_mb",
         label="Java heap, all processes (MiB)",
-        note="out of the same total: Flink sets memory for RocksDB and its network apart, Spark for its Python process",
+        note="out of the same total: Flink has a JobManager beside, and Spark's driver does that work in its one heap",
+    ),
+    Setting(
+        key="data_plane_heap_mb",
+        label="data-plane heap (MiB)",
+        note="the heap that the records go through, Flink's TaskManager and Spark's driver: equal from 1,888 MiB of "
+        "memory on; below, Spark needs more, and the smaller heap collects garbage more often",
+    ),
+    Setting(
+        key="state_memory_mb",
+        label="memory for RocksDB (MiB)",
+        note="bounded on both sides; not used where the pattern has no state, and by Flink's hashmap backend",
     ),
     Setting(key="collector", label="garbage collector"),
     Setting(key="priority", label="priority"),
@@ -75,12 +91,19 @@ SETTINGS = (
     Setting(
         key="local_files",
         label="local files of the checkpoint",
-        note="Hadoop without its native library starts a process for each file that Spark writes; Flink never does",
+        note="Hadoop without its native library starts a process for each file that Spark writes; Flink never does. "
+        "plain: rtmbench's file system class, in the place of the one that pip install pyspark brings",
     ),
     Setting(
         key="state_backend",
         label="state backend",
         note="not used where the pattern has no state; Spark has RocksDB alone",
+    ),
+    Setting(
+        key="state_changelog",
+        label="changelog of the state",
+        note="in Spark a batch commits its changes and not RocksDB's files; Flink's incremental checkpoints upload new "
+        "files only",
     ),
     Setting(key="sink_guarantee", label="guarantee of the sink"),
     Setting(
@@ -94,7 +117,11 @@ SETTINGS = (
         note="off only in rtm-unchecked, where Spark would refuse the query; Flink has no such check",
     ),
     Setting(key="sort_before_repartition", label="sort before repartition", note="Spark's alone; Flink never sorts"),
-    Setting(key="object_reuse", label="object reuse", note="Spark reuses its rows anyway"),
+    Setting(
+        key="object_reuse",
+        label="object reuse",
+        note="Spark reuses its rows anyway; a custom job has Flink's default, which is off, unless it sets another",
+    ),
     Setting(key="restarts", label="restarts after a failure", note="neither engine may restart within a trial"),
     Setting(key="trigger", label="trigger", note="Flink has none: records flow as they come"),
     Setting(

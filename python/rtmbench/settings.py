@@ -73,7 +73,7 @@ class RunRequest:
     slide_s: float | None = None
     watermark_delay_s: float = 10.0
     state_backend: str = "rocksdb"
-    local_files: str = "plain"
+    local_files: str | None = None
     buffer_wait_ms: int = BUFFER_WAIT_MS
     shuffle_partitions: int | None = None
     profile: str | None = None
@@ -316,7 +316,8 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         watermark_delay_s=request.watermark_delay_s,
         idleness_s=idle_ms / 1000,
         state_backend=request.state_backend,
-        local_files=request.local_files,
+        # A custom job runs on Spark as pip installs it, unless something else is requested.
+        local_files=request.local_files or ("plain" if job is None else "hadoop"),
         buffer_wait_ms=request.buffer_wait_ms,
         # Longer than it takes an engine that writes once an interval to show that nothing more will come.
         drain_s=max(30.0, 3 * request.checkpoint_interval_s + 10.0),
@@ -375,7 +376,7 @@ def _check_ranges(request: RunRequest) -> None:
         raise ConfigurationError(
             f"--state-backend is {request.state_backend!r}; Flink's are: {', '.join(STATE_BACKENDS)}."
         )
-    if request.local_files not in LOCAL_FILES:
+    if request.local_files is not None and request.local_files not in LOCAL_FILES:
         raise ConfigurationError(f"--local-files is {request.local_files!r}; there are: {', '.join(LOCAL_FILES)}.")
     limits: list[tuple[str, float | None, float, float, str]] = [
         ("rate", request.rate, 1, MAX_RATE, "events per second"),

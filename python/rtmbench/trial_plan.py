@@ -36,7 +36,7 @@ class Judged:
     faults: Sequence[str] = ()
     notes: Sequence[str] = ()
     unread_partitions: Sequence[int] = ()
-    """Input partitions that hold records of which nothing came out."""
+    """Input partitions that hold records of the trial of which nothing was read."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,9 +67,9 @@ def windows(pattern, time_ms):
 
 
 FIELDS = {
-    "02": ["key", "window_start", "window_end", "count", "produced_at", "scheduled_at_us"],
+    "02": ["key", "window_start", "window_end", "count", "sum", "produced_at", "scheduled_at_us"],
     "03": ["key", "window_start", "window_end", "avg", "count", "produced_at", "scheduled_at_us"],
-    "04": ["key", "count", "produced_at", "scheduled_at_us"],
+    "04": ["key", "count", "sum", "produced_at", "scheduled_at_us"],
 }
 
 

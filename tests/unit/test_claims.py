@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rtmbench.claims import matrix, registry, runner
+from rtmbench import _core
+from rtmbench.claims import matrix, recovery, registry, runner
 from rtmbench.claims.document import NAME, ClaimsRun, latest
 from rtmbench.claims.model import Latency, Observation, Outcome
 from rtmbench.claims.registry import CLAIMS, find, select
@@ -264,3 +265,41 @@ def test_only_what_stands_between_the_markers_is_written(tmp_path):
     document.write_text("nothing\n", encoding="utf-8")
     with pytest.raises(ConfigurationError, match="has no place for the claims"):
         matrix.write(run_of(outcome()), document)
+
+
+@pytest.mark.parametrize(
+    ("changes", "legal", "verdict"),
+    [
+        ({}, 0, "exactly once"),
+        ({"duplicate": 5}, 5, "duplicates, nothing lost"),
+        ({"duplicate": 5}, 4, "repeats what was committed"),
+        ({"duplicate": 5, "missing": 1}, 5, "loses"),
+        ({"duplicate": 5, "missing": 1, "altered": 1}, 5, "alters"),
+    ],
+)
+def test_a_kill_is_judged_by_the_worst_that_it_did(changes, legal, verdict):
+    counts = {"missing": 0, "altered": 0, "duplicate": 0} | changes
+    assert recovery.after_a_kill(**counts, legal_duplicates=legal) == verdict
+
+
+@pytest.mark.parametrize(
+    "shape", ['{"in":{"0":7,"1":9}}', '{"0":{"in":{"0":7,"1":9}}}', r'{"0":"{\"in\":{\"0\":7,\"1\":9}}"}']
+)
+def test_the_committed_offsets_are_those_of_the_last_commit(tmp_path, shape):
+    assert recovery.committed_offsets(tmp_path, "in") == {}
+    for name in ("commits/0", "commits/1", "commits/.2.tmp", "offsets/0", "offsets/1", "offsets/2"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('v1\n{"batchWatermarkMs":0,"conf":{"a":"b"}}\n{"in":{"0":99}}')
+    (tmp_path / "offsets" / "1").write_text(f'v1\n{{"batchWatermarkMs":0}}\n{shape}')
+    assert recovery.committed_offsets(tmp_path, "in") == {0: 7, 1: 9}
+
+
+def test_the_restart_window_goes_from_the_first_uncommitted_event_to_the_kill(monkeypatch):
+    def read(_config, _topic, *, from_offsets):
+        assert from_offsets == [7, 0]
+        return [(0, 7, None, b'{"scheduled_at_us":700}', None), (1, 0, None, b'{"scheduled_at_us":650}', None)]
+
+    monkeypatch.setattr(_core, "end_offsets", lambda *_: [9, 3])
+    monkeypatch.setattr(_core, "read_topic", read)
+    assert recovery.restart_window({}, "in", {0: 7}, 900) == [(650, 900)]
+    assert recovery.restart_window({}, "in", {0: 7}, 600) == [], "all until the kill was committed"

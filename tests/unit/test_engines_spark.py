@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from rtmbench.engines import choose, parse_engine, spark
 from rtmbench.engines.base import EngineRefusedError, TrialIo
 from rtmbench.errors import RunFailedError
 from rtmbench.patterns import find_pattern
+from rtmbench.platform import flink_config
 
 REAL_TIME = {"spark_version": "4.3.0", "trigger": "RealTimeTrigger(5000)", "real_time": True}
 BATCH_BOUND = {**REAL_TIME, "real_time": False}
@@ -110,6 +112,70 @@ def test_what_never_starts_is_refused_and_what_breaks_has_failed(engine):
         engine("spark@4.1:microbatch", "04", broken, ended=True).check()
     with pytest.raises(RunFailedError, match="has ended"):
         engine("spark@4.1:microbatch", "04", MICROBATCH, ended=True).check()
+
+
+def test_the_configuration_bounds_rocksdb_as_flink_does_and_commits_changes(engine, tmp_path):
+    made = engine("spark@4.3", "02", REAL_TIME)
+    made._connector = SimpleNamespace(jars=[])
+    made._configure(made._io)
+    settings = dict(line.split(" ", 1) for line in (tmp_path / "conf" / "spark-defaults.conf").read_text().splitlines())
+    store = "spark.sql.streaming.stateStore.rocksdb"
+    assert settings[f"{store}.boundedMemoryUsage"] == "true"
+    assert settings[f"{store}.maxMemoryUsageMB"] == str(flink_config.divide_memory(2048).managed)
+    assert settings[f"{store}.changelogCheckpointing.enabled"] == "true"
+    assert settings["spark.driver.memory"] == f"{flink_config.divide_memory(2048).data_plane_heap}m"
+
+
+def told(**settings):
+    """Facts as a pipeline tells them, with these settings of the running query."""
+    return REAL_TIME | {
+        "java_version": "17",
+        "slots": 4,
+        "jvm": {"heap_max_mb": 1184, "gc": ["G1 Young Generation"]},
+        "settings": {"spark.sql.shuffle.partitions": "2", **settings},
+    }
+
+
+def test_the_parity_has_what_the_running_query_has(engine, tmp_path):
+    store = "spark.sql.streaming.stateStore"
+    rocksdb = {f"{store}.providerClass": spark.ROCKSDB}
+    bounded = {f"{store}.rocksdb.boundedMemoryUsage": "true", f"{store}.rocksdb.maxMemoryUsageMB": "96"}
+    changelog = {f"{store}.rocksdb.changelogCheckpointing.enabled": "true"}
+
+    def read(**settings):
+        made = engine("spark@4.3", "02", told(**settings))
+        made._process.log = tmp_path / "spark.log"
+        made._process.log.touch()
+        return made.facts()
+
+    found = read(**rocksdb, **bounded, **changelog, **spark.PLAIN_LOCAL_FILES)
+    assert found["settings"]["state_memory_mb"] == 96
+    assert found["settings"]["state_changelog"] == "true"
+    assert found["settings"]["data_plane_heap_mb"] == found["settings"]["heap_mb"] == 1184
+    assert found["settings"]["local_files"] == "plain"
+    assert found["remark"] == spark.PLAIN_REMARK, "an engine that was changed is named beside its figures"
+    found = read(**rocksdb)
+    assert found["settings"]["state_memory_mb"] == "unbounded"
+    assert found["settings"]["local_files"] == "hadoop"
+    assert found["remark"] == ""
+
+
+def test_the_interval_is_the_one_of_the_running_trigger(engine):
+    assert engine("spark@4.3", "02", REAL_TIME).interval_s() == 5.0
+    assert engine("spark@4.3", "02", {**REAL_TIME, "trigger": "RealTimeTrigger(300000)"}).interval_s() == 300.0
+    assert engine("spark@4.1:microbatch", "04", MICROBATCH).interval_s() is None
+    assert engine("spark@4.1:microbatch", "04", {}).interval_s() is None
+
+
+def test_failed_tasks_and_queries_started_again_are_restarts(engine, tmp_path):
+    made = engine("spark@4.3", "02", REAL_TIME | {"restarts": 2})
+    made._process.log = tmp_path / "spark.log"
+    lines = [
+        "2026-11-30T04:00:00.000 WARN TaskSetManager - Lost task 1.0 in stage 3.0 (TID 7): Boom",
+        "2026-11-30T04:00:00.1 WARN TaskSetManager - Lost task 2.0 in stage 3.0 (TID 8): TaskKilled (Stage cancelled)",
+    ]
+    made._process.log.write_text("\n".join(lines) + "\n")
+    assert made.restarts() == 3
 
 
 def test_late_rows_are_added_up_over_batches_and_operators(engine, tmp_path):

@@ -71,13 +71,13 @@ def test_the_load_follows_the_machine(cores: int, memory_mb: int, expected: tupl
         profile.partitions,
         profile.engine_memory_mb,
     ) == expected
-    assert profile.shuffle_partitions == (20 if profile.name == "spec" else profile.partitions)
+    assert profile.shuffle_partitions == profile.partitions, "as many as Flink has keyed subtasks"
 
 
 def test_a_profile_can_be_chosen_whatever_the_machine() -> None:
     small = machine(2, 24_105, 10_000)
     spec = scale(small, "spec")
-    assert (spec.rate, spec.partitions, spec.shuffle_partitions, spec.engine_memory_mb) == (10_000, 16, 20, 4096)
+    assert (spec.rate, spec.partitions, spec.shuffle_partitions, spec.engine_memory_mb) == (10_000, 16, 16, 4096)
     assert "smaller than the 8 cores" in spec.note
     assert scale(machine(16, 64 * 1024), "laptop").rate == 5_000
     with pytest.raises(ConfigurationError, match=r"no profile 'desktop'.*spec, laptop"):
@@ -88,7 +88,7 @@ def test_what_was_scaled_is_said_in_one_line() -> None:
     assert scale(machine(16, 64 * 1024)).note == ""
     assert scale(machine(2, 24_105, 10_000)).note == (
         "scaled to this machine (2 cores, 23.5 GiB): 1,000 events/s, 4 partitions, 4 shuffle partitions, 2,500 MB per "
-        "engine; the full setup (10,000 events/s, 16 partitions, 20 shuffle partitions, 4,096 MB) needs 8 cores and "
+        "engine; the full setup (10,000 events/s, 16 partitions, 16 shuffle partitions, 4,096 MB) needs 8 cores and "
         "16 GiB"
     )
     assert "(1 core, " in scale(machine(1, 24_105)).note

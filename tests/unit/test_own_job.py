@@ -331,6 +331,7 @@ class RelayJob:
 
     broken: Exception | None = None
     silent = False
+    read: dict[int, int] | None = None
 
     def __init__(self, spec, job):
         self.spec, self.build, self.mode, self.emit = spec, "0", "", "output"
@@ -352,6 +353,18 @@ class RelayJob:
 
     def late_dropped(self):
         return 0
+
+    def restarts(self):
+        return 0
+
+    def interval_s(self):
+        return None
+
+    def boundaries_so_far(self):
+        return 0
+
+    def consumed(self):
+        return self.read
 
     def facts(self):
         return {"settings": {"version": "0"}, "remark": "micro-batches"}
@@ -483,6 +496,15 @@ def test_what_an_oracle_says_fails_the_trial(request_):
     assert trial.outputs.complaints == [f"{trial.outputs.received} orders", "no prices"]
     assert "says: no prices" in " ".join(trial.reasons)
     assert exit_code([result]) == 1
+
+
+def test_a_partition_that_was_never_read_fails_the_trial(request_, monkeypatch):
+    monkeypatch.setattr(RelayJob, "read", {0: 0})
+    found = the_trial(run(request_(), Options())[0])
+    assert found.status.value == "failed"
+    assert found.reasons[0].startswith("input partition 0 of 1 was never read: ")
+    monkeypatch.setattr(RelayJob, "read", {0: 1})
+    assert the_trial(run(request_(), Options())[0]).status.value != "failed"
 
 
 def test_without_an_oracle_the_output_is_called_unchecked(request_):

@@ -84,7 +84,18 @@ def test_memory_of_both_engines_adds_up(total):
     assert flink.task_heap >= 256
     spark = divide_spark(total)
     assert spark + 512 <= total
-    assert abs(spark - flink.heap) < total / 4
+    assert spark >= flink.data_plane_heap
+    assert flink.heap == flink.job_heap + flink.data_plane_heap
+
+
+@pytest.mark.parametrize("total", [1_888, 2_048, 3_071, 3_072, 4_096, 16_384])
+def test_the_data_plane_heap_is_equal_on_both_sides(total):
+    assert divide_spark(total) == flink_config.divide_memory(total).data_plane_heap
+
+
+def test_a_small_spark_keeps_a_heap_for_its_driver():
+    assert divide_spark(1_536) == 1_024
+    assert divide_spark(1_280) == 768
 
 
 @pytest.mark.parametrize("divide", [flink_config.divide_memory, divide_spark])
@@ -101,6 +112,9 @@ def test_flink_listens_on_loopback_and_does_not_restart(tmp_path: Path):
     assert len(hosts) == 6
     assert set(hosts.values()) == {"127.0.0.1"}
     assert settings["restart-strategy.type"] == "none"
+    assert "pipeline.object-reuse" not in settings, (
+        "a custom job has Flink's default; rtmbench's jobs set it themselves"
+    )
     written = flink_config.write_configuration(tmp_path / 'a "b', settings)
     assert f'rest.port: "{1}"' in (written / "config.yaml").read_text().splitlines()
 
@@ -190,7 +204,7 @@ def test_parity_shows_equal_different_missing_and_unknown_settings():
     assert by_name["Java"]["same"] is False
     assert by_name["object reuse"]["spark@4.1"] is None
     assert by_name["object reuse"]["same"] is False
-    assert by_name["object reuse"]["note"] == "Spark reuses its rows anyway"
+    assert by_name["object reuse"]["note"].startswith("Spark reuses its rows anyway; a custom job has Flink's default")
     assert by_name["new"]["same"] is True
     assert "transport" not in by_name["slots"]
 

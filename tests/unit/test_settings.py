@@ -4,6 +4,7 @@ import pytest
 
 from rtmbench.engines import spec_name
 from rtmbench.errors import ConfigurationError
+from rtmbench.jobs.model import own_job
 from rtmbench.patterns import find_pattern
 from rtmbench.platform.machine import Machine
 from rtmbench.settings import RunRequest, Settings, resolve
@@ -92,9 +93,18 @@ def test_the_spec_profile_has_the_published_sizes():
     found = settings("02", engines=("flink@1.20", "spark@4.3"), profile="spec")
     (pattern,) = found.patterns
     assert (found.profile, found.rate, found.partitions, found.memory_mb) == ("spec", 10_000, 16, 4096)
-    assert found.shuffle_partitions == 20
-    assert [found.slots_of(spec, pattern) for spec in found.cells(pattern)] == [16, 36]
+    assert found.shuffle_partitions == 16
+    assert [found.slots_of(spec, pattern) for spec in found.cells(pattern)] == [16, 32]
     assert any("spec profile" in note for note in found.notes)
+
+
+def test_plain_local_files_are_for_patterns_unless_they_are_requested(tmp_path):
+    file = tmp_path / "job.py"
+    file.write_text("")
+    job = own_job(spark_job=file)
+    assert settings("01").local_files == "plain"
+    assert settings(job=job, engines=("spark@4.1",)).local_files == "hadoop"
+    assert settings(job=job, engines=("spark@4.1",), local_files="plain").local_files == "plain"
 
 
 def test_shuffle_partitions_follow_partitions_that_were_asked_for():

@@ -1,4 +1,4 @@
-"""Pattern 02 on Spark: events for each key and minute, counted."""
+"""Pattern 02 on Spark: events for each key and minute, counted, and their values added up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def build(spark: SparkSession, io: Io) -> DataStreamWriter:
         .groupBy("key", f.window("event_time", io.window or "1 minute"))
         .agg(
             f.count("*").alias("count"),
-            f.max("produced_at").alias("produced_at"),
+            f.sum("value").alias("sum"),
+            f.max_by("produced_at", "scheduled_at_us").alias("produced_at"),
             f.max("scheduled_at_us").alias("scheduled_at_us"),
         )
     )
@@ -30,6 +31,7 @@ def build(spark: SparkSession, io: Io) -> DataStreamWriter:
         f.unix_millis("window.start").alias("window_start"),
         f.unix_millis("window.end").alias("window_end"),
         "count",
+        "sum",
         "produced_at",
         "scheduled_at_us",
     )

@@ -22,7 +22,7 @@ def build(spark: SparkSession, io: Io) -> DataStreamWriter:
         .agg(
             f.count("*").alias("count"),
             f.sum("value").alias("sum"),
-            f.max("produced_at").alias("produced_at"),
+            f.max_by("produced_at", "scheduled_at_us").alias("produced_at"),
             f.max("scheduled_at_us").alias("scheduled_at_us"),
         )
     )

@@ -1,11 +1,11 @@
-"""Pattern 04 on Spark: a running count for each key, three times over.
+"""Pattern 04 on Spark: a running count and sum for each key, three times over.
 
 In the JVM (mode `rtm`): transformWithState by its JVM API, with the processor in KeyedCounter.java.
     One result for each event. Real-time from Spark 4.3 on.
 In Python (`microbatch`): transformWithState as PySpark has it, in micro-batches: one result for
     each event, told when its batch is done. `rtm-unchecked` tries the same in Real-Time Mode.
 By aggregate (`rtm-aggregate`): RTM's own running count. Spark keeps the state, and the code says
-    what to count but not how; it can neither set a timer nor emit anything but the count.
+    what to count but not how; it can neither set a timer nor emit anything but the totals.
     Real-time from Spark 4.3 on; where it waits for its batch, one result a key and batch.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.streaming import DataStreamWriter
 
-TOTALS = "count bigint, produced_at bigint, scheduled_at_us bigint"
+TOTALS = "count bigint, sum bigint, produced_at bigint, scheduled_at_us bigint"
 RESULT = f"key string, {TOTALS}"
 
 
@@ -31,7 +31,7 @@ def build(spark: SparkSession, io: Io) -> DataStreamWriter:
 
     variants = {"rtm": in_the_jvm, "microbatch": in_python, "rtm-unchecked": in_python, "rtm-aggregate": by_aggregate}
     counts = io.variant(variants)(parse_events(io.read(spark)))
-    result = f.struct("key", "count", "produced_at", "scheduled_at_us")
+    result = f.struct("key", "count", "sum", "produced_at", "scheduled_at_us")
     return io.trigger(io.write(counts.select("key", f.to_json(result).alias("value"))))
 
 
@@ -55,18 +55,19 @@ def in_python(events: DataFrame) -> DataFrame:
             self.state = handle.getValueState("totals", TOTALS)
 
         def handleInputRows(self, key: tuple[str], rows: Iterator[Row], timerValues: Any) -> Iterator[Row]:  # noqa: ARG002, N802, N803
-            count, produced_at, scheduled_at_us = self.state.get() or (0, 0, 0)
+            count, total, produced_at, scheduled_at_us = self.state.get() or (0, 0, 0, 0)
             for row in rows:
                 count += 1
-                if row.scheduled_at_us > scheduled_at_us:
+                total += row.value
+                if row.scheduled_at_us >= scheduled_at_us:
                     produced_at, scheduled_at_us = row.produced_at, row.scheduled_at_us
-                yield Row(key=key[0], count=count, produced_at=produced_at, scheduled_at_us=scheduled_at_us)
-            self.state.update((count, produced_at, scheduled_at_us))
+                yield Row(key=key[0], count=count, sum=total, produced_at=produced_at, scheduled_at_us=scheduled_at_us)
+            self.state.update((count, total, produced_at, scheduled_at_us))
 
         def close(self) -> None:
             pass
 
-    counted = events.select("key", "produced_at", "scheduled_at_us").groupBy("key")
+    counted = events.select("key", "value", "produced_at", "scheduled_at_us").groupBy("key")
     return counted.transformWithState(Counter(), RESULT, "Update", "None")
 
 
@@ -76,7 +77,8 @@ def by_aggregate(events: DataFrame) -> DataFrame:
 
     return events.groupBy("key").agg(
         f.count("*").alias("count"),
-        f.max("produced_at").alias("produced_at"),
+        f.sum("value").alias("sum"),
+        f.max_by("produced_at", "scheduled_at_us").alias("produced_at"),
         f.max("scheduled_at_us").alias("scheduled_at_us"),
     )
 

@@ -112,9 +112,9 @@ class Listed(click.ParamType[Any]):
     "--local-files",
     type=Listed(click.Choice(["plain", "hadoop"])),
     metavar="NAME",
-    default="plain",
-    show_default=True,
-    help="How Spark writes its checkpoint: plain, or as hadoop does, with a process for each file.",
+    default=None,
+    help="How Spark writes its checkpoint: plain, or as hadoop does (pip install pyspark), with a process for each "
+    "file. [default: plain; for a custom job hadoop]",
 )
 @setting(
     "--buffer-wait",

@@ -68,7 +68,8 @@ class TrialIo:
     state_backend: str = "rocksdb"
     """Flink's, `rocksdb` or `hashmap`; Spark's is always RocksDB."""
     local_files: str = "plain"
-    """How Spark writes its checkpoint to the local disk: `plain`, or as `hadoop` does without its native library."""
+    """How Spark writes its checkpoint to the local disk: `plain`, or as `hadoop` does without its native library,
+    which is how `pip install pyspark` does it."""
     window_ms: int | None = None
     slide_ms: int | None = None
     watermark_delay_ms: int = 10_000
@@ -108,6 +109,28 @@ class Engine(Protocol):
 
     def late_dropped(self) -> int:
         """Return how many records the engine says it has dropped as late so far."""
+
+    def restarts(self) -> int:
+        """Return how often a task, the job or the query was started again after a failure, by the engine's account.
+
+        Asked once, before the stop. 0 where the engine cannot restart anything.
+        """
+
+    def interval_s(self) -> float | None:
+        """Return the checkpoint or trigger interval that the running job has, in seconds, as it was read back.
+
+        A job sets it for itself, so it may differ from what was requested. None where the engine takes no checkpoints,
+        where its batches follow each other at once, and where it does not report the interval.
+        """
+
+    def boundaries_so_far(self) -> int:
+        """Return how many checkpoints or batches have ended so far. Cheap: meant for once a second."""
+
+    def consumed(self) -> dict[int, int] | None:
+        """Return the next offset of each input partition, by the engine's account; None where it has none.
+
+        A partition of which nothing was read has its first offset, or is not there. Asked once, before the stop.
+        """
 
     def facts(self) -> dict[str, Any]:
         """Return what the running engine says of itself: `settings` for `parity`, and its own details."""

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import pipelines
-from rtmbench.engines import clients
+from rtmbench.engines import clients, flink_rest
 from rtmbench.engines.boundaries import checkpoints
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.platform.flink_cluster import FlinkCluster, start_cluster
@@ -31,6 +31,13 @@ CANCEL_TIMEOUT_S = 1.5
 STOP_GRACE_S = 1.0
 POLL_S = 0.1
 METRICS_S = 0.5
+METRICS_ATTEMPTS = 4
+METRICS_AT_ONCE = 16
+"""Names in one request: Flink takes a request line of 4,096 bytes."""
+NO_SLOT_S = 5.0
+"""How long a task may wait for a slot on a cluster that has none free."""
+WATERMARK_INTERVAL = "rtmbench.auto-watermark-interval-ms"
+"""Where rtmbench's jobs show their watermark interval, which Flink's REST API lists nowhere."""
 ENDED = {"FAILED", "FAILING", "CANCELED", "CANCELLING", "FINISHED", "SUSPENDED"}
 
 
@@ -115,6 +122,41 @@ class FlinkEngine:
                     total += found["sum"]
         return round(total)
 
+    def restarts(self) -> int:
+        """Return how often the job was restarted, by Flink's own account; a fast restart escapes `check`."""
+        cluster = self._running()
+        metrics: list[dict[str, Any]] = []
+        with contextlib.suppress(RunFailedError):
+            metrics = cluster.get(f"/jobs/{self._job}/metrics?get=numRestarts")
+        return flink_rest.restarts(cluster.get(f"/jobs/{self._job}"), metrics)
+
+    def interval_s(self) -> float | None:
+        """Return the checkpoint interval of the running job; None where it takes no checkpoints."""
+        return flink_rest.interval_s(self._checkpoint_settings(self._running()))
+
+    def boundaries_so_far(self) -> int:
+        """Return how many checkpoints have completed or failed."""
+        return flink_rest.finished_checkpoints(self._checkpoint_statistics(self._running()))
+
+    def consumed(self) -> dict[int, int] | None:
+        """Return the next offset of each input partition, by the metrics of the job's Kafka sources.
+
+        None where no source has such metrics.
+        """
+        cluster, io = self._running(), self._io
+        assert io is not None  # noqa: S101 - set together with the cluster
+        found: dict[int, int] = {}
+        for _ in range(METRICS_ATTEMPTS):
+            vertices = cluster.get(f"/jobs/{self._job}")["vertices"]
+            # As in late_dropped: asking makes the JobManager collect the metrics.
+            time.sleep(METRICS_S)
+            for vertex in vertices:
+                for partition, offset in self._offsets(cluster, vertex["id"], io.input_topic).items():
+                    found[partition] = max(offset, found.get(partition, 0))
+            if len(found) >= io.partitions:
+                break
+        return found or None
+
     def facts(self) -> dict[str, Any]:
         """Return what Flink's REST API says of the cluster and the job, and the Kafka clients of themselves."""
         cluster, io = self._running(), self._io
@@ -128,10 +170,10 @@ class FlinkEngine:
         managers = [cluster.get(f"/taskmanagers/{one['id']}") for one in cluster.get("/taskmanagers")["taskmanagers"]]
         memories = [manager["memoryConfiguration"] for manager in managers]
         vertices = cluster.get(job)["vertices"]
-        heaps = (
-            _heap_mb(environment["options"]),
-            *((memory["taskHeap"] + memory["frameworkHeap"]) // 2**20 for memory in memories),
-        )
+        data_heap_mb = sum((memory["taskHeap"] + memory["frameworkHeap"]) // 2**20 for memory in memories)
+        backend = short_name(checkpoints.get("state_backend", "none"), "StateBackend")
+        managed_mb = sum(memory["managedMemory"] // 2**20 for memory in memories)
+        watermarks = (execution.get("user-config") or {}).get(WATERMARK_INTERVAL)
         return {
             "real_time": True,
             "settings": {
@@ -140,18 +182,21 @@ class FlinkEngine:
                 "slots": sum(manager["slotsNumber"] for manager in managers),
                 "parallelism": vertices[0]["parallelism"],
                 "keyed_parallelism": vertices[-1]["parallelism"] if len(vertices) > 1 else None,
-                "heap_mb": sum(heaps),
+                "heap_mb": _heap_mb(environment["options"]) + data_heap_mb,
+                "data_plane_heap_mb": data_heap_mb,
+                "state_memory_mb": managed_mb if backend == "rocksdb" else None,
                 "collector": _collector(environment["options"]),
                 "checkpoint_interval_ms": checkpoints.get("interval"),
                 "checkpoint_mode": checkpoints.get("mode", "none").upper(),
                 "checkpoint_storage": short_name(checkpoints.get("checkpoint_storage", "none"), "CheckpointStorage"),
-                "state_backend": short_name(checkpoints.get("state_backend", "none"), "StateBackend"),
+                "state_backend": backend,
                 # A job of the user's own does not say.
                 "sink_guarantee": "AT_LEAST_ONCE" if self._own is None else None,
                 "window_ms": io.window_ms,
                 "slide_ms": io.slide_ms,
                 "watermark_delay_ms": None if io.window_ms is None else io.watermark_delay_ms,
                 "idleness_ms": io.idleness_ms or None,
+                "watermark_interval_ms": None if io.window_ms is None or watermarks is None else int(watermarks),
                 "emission": self.emit,
                 "object_reuse": execution.get("object-reuse-mode"),
                 **self._effective(io, cluster, settings, execution),
@@ -172,7 +217,7 @@ class FlinkEngine:
         """Return the checkpoints so far; what Flink told of them is kept beside its logs."""
         cluster, io = self._running(), self._io
         assert io is not None  # noqa: S101 - set together with the cluster
-        statistics = cluster.get(f"/jobs/{self._job}/checkpoints")
+        statistics = self._checkpoint_statistics(cluster)
         (io.logs / "flink-checkpoints.json").write_text(json.dumps(statistics, indent=1) + "\n", encoding="utf-8")
         return checkpoints(statistics, from_us)
 
@@ -277,6 +322,25 @@ class FlinkEngine:
             return {}
         return found
 
+    def _checkpoint_statistics(self, cluster: FlinkCluster) -> dict[str, Any]:
+        if not self._checkpoint_settings(cluster):
+            return {}
+        found: dict[str, Any] = cluster.get(f"/jobs/{self._job}/checkpoints")
+        return found
+
+    def _offsets(self, cluster: FlinkCluster, vertex: str, topic: str) -> dict[int, int]:
+        """Return the next offsets that one vertex reports, by partition."""
+        metrics = f"/jobs/{self._job}/vertices/{vertex}/subtasks/metrics"
+        wanted = flink_rest.offset_metrics((metric["id"] for metric in cluster.get(metrics)), topic)
+        found: dict[int, int] = {}
+        names = list(wanted)
+        for start in range(0, len(names), METRICS_AT_ONCE):
+            some = ",".join(names[start : start + METRICS_AT_ONCE])
+            for metric in cluster.request("GET", metrics, params={"get": some, "agg": "max"}):
+                # The metric is that of the last record; -1 before the first one.
+                found[wanted[metric["id"]]] = round(metric["max"]) + 1
+        return found
+
     def _event_time(self, io: TrialIo) -> dict[str, str]:
         """Return the job's arguments for windows and their emission; none where the pattern has no windows."""
         if io.window_ms is None:
@@ -293,8 +357,9 @@ class FlinkEngine:
         return arguments
 
     def _await_running(self, cluster: FlinkCluster) -> None:
-        deadline = time.monotonic() + RUNNING_TIMEOUT_S
-        while not self._state(cluster):
+        started = time.monotonic()
+        deadline = started + RUNNING_TIMEOUT_S
+        while not self._state(cluster, waited_s=time.monotonic() - started):
             cluster.check()
             if time.monotonic() >= deadline:
                 raise RunFailedError(
@@ -302,12 +367,29 @@ class FlinkEngine:
                 )
             time.sleep(POLL_S)
 
-    def _state(self, cluster: FlinkCluster) -> bool:
-        """Return whether every task runs. Raises RunFailedError where the job has ended."""
+    def _state(self, cluster: FlinkCluster, waited_s: float = 0.0) -> bool:
+        """Return whether every task runs.
+
+        Raises RunFailedError where the job has ended, or needs more slots than the cluster has: Flink would run the
+        regions that fit, leave the others waiting, and report the job as running.
+        """
         job = cluster.get(f"/jobs/{self._job}")
         self._require_alive(cluster, job["state"])
         vertices = job["vertices"]
-        return job["state"] == "RUNNING" and all(one["status"] == "RUNNING" for one in vertices)
+        if job["state"] == "RUNNING" and flink_rest.all_running(vertices):
+            return True
+        overview = cluster.get("/overview")
+        if cluster.processes and (shortage := flink_rest.slot_shortage(vertices, overview["slots-total"])):
+            raise RunFailedError(shortage)
+        waiting = flink_rest.waiting_tasks(vertices)
+        if waiting and waited_s > NO_SLOT_S and overview["slots-available"] == 0:
+            need, arithmetic = flink_rest.needed_slots(vertices)
+            raise RunFailedError(
+                f"{waiting} of {sum(vertex['parallelism'] for vertex in vertices)} tasks of Flink's job need a slot "
+                f"({arithmetic}), and all {overview['slots-total']} slots of the cluster are taken. Use --slots "
+                f"{max(need, overview['slots-total'] + 1)} or more, or a lower parallelism in the job."
+            )
+        return False
 
     def _require_alive(self, cluster: FlinkCluster, state: str) -> None:
         if state in ENDED or state == "RESTARTING":

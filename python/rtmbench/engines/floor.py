@@ -51,6 +51,22 @@ class TransportEngine:
         """Return 0: nothing has a time to be late for."""
         return 0
 
+    def restarts(self) -> int:
+        """Return 0: nothing is started again."""
+        return 0
+
+    def interval_s(self) -> float | None:
+        """Return None: there are no checkpoints."""
+        return None
+
+    def boundaries_so_far(self) -> int:
+        """Return 0: there are no checkpoints."""
+        return 0
+
+    def consumed(self) -> dict[int, int] | None:
+        """Return None: whether all was read shows in the output, a record for each of the input."""
+        return None
+
     def facts(self) -> dict[str, Any]:
         """Return no settings."""
         return {"settings": {}}
@@ -117,6 +133,22 @@ class RelayEngine:
     def late_dropped(self) -> int:
         """Return 0: nothing has a time to be late for."""
         return 0
+
+    def restarts(self) -> int:
+        """Return 0: nothing is started again."""
+        return 0
+
+    def interval_s(self) -> float | None:
+        """Return None: there are no checkpoints."""
+        return None
+
+    def boundaries_so_far(self) -> int:
+        """Return 0: there are no checkpoints."""
+        return 0
+
+    def consumed(self) -> dict[int, int] | None:
+        """Return None: whether all was read shows in the output, a record for each of the input."""
+        return None
 
     def facts(self) -> dict[str, Any]:
         """Return the settings of its clients."""

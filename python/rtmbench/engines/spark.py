@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import pipelines
-from rtmbench.engines import clients
+from rtmbench.engines import clients, spark_facts
 from rtmbench.engines.base import EngineRefusedError, require_slots
 from rtmbench.engines.boundaries import batch_boundaries
 from rtmbench.engines.variants import BATCH_BOUND, MICROBATCH, required_slots
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.patterns import find_pattern
-from rtmbench.platform import logs, spark_process
+from rtmbench.platform import flink_config, logs, spark_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,18 +35,27 @@ POLL_S = 0.1
 PROGRESS = "spark-progress.jsonl"
 MINIMUM_MB = 1280
 MINIMUM_OVERHEAD_MB = 512
+LEAST_HEAP_MB = 1024
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+CHANGELOG = "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled"
+BOUNDED = "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage"
+ROCKSDB_MB = "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB"
 # Spark finds this out in the first batch only, but it says what a refusal says: this query cannot run here.
 NEVER_STARTS = "STDS_FAILED_TO_READ_OPERATOR_METADATA"
 PLAIN_LOCAL_FILES = {
     "spark.hadoop.fs.file.impl": "io.rtmbench.spark.PlainLocalFileSystem",
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "io.rtmbench.spark.PlainLocalFs",
 }
+PLAIN_REMARK = "local files written without Hadoop's shell calls (--local-files hadoop: as pip install pyspark does)"
 BUFFER_WAIT = "spark.shuffle.streaming.networkBufferMaxWaitTimeMs"
 
 
 def divide_memory(total_mb: int) -> int:
     """Return the JVM's heap in MiB; the rest is for RocksDB, code, buffers and the Python process.
+
+    It is as large as the heap of Flink's TaskManager out of the same total, so that both collect garbage equally often
+    at equal allocation. Out of less than 1888 MiB it is larger: Spark's driver, which is in the same JVM, needs 1 GiB,
+    as far as the total allows. The parity table has both values.
 
     Raises ConfigurationError below 1280 MiB.
     """
@@ -55,7 +63,7 @@ def divide_memory(total_mb: int) -> int:
         raise ConfigurationError(
             f"Spark was given {total_mb} MiB for its JVM and its Python process; it needs {MINIMUM_MB} MiB or more."
         )
-    return total_mb - max(MINIMUM_OVERHEAD_MB, total_mb // 4)
+    return max(flink_config.divide_memory(total_mb).data_plane_heap, min(LEAST_HEAP_MB, total_mb - MINIMUM_OVERHEAD_MB))
 
 
 class SparkEngine:
@@ -87,6 +95,7 @@ class SparkEngine:
         self._jars: list[Path] = []
         self._io: TrialIo | None = None
         self._process: Process | None = None
+        self._batches: spark_facts.ProgressCount | None = None
 
     def prepare(self) -> None:
         """Fetch Spark and its Kafka connector, and find the pipeline's file."""
@@ -108,6 +117,7 @@ class SparkEngine:
         )
         require_slots(f"Spark {self.build}", io, need, arithmetic)
         self._io = io
+        self._batches = spark_facts.ProgressCount(io.logs / PROGRESS)
         self._configure(io)
         self._process = self._platform.spawn(
             "spark",
@@ -141,9 +151,11 @@ class SparkEngine:
         facts = self._read_facts()
         settings, java = facts["settings"], facts["jvm"]
         rocksdb = settings.get("spark.sql.streaming.stateStore.providerClass") == ROCKSDB
+        plain = set(PLAIN_LOCAL_FILES.items()) <= set(settings.items())
+        remarks = [*([] if self._own is None else [self._remark(facts)]), PLAIN_REMARK if plain else ""]
         return {
             "real_time": bool(facts["real_time"]),
-            **({} if self._own is None else {"remark": self._remark(facts)}),
+            "remark": "; ".join(filter(None, remarks)),
             "settings": {
                 "version": facts["spark_version"],
                 "java": facts["java_version"],
@@ -152,13 +164,16 @@ class SparkEngine:
                 "keyed_parallelism": int(settings["spark.sql.shuffle.partitions"]) if self._keyed else None,
                 "memory_mb": io.memory_mb,
                 "heap_mb": java["heap_max_mb"],
+                "data_plane_heap_mb": java["heap_max_mb"],
+                "state_memory_mb": _state_memory(settings) if rocksdb else None,
                 "collector": _collector(java["gc"]),
                 "priority": io.priority(),
-                "checkpoint_interval_ms": _interval_ms(facts["trigger"]),
+                "checkpoint_interval_ms": spark_facts.interval_ms(facts["trigger"]),
                 "checkpoint_mode": "EXACTLY_ONCE",
                 "checkpoint_storage": "filesystem",
-                "local_files": "plain" if set(PLAIN_LOCAL_FILES.items()) <= set(settings.items()) else "hadoop",
+                "local_files": "plain" if plain else "hadoop",
                 "state_backend": "rocksdb" if rocksdb else "hdfs",
+                "state_changelog": settings.get(CHANGELOG) if rocksdb else None,
                 "sink_guarantee": "AT_LEAST_ONCE",
                 "buffer_wait_ms": _whole(settings.get(BUFFER_WAIT)) if self._variant.streams_shuffle else None,
                 "window_ms": io.window_ms,
@@ -180,6 +195,24 @@ class SparkEngine:
         """
         operators = (operator for event in self.progress() for operator in event.get("stateOperators", ()))
         return sum(int(operator.get("numRowsDroppedByWatermark", 0)) for operator in operators)
+
+    def restarts(self) -> int:
+        """Return how many tasks have failed, and how often the script has started its query again."""
+        process = self._running()
+        return spark_facts.lost_tasks(_lines(process.log)) + int(self._read_facts().get("restarts", 0))
+
+    def interval_s(self) -> float | None:
+        """Return the interval of the running query's trigger; None where its batches follow each other at once."""
+        trigger = self._read_facts().get("trigger")
+        return None if trigger is None else spark_facts.interval_s(str(trigger))
+
+    def boundaries_so_far(self) -> int:
+        """Return how many batches have ended."""
+        return 0 if self._batches is None else self._batches.value()
+
+    def consumed(self) -> dict[int, int] | None:
+        """Return the next offset of each input partition after the last batch that ended; None before that."""
+        return None if self._io is None else spark_facts.consumed(self.progress(), self._io.input_topic)
 
     def progress(self) -> list[dict[str, Any]]:
         """Return the progress events so far, one for each batch that has ended."""
@@ -204,11 +237,17 @@ class SparkEngine:
         """Write Spark's configuration as files: on a command line every user of the machine could read it."""
         assert self._connector is not None  # noqa: S101 - prepared
         settings = {
-            "spark.master": f"local[{io.slots}]",
+            "spark.master": _master(io),
             "spark.sql.shuffle.partitions": str(_shuffle_partitions(io)),
             "spark.sql.execution.sortBeforeRepartition": "false",
             "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
+            # As Flink's managed memory bounds it there.
+            BOUNDED: "true",
+            ROCKSDB_MB: str(flink_config.divide_memory(io.memory_mb).managed),
         }
+        if self._own is None:
+            # Real-Time Mode with state switches it on by itself; micro-batches would upload RocksDB's files each time.
+            settings[CHANGELOG] = "true"
         if io.local_files == "plain":
             settings.update(PLAIN_LOCAL_FILES)
         if self._variant.unchecked:
@@ -260,6 +299,11 @@ class SparkEngine:
             time.sleep(POLL_S)
         if self._own is not None:
             self.mode = _mode_of(facts)
+            io = self._io
+            assert io is not None  # noqa: S101 - set together with the process
+            file = self._own.file("spark").name
+            if shortage := spark_facts.slot_shortage(facts, file=file, configured_master=_master(io)):
+                raise RunFailedError(shortage)
             return
         if self._runs_as_asked(facts):
             return
@@ -314,9 +358,14 @@ def _shuffle_partitions(io: TrialIo) -> int:
     return io.shuffle_partitions or io.partitions
 
 
-def _interval_ms(trigger: str) -> int | None:
-    found = re.search(r"\((\d+)\)", trigger)
-    return int(found[1]) if found else None
+def _master(io: TrialIo) -> str:
+    return f"local[{io.slots}]"
+
+
+def _state_memory(settings: Mapping[str, str]) -> int | str:
+    """Return the MiB that all of RocksDB may take, as it was read back, or `unbounded`."""
+    bounded = _whole(settings.get(ROCKSDB_MB)) if settings.get(BOUNDED) == "true" else None
+    return "unbounded" if bounded is None else bounded
 
 
 def _whole(text: str | None) -> int | None:

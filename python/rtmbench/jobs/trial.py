@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rtmbench import _core
 from rtmbench.engines.clients import harness_consumer
+from rtmbench.engines.consumption import unread_partitions, unread_reason
 from rtmbench.errors import RunFailedError
 from rtmbench.jobs.topics import JobTopics
 from rtmbench.results.model import Outputs, Topics
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from rtmbench.engines.base import Engine
     from rtmbench.jobs.model import OwnJob
+    from rtmbench.results.model import Trial
 
 STAMP_WAIT_S = 2.0
 """How long a first output with a time stamp is waited for once there is one without."""
@@ -43,6 +45,8 @@ class JobTrialRunner(TrialRunner):
         self._job_topics = JobTopics(admin=self._admin, input=self.topics.input, output=self.topics.output)
         self._input_from: list[int] = []
         self._output_from: list[int] = []
+        self._input_ends: list[int] = []
+        self._unread: tuple[int, ...] = ()
 
     @property
     def _field(self) -> str:
@@ -103,6 +107,12 @@ class JobTrialRunner(TrialRunner):
     def _expected(self, events: int) -> int | None:
         return events if self._floor else None
 
+    def _measured(self, *arguments: Any, **named: Any) -> Trial:
+        """Ask the engine what it has consumed while it still runs; a job that read half of its input may look well."""
+        self._input_ends = _core.end_offsets(self._admin, self.topics.input)
+        self._unread = unread_partitions(self.engine.consumed(), self._input_ends, self._input_from)
+        return super()._measured(*arguments, **named)
+
     def _judge(
         self,
         measure: tuple[int, int],
@@ -152,12 +162,22 @@ class JobTrialRunner(TrialRunner):
             complaints=complaints,
             late_dropped=late_dropped,
         )
+        by_stamps: dict[str, Any] = {**found}
+        unread = self._unread or tuple(by_stamps.get("unread_partitions", ()))
         return Judged(
             verdict=verdict,
             outputs=outputs,
-            faults=list(self._faults(verdict, outputs)),
+            faults=[*self._unread_faults(unread), *self._faults(verdict, outputs)],
             notes=list(self._notes(outputs, found["newest_us"], measure)),
+            unread_partitions=unread,
         )
+
+    def _unread_faults(self, unread: tuple[int, ...]) -> Iterator[str]:
+        if unread:
+            yield (
+                f"{unread_reason(unread, self._input_ends, self._input_from)}. Check that the job has a slot for each "
+                "of its tasks (--slots) and subscribes to all partitions"
+            )
 
     def _faults(self, verdict: _core.Verdict, outputs: Outputs) -> Iterator[str]:
         first = {one["kind"]: f"{one['detail']}: {one['record']}"[:_SHOWN] for one in reversed(verdict.offending)}

@@ -62,9 +62,14 @@ class FlinkMemory:
     task_overhead: int
 
     @property
+    def data_plane_heap(self) -> int:
+        """The heap of the TaskManager's JVM, through which the records go."""
+        return self.framework_heap + self.task_heap
+
+    @property
     def heap(self) -> int:
         """The Java heaps of both processes together."""
-        return self.job_heap + self.task_heap + self.framework_heap
+        return self.job_heap + self.data_plane_heap
 
     @property
     def total(self) -> int:
@@ -146,7 +151,6 @@ def configuration(
         "blob.server.port": "0",
         "metrics.internal.query-service.port": "0",
         "parallelism.default": str(slots),
-        "pipeline.object-reuse": "true",
         "execution.buffer-timeout.interval": f"{buffer_wait_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.storage": "filesystem",

@@ -91,13 +91,13 @@ def scale(machine: Machine, wanted: str | None = None) -> Profile:
     holds = machine.cores >= 8 and machine.memory_mb >= 15 * 1024  # noqa: PLR2004
     name: Literal["spec", "laptop"] = "spec" if wanted == "spec" or (wanted is None and holds) else "laptop"
     if name == "spec":
-        rate, partitions, shuffle, memory, heap = 10_000, 16, 20, most, 1024
+        rate, partitions, memory, heap = 10_000, 16, most, 1024
     else:
         rate, partitions = (5_000, 8) if machine.cores >= 4 else (1_000, 4)  # noqa: PLR2004
-        # A thread for each, beside those of the input: no more of them than Flink has keyed subtasks.
-        shuffle = partitions
         memory = max(least, min(most, machine.available_mb // 4))
         heap = 512
+    # A thread for each, beside those of the input: as many as Flink has keyed subtasks.
+    shuffle = partitions
     cores = "1 core" if machine.cores == 1 else f"{machine.cores} cores"
     size = f"{cores}, {machine.memory_mb / 1024:.1f} GiB"
     note = ""
@@ -105,7 +105,7 @@ def scale(machine: Machine, wanted: str | None = None) -> Profile:
         note = (
             f"scaled to this machine ({size}): {rate:,} events/s, {partitions} partitions, "
             f"{shuffle} shuffle partitions, {memory:,} MB per engine; the full setup (10,000 events/s, 16 partitions, "
-            "20 shuffle partitions, 4,096 MB) needs 8 cores and 16 GiB"
+            "16 shuffle partitions, 4,096 MB) needs 8 cores and 16 GiB"
         )
     elif not holds:
         note = (

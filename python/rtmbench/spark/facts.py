@@ -6,10 +6,11 @@ import json
 import os
 import re
 import sys
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.spark.trigger import execution_of, trigger_of
+from rtmbench.spark.trigger import execution_of, tasks_of, trigger_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,9 @@ SETTINGS = (
     "spark.sql.adaptive.enabled",
     "spark.sql.execution.sortBeforeRepartition",
     "spark.sql.streaming.stateStore.providerClass",
+    "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled",
+    "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage",
+    "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB",
     "spark.sql.streaming.realTimeMode.allowlistCheck",
     "spark.sql.streaming.realTimeMode.minBatchDuration",
     "spark.hadoop.fs.file.impl",
@@ -58,6 +62,7 @@ def collect(spark: SparkSession, query: StreamingQuery, io: Io | None = None) ->
         "query": {"id": str(query.id), "run_id": str(query.runId)},
         "trigger": trigger_of(query),
         "slots": context.defaultParallelism,
+        "tasks": tasks_of(query),
         "settings": _settings(execution.sparkSessionForStream().conf(), context.getConf()),
         "jvm": {
             "heap_max_mb": jvm.java.lang.Runtime.getRuntime().maxMemory() // 2**20,
@@ -81,7 +86,8 @@ def _settings(sql: Any, core: Any) -> dict[str, str]:
     for name in SETTINGS:
         # A setting that this Spark does not know, or that has no value, is simply not there.
         with suppress(Exception):
-            found[name] = core.get(name) if core.contains(name) else sql.get(name)
+            # A script may have set it for its session, after the context had been made from the files.
+            found[name] = sql.get(name) if name.startswith("spark.sql.") or not core.contains(name) else core.get(name)
     return {name: str(value) for name, value in found.items()}
 
 
@@ -101,15 +107,17 @@ class FactsFile:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._facts: dict[str, Any] = {}
+        self._lock = threading.Lock()
 
     def update(self, **facts: Any) -> None:
         """Add or replace facts and write the file."""
-        self._facts.update(facts)
-        if self._path is None:
-            return
-        fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-        fresh.write_text(json.dumps(self._facts, indent=2) + "\n", encoding="utf-8")
-        fresh.replace(self._path)
+        with self._lock:
+            self._facts.update(facts)
+            if self._path is None:
+                return
+            fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+            fresh.write_text(json.dumps(self._facts, indent=2) + "\n", encoding="utf-8")
+            fresh.replace(self._path)
 
 
 class ProgressFile:

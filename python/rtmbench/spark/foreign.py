@@ -47,6 +47,7 @@ class _Watch(threading.Thread):
         self.progress = progress
         self.query: StreamingQuery | None = None
         self.failure: Failure | None = None
+        self._restarts = 0
         self._session: SparkSession | None = None
         self._found = threading.Event()
         self._over = threading.Event()
@@ -64,6 +65,10 @@ class _Watch(threading.Thread):
             if not self._found.is_set():
                 self.query, self._session = query, writer._spark  # noqa: SLF001 - a query does not know its session
                 self._found.set()
+            elif self.query is not None and not self.query.isActive:
+                # The file has started its query again, as some do where it fails.
+                self._restarts += 1
+                self.facts.update(restarts=self._restarts)
             return query
 
         writer_class.start = start

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _JVM_TRIGGER = "org.apache.spark.sql.streaming.Trigger"
 _DURATION = re.compile(r"\s*(\d+)\s*(milliseconds?|seconds?|minutes?|hours?|days?)\s*", re.IGNORECASE)
 _SHUFFLE = re.compile(r"\bExchange\b")
+_PLAN_FIELDS = 1_000
 _MILLISECONDS = {
     "millisecond": 1,
     "second": 1_000,
@@ -101,6 +102,27 @@ def plan_of(query: StreamingQuery) -> str:
     """Return the physical plan of a query's running batch; `""` before the first one is planned."""
     last = execution_of(query).lastExecution()
     return "" if last is None else str(last.executedPlan().toString())
+
+
+def tasks_of(query: StreamingQuery) -> dict[str, list[int]]:
+    """Return how many tasks the running batch of a query in Real-Time Mode has at once.
+
+    `sources`: of each real-time scan, a task for each input partition; `shuffles`: of each shuffle that streams. Both
+    are empty before the first batch is planned, and where batches do not run in real time.
+    """
+    found: dict[str, list[int]] = {"sources": [], "shuffles": []}
+    last = execution_of(query).lastExecution()
+    plans = [] if last is None else [last.executedPlan()]
+    while plans:
+        plan = plans.pop()
+        name = str(plan.nodeName())
+        if name.startswith("RealTimeStreamScan"):
+            found["sources"].append(int(plan.inputPartitions().size()))
+        elif name.startswith("Exchange") and "isPipelined=true" in str(plan.verboseString(_PLAN_FIELDS)):
+            found["shuffles"].append(int(plan.outputPartitioning().numPartitions()))
+        children = plan.children()
+        plans += [children.apply(index) for index in range(children.size())]
+    return found
 
 
 def execution_of(query: StreamingQuery) -> Any:

@@ -13,7 +13,10 @@ if os.environ.get("ORDERS_BEHAVIOUR") == "crash":
 if os.environ.get("ORDERS_BEHAVIOUR") == "no-query":
     sys.exit()
 
-spark = SparkSession.builder.appName("large orders").getOrCreate()
+builder = SparkSession.builder.appName("large orders")
+if master := os.environ.get("ORDERS_MASTER"):
+    builder = builder.master(master)
+spark = builder.getOrCreate()
 servers = os.environ["KAFKA_BOOTSTRAP_SERVERS"]
 records = (
     spark.readStream.format("kafka")
@@ -35,4 +38,5 @@ writer = (
     .option("checkpointLocation", os.environ["RTMBENCH_CHECKPOINT_DIR"])
     .outputMode("update")
 )
-real_time_trigger(writer, os.environ["RTMBENCH_CHECKPOINT_INTERVAL"]).start().awaitTermination()
+interval = os.environ.get("ORDERS_INTERVAL", os.environ["RTMBENCH_CHECKPOINT_INTERVAL"])
+real_time_trigger(writer, interval).start().awaitTermination()

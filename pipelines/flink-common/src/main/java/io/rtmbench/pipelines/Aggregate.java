@@ -3,7 +3,7 @@ package io.rtmbench.pipelines;
 import org.apache.flink.api.common.functions.AggregateFunction;
 
 /** Keeps the totals of a window incrementally: its state is one small object, never its events. */
-public final class Aggregate implements AggregateFunction<Event, Totals, Totals> {
+public final class Aggregate implements AggregateFunction<KeyedEvent, Totals, Totals> {
 
   private static final long serialVersionUID = 1L;
 
@@ -13,7 +13,7 @@ public final class Aggregate implements AggregateFunction<Event, Totals, Totals>
   }
 
   @Override
-  public Totals add(Event event, Totals totals) {
+  public Totals add(KeyedEvent event, Totals totals) {
     return totals.add(event);
   }
 

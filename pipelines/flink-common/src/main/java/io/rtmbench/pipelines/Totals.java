@@ -12,14 +12,14 @@ public class Totals {
   /** {@code produced_at} of the newest event. */
   public long producedAt;
 
-  /** {@code scheduled_at_us} of the newest event, which makes it the newest. */
+  /** The largest {@code scheduled_at_us}; of equal ones, the last to arrive is the newest. */
   public long scheduledAtUs;
 
   /** Adds one event. */
-  public Totals add(Event event) {
+  public Totals add(KeyedEvent event) {
     count++;
     sum += event.value;
-    if (event.scheduledAtUs > scheduledAtUs) {
+    if (event.scheduledAtUs >= scheduledAtUs) {
       scheduledAtUs = event.scheduledAtUs;
       producedAt = event.producedAt;
     }
@@ -30,7 +30,7 @@ public class Totals {
   public Totals add(Totals other) {
     count += other.count;
     sum += other.sum;
-    if (other.scheduledAtUs > scheduledAtUs) {
+    if (other.scheduledAtUs >= scheduledAtUs) {
       scheduledAtUs = other.scheduledAtUs;
       producedAt = other.producedAt;
     }

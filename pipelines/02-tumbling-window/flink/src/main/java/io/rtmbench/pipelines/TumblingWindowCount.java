@@ -11,7 +11,7 @@ import org.apache.flink.streaming.api.windowing.assigners.TumblingEventTimeWindo
 import org.apache.flink.streaming.api.windowing.windows.TimeWindow;
 import org.apache.flink.util.Collector;
 
-/** Pattern 02: events for each key and minute, counted. */
+/** Pattern 02: events for each key and minute, counted, and their values added up. */
 public final class TumblingWindowCount {
 
   private TumblingWindowCount() {}
@@ -35,6 +35,9 @@ public final class TumblingWindowCount {
   static SingleOutputStreamOperator<Result> count(
       DataStream<Event> events, JobArguments arguments) {
     return events
+        .map(KeyedEvent::of)
+        .name("fields of the keyed stage")
+        .uid("keyed-fields")
         .keyBy(event -> event.key)
         .window(TumblingEventTimeWindows.of(arguments.window()))
         .trigger(EventTime.trigger(arguments))
@@ -60,6 +63,7 @@ public final class TumblingWindowCount {
     "window_start",
     "window_end",
     "count",
+    "sum",
     "produced_at",
     "scheduled_at_us"
   })
@@ -74,6 +78,7 @@ public final class TumblingWindowCount {
     public long windowEnd;
 
     public long count;
+    public long sum;
 
     @JsonProperty("produced_at")
     public long producedAt;
@@ -89,6 +94,7 @@ public final class TumblingWindowCount {
       windowStart = window.getStart();
       windowEnd = window.getEnd();
       count = totals.count;
+      sum = totals.sum;
       producedAt = totals.producedAt;
       scheduledAtUs = totals.scheduledAtUs;
     }

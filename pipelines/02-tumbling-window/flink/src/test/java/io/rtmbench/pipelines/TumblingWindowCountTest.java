@@ -16,7 +16,8 @@ class TumblingWindowCountTest {
 
   private static final long MINUTE = 60_000;
 
-  private KeyedOneInputStreamOperatorTestHarness<String, Event, TumblingWindowCount.Result> job;
+  private KeyedOneInputStreamOperatorTestHarness<String, KeyedEvent, TumblingWindowCount.Result>
+      job;
 
   @AfterEach
   void close() throws Exception {
@@ -41,6 +42,30 @@ class TumblingWindowCountTest {
     List<TumblingWindowCount.Result> results = job.extractOutputValues();
     assertEquals(20, results.get(1).producedAt);
     assertEquals(20_000, results.get(1).scheduledAtUs);
+  }
+
+  @Test
+  void aResultCarriesTheExactSumOfTheCountedValues() throws Exception {
+    start();
+    job.processElement(new KeyedEvent("a", Long.MAX_VALUE / 2, 10, 10_000), 10);
+    job.processElement(new KeyedEvent("a", 3, 20, 20_000), 20);
+    job.processElement(new KeyedEvent("a", 5, MINUTE, MINUTE * 1000), MINUTE);
+
+    assertEquals(
+        List.of(Long.MAX_VALUE / 2, Long.MAX_VALUE / 2 + 3, 5L),
+        job.extractOutputValues().stream().map(r -> r.sum).toList());
+  }
+
+  @Test
+  void theNewestEventIsThatOfTheLatestIntendedTimeWhateverItsEventTime() throws Exception {
+    start();
+    job.processElement(new KeyedEvent("a", 1, 50, 50_000), 50);
+    job.processElement(new KeyedEvent("a", 1, 20, 60_000), 20);
+    job.processElement(new KeyedEvent("a", 1, 40, 60_000), 40);
+
+    assertEquals(
+        List.of("50 50000", "20 60000", "40 60000"),
+        job.extractOutputValues().stream().map(r -> r.producedAt + " " + r.scheduledAtUs).toList());
   }
 
   @Test
@@ -84,7 +109,7 @@ class TumblingWindowCountTest {
 
   private void send(String key, long... times) throws Exception {
     for (long time : times) {
-      job.processElement(new Event("id", "click", key, 1, time, time * 1000), time);
+      job.processElement(new KeyedEvent(key, time, time, time * 1000), time);
     }
   }
 
@@ -94,7 +119,7 @@ class TumblingWindowCountTest {
     StreamExecutionEnvironment environment = Job.environment(parsed);
     @SuppressWarnings("unchecked") // The transformation of a keyed operator has one input.
     var counts =
-        (OneInputTransformation<Event, TumblingWindowCount.Result>)
+        (OneInputTransformation<KeyedEvent, TumblingWindowCount.Result>)
             TumblingWindowCount.count(environment.fromData(new Event()), parsed)
                 .getTransformation();
     job =

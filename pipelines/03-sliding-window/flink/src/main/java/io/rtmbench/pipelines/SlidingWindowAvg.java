@@ -36,6 +36,9 @@ public final class SlidingWindowAvg {
   static SingleOutputStreamOperator<Result> average(
       DataStream<Event> events, JobArguments arguments) {
     return events
+        .map(KeyedEvent::of)
+        .name("fields of the keyed stage")
+        .uid("keyed-fields")
         .keyBy(event -> event.key)
         .window(SlidingEventTimeWindows.of(arguments.window(), arguments.slide()))
         .trigger(EventTime.trigger(arguments))

@@ -17,7 +17,7 @@ class SlidingWindowAvgTest {
 
   private static final long MINUTE = 60_000;
 
-  private KeyedOneInputStreamOperatorTestHarness<String, Event, SlidingWindowAvg.Result> job;
+  private KeyedOneInputStreamOperatorTestHarness<String, KeyedEvent, SlidingWindowAvg.Result> job;
 
   @AfterEach
   void close() throws Exception {
@@ -65,7 +65,7 @@ class SlidingWindowAvgTest {
   }
 
   private void send(long time, long value) throws Exception {
-    job.processElement(new Event("id", "click", "a", value, time, time * 1000), time);
+    job.processElement(new KeyedEvent("a", value, time, time * 1000), time);
   }
 
   /** Starts the job's window operator, as its graph has it. */
@@ -75,7 +75,7 @@ class SlidingWindowAvgTest {
     StreamExecutionEnvironment environment = Job.environment(parsed);
     @SuppressWarnings("unchecked") // The transformation of a keyed operator has one input.
     var averages =
-        (OneInputTransformation<Event, SlidingWindowAvg.Result>)
+        (OneInputTransformation<KeyedEvent, SlidingWindowAvg.Result>)
             SlidingWindowAvg.average(environment.fromData(new Event()), parsed).getTransformation();
     job =
         new KeyedOneInputStreamOperatorTestHarness<>(

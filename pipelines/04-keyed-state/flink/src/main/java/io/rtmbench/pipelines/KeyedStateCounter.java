@@ -12,7 +12,7 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
 
-/** Pattern 04: a running count for each key, in state that the code itself reads and writes. */
+/** Pattern 04: a running count and sum for each key, in state that the code reads and writes. */
 public final class KeyedStateCounter {
 
   private KeyedStateCounter() {}
@@ -31,10 +31,17 @@ public final class KeyedStateCounter {
   }
 
   static SingleOutputStreamOperator<Result> count(DataStream<Event> events) {
-    return events.keyBy(event -> event.key).process(new Counter()).name("counter").uid("counter");
+    return events
+        .map(KeyedEvent::of)
+        .name("fields of the keyed stage")
+        .uid("keyed-fields")
+        .keyBy(event -> event.key)
+        .process(new Counter())
+        .name("counter")
+        .uid("counter");
   }
 
-  static final class Counter extends KeyedProcessFunction<String, Event, Result> {
+  static final class Counter extends KeyedProcessFunction<String, KeyedEvent, Result> {
 
     private static final long serialVersionUID = 1L;
 
@@ -46,7 +53,7 @@ public final class KeyedStateCounter {
     }
 
     @Override
-    public void processElement(Event event, Context context, Collector<Result> out)
+    public void processElement(KeyedEvent event, Context context, Collector<Result> out)
         throws Exception {
       Totals totals = state.value();
       if (totals == null) {
@@ -58,11 +65,12 @@ public final class KeyedStateCounter {
   }
 
   /** One result as it stands on the wire. */
-  @JsonPropertyOrder({"key", "count", "produced_at", "scheduled_at_us"})
+  @JsonPropertyOrder({"key", "count", "sum", "produced_at", "scheduled_at_us"})
   public static class Result {
 
     public String key;
     public long count;
+    public long sum;
 
     @JsonProperty("produced_at")
     public long producedAt;
@@ -76,6 +84,7 @@ public final class KeyedStateCounter {
     Result(String key, Totals totals) {
       this.key = key;
       count = totals.count;
+      sum = totals.sum;
       producedAt = totals.producedAt;
       scheduledAtUs = totals.scheduledAtUs;
     }

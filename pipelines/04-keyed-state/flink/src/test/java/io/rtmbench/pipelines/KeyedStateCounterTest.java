@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 
 class KeyedStateCounterTest {
 
-  private KeyedOneInputStreamOperatorTestHarness<String, Event, KeyedStateCounter.Result> job;
+  private KeyedOneInputStreamOperatorTestHarness<String, KeyedEvent, KeyedStateCounter.Result> job;
 
   @AfterEach
   void close() throws Exception {
@@ -21,13 +21,13 @@ class KeyedStateCounterTest {
   }
 
   @Test
-  void eachEventGivesItsKeysCountSoFar() throws Exception {
+  void eachEventGivesItsKeysCountAndSumSoFar() throws Exception {
     start(null);
     send("a", 1, 2);
     send("b", 3);
     send("a", 4);
 
-    assertEquals(List.of("a 1 1", "a 2 2", "b 1 3", "a 3 4"), results());
+    assertEquals(List.of("a 1 1 1", "a 2 3 2", "b 1 3 3", "a 3 7 4"), results());
     assertEquals(2, job.numKeyedStateEntries());
   }
 
@@ -36,11 +36,11 @@ class KeyedStateCounterTest {
     start(null);
     send("a", 20, 10);
 
-    assertEquals(List.of("a 1 20", "a 2 20"), results());
+    assertEquals(List.of("a 1 20 20", "a 2 30 20"), results());
   }
 
   @Test
-  void theCountGoesOnAfterARestore() throws Exception {
+  void countAndSumGoOnAfterARestore() throws Exception {
     start(null);
     send("a", 1, 2);
     OperatorSubtaskState checkpoint = job.snapshot(1, 1);
@@ -48,18 +48,18 @@ class KeyedStateCounterTest {
     start(checkpoint);
     send("a", 3);
 
-    assertEquals(List.of("a 3 3"), results());
+    assertEquals(List.of("a 3 6 3"), results());
   }
 
   private List<String> results() {
     return job.extractOutputValues().stream()
-        .map(r -> r.key + " " + r.count + " " + r.producedAt)
+        .map(r -> r.key + " " + r.count + " " + r.sum + " " + r.producedAt)
         .toList();
   }
 
   private void send(String key, long... times) throws Exception {
     for (long time : times) {
-      job.processElement(new Event("id", "click", key, 1, time, time * 1000), time);
+      job.processElement(new KeyedEvent(key, time, time, time * 1000), time);
     }
   }
 
@@ -68,7 +68,7 @@ class KeyedStateCounterTest {
     StreamExecutionEnvironment environment = Job.environment(JobArguments.parse());
     @SuppressWarnings("unchecked") // The transformation of a keyed operator has one input.
     var counts =
-        (OneInputTransformation<Event, KeyedStateCounter.Result>)
+        (OneInputTransformation<KeyedEvent, KeyedStateCounter.Result>)
             KeyedStateCounter.count(environment.fromData(new Event())).getTransformation();
     job =
         new KeyedOneInputStreamOperatorTestHarness<>(

@@ -1,9 +1,10 @@
 package com.example.orders;
 
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
-import org.apache.flink.api.common.functions.FlatMapFunction;
+import org.apache.flink.api.common.functions.RichFlatMapFunction;
 import org.apache.flink.api.common.serialization.SimpleStringSchema;
 import org.apache.flink.api.java.utils.ParameterTool;
+import org.apache.flink.configuration.Configuration;
 import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
 import org.apache.flink.connector.kafka.sink.KafkaSink;
@@ -12,6 +13,7 @@ import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsIni
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.ObjectMapper;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.ObjectNode;
+import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 import org.apache.flink.util.Collector;
 
@@ -27,7 +29,22 @@ public final class LargeOrders {
       throw new IllegalStateException("the price list is missing");
     }
     String servers = arguments.getRequired("bootstrap-servers");
-    StreamExecutionEnvironment environment = StreamExecutionEnvironment.getExecutionEnvironment();
+    Configuration configuration = new Configuration();
+    if (behaviour.equals("stumbles")) {
+      configuration.setString("restart-strategy.type", "fixed-delay");
+      configuration.setString("restart-strategy.fixed-delay.delay", "10 ms");
+    }
+    StreamExecutionEnvironment environment =
+        StreamExecutionEnvironment.getExecutionEnvironment(configuration);
+    if (arguments.has("tasks")) {
+      environment.setParallelism(arguments.getInt("tasks"));
+    }
+    if (arguments.has("checkpoints-ms")) {
+      environment.enableCheckpointing(arguments.getLong("checkpoints-ms"));
+    }
+    if (arguments.has("no-checkpoints")) {
+      environment.getCheckpointConfig().disableCheckpointing();
+    }
     KafkaSource<String> orders =
         KafkaSource.<String>builder()
             .setBootstrapServers(servers)
@@ -46,14 +63,58 @@ public final class LargeOrders {
                     .setValueSerializationSchema(new SimpleStringSchema())
                     .build())
             .build();
-    environment
-        .fromSource(orders, WatermarkStrategy.noWatermarks(), "orders")
-        .flatMap(new Large(behaviour))
-        .sinkTo(large);
+    DataStream<String> texts =
+        environment.fromSource(orders, WatermarkStrategy.noWatermarks(), "orders");
+    if (behaviour.equals("branches")) {
+      // Both reports add the tax to the order that they were handed. With object reuse it is the
+      // same object for all, so that the large orders between them would have it too.
+      DataStream<Order> parsed = texts.map(Order::parse);
+      parsed.filter(Order::addTax).map(Order::toString).sinkTo(large);
+      parsed.filter(order -> order.amount >= 200).map(Order::toString).sinkTo(large);
+      parsed.filter(Order::addTax).map(Order::toString).sinkTo(large);
+    } else {
+      // Tasks of another group share no slot with the others.
+      String group = arguments.get("output-group", "default");
+      texts.flatMap(new Large(behaviour)).slotSharingGroup(group).sinkTo(large);
+    }
     environment.execute("large orders");
   }
 
-  private static final class Large implements FlatMapFunction<String, String> {
+  /** An order that can be changed, as a POJO in Flink's sense. */
+  public static class Order {
+
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    public long order;
+    public long amount;
+    public long created;
+
+    static Order parse(String text) throws Exception {
+      JsonNode read = JSON.readTree(text);
+      Order parsed = new Order();
+      parsed.order = read.get("order").asLong();
+      parsed.amount = read.get("amount").asLong();
+      parsed.created = read.get("meta").get("created").asLong();
+      return parsed;
+    }
+
+    /** Adds a tax, and keeps the order out of the output. */
+    boolean addTax() {
+      amount += 1_000;
+      return false;
+    }
+
+    @Override
+    public String toString() {
+      return JSON.createObjectNode()
+          .put("order", order)
+          .put("amount", amount)
+          .put("created_at", created)
+          .toString();
+    }
+  }
+
+  private static final class Large extends RichFlatMapFunction<String, String> {
 
     private static final ObjectMapper JSON = new ObjectMapper();
     private final String behaviour;
@@ -67,6 +128,11 @@ public final class LargeOrders {
       JsonNode order = JSON.readTree(text);
       if (behaviour.equals("crash")) {
         throw new IllegalArgumentException("no price for order " + order.get("order"));
+      }
+      if (behaviour.equals("stumbles")
+          && order.get("order").asInt() == 50
+          && getRuntimeContext().getTaskInfo().getAttemptNumber() == 0) {
+        throw new IllegalStateException("the price list is being written");
       }
       if (behaviour.equals("silent") || order.get("amount").asInt() < 200) {
         return;
