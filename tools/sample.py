@@ -24,15 +24,14 @@ from typing import TYPE_CHECKING
 import rtmbench
 from rtmbench.patterns import find_pattern
 from rtmbench.report import markdown
-from rtmbench.report.document import Document, Section
+from rtmbench.report.document import Document, Section, Table
 from rtmbench.report.sections import FOOTER, outcome
 from rtmbench.results.comparison import PAIRS_FOR_A_VERDICT
 from rtmbench.results.interval_log import merged, trial_log
 from rtmbench.results.store import DOCUMENT, list_runs
-from rtmbench.settings import WARMUP_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rtmbench.results.model import Cell, Result, Trial
 
@@ -111,40 +110,64 @@ def pack(results: Path) -> int:
 
 
 def page() -> str:
-    """Return the page of the documentation that shows the sample."""
+    """Return the page of the documentation that shows the sample; of quick runs, which are cold, no latency."""
     runs = [run.result for run in rtmbench.sample()]
-    host = runs[0].host
+    cold = any(run.settings.get("quick") for run in runs)
     document = Document(
-        title="The matrix, measured once",
+        title="The matrix",
         verdicts=(),
         sections=tuple(
             Section(
-                title=f"Pattern {result.pattern}: {find_pattern(result.pattern).title}", blocks=tuple(outcome(result))
+                title=f"Pattern {result.pattern}: {find_pattern(result.pattern).title}",
+                blocks=(_modes(result),) if cold else tuple(outcome(result)),
             )
             for result in runs
         ),
-        footer=(FOOTER,),
+        footer=() if cold else (FOOTER,),
     )
     title, rest = markdown.render(document).split("\n\n", 1)
+    engines = ",".join(ENGINES)
+    commands = "\n".join(f"rtmbench run {' '.join(what)} --quick --engines {engines}" for what in RUNS)
+    return f"{title}\n\n{_about(runs, cold=cold)}\n\n```bash\nmake sample     # which runs\n{commands}\n```\n\n{rest}"
+
+
+def _about(runs: Sequence[Result], *, cold: bool) -> str:
+    host, settings = runs[0].host, runs[0].settings
     rates = {trial.rate.requested for result in runs for cell in result.cells for trial in cell.trials}
-    settings = runs[0].settings
-    cold = (
-        f" After {settings['warmup_s']:g} s of warm-up the tails are those of cold engines: "
-        "[both fall for two minutes and more](tuning.md#the-tail-while-an-engine-warms-up), so these ratios of p99 say "
-        "nothing of a job that has run for longer."
-        if settings["warmup_s"] < WARMUP_S
-        else ""
-    )
     about = (
         f"Recorded on {runs[0].created_at[:10]}: {host.cpu}, {host.cores} cores shared by Kafka, one engine at a time "
         f"and the harness; {', '.join(f'{rate:,.0f}' for rate in sorted(rates))} events/s, {settings['partitions']} "
         f"partitions, {settings['keys']} keys, batches and checkpoints of {settings['checkpoint_interval_s']:g} s."
-        f"{cold} It is one small machine: the page shows what to expect of the form, and `rtmbench run` what holds on "
+    )
+    if cold:
+        return (
+            f"{about} The engines had {settings['warmup_s']:g} s of load before the measurement, so they were cold: "
+            "latencies, ratios and verdicts [are withdrawn](retractions.md) until the next recording. What holds is "
+            "what ran, in which mode, and that its output was right as far as the oracle of that version proves it. "
+            "The same runs are in the package, as an example of a result: `rtmbench.sample()`."
+        )
+    return (
+        f"{about} It is one small machine: the page shows what to expect of the form, and `rtmbench run` what holds on "
         "yours. The same runs, with every trial and their latency logs, are in the package: `rtmbench.sample()`."
     )
-    engines = ",".join(ENGINES)
-    commands = "\n".join(f"rtmbench run {' '.join(what)} --quick --engines {engines}" for what in RUNS)
-    return f"{title}\n\n{about}\n\n```bash\nmake sample     # which runs\n{commands}\n```\n\n{rest}"
+
+
+def _modes(result: Result) -> Table:
+    rows = []
+    for cell in result.cells:
+        counts = [trial.counts for trial in cell.trials if trial.counts is not None]
+        faults = sum(one.missing + one.unexpected + one.wrong + one.duplicate for one in counts)
+        expected = sum(one.expected for one in counts)
+        output = f"{expected:,} expected events, {faults} faults" if counts else "-"
+        rows.append(
+            (cell.name, cell.build, cell.mode or "-", cell.emit, f"{len(cell.trials)}", output, cell.remark or "")
+        )
+    return Table(
+        caption="What ran, and what the oracle found in its output",
+        header=("engine", "build", "mode", "emission", "trials", "output", "what to know"),
+        rows=tuple(rows),
+        numeric=False,
+    )
 
 
 def _has_engines(result: Result) -> bool:
