@@ -107,6 +107,7 @@ class Run:
         Latencies and slip are in µs. A figure that does not exist is NaN, a text that does not is empty. `valid` and
         `floor` are 1 or 0: a row that is not `valid` must not be used, and the figures that `lower_bounds` names are
         lower bounds. `close_*` is the latency of final results, where the engine emits at a window's close.
+        `hop_input_to_output_*_ms` is the engine's own hop, in ms, with a resolution of 1 ms.
 
         >>> import rtmbench
         >>> table = rtmbench.load("tests/unit/data/recorded-run").table()

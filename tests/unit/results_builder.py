@@ -77,7 +77,7 @@ def trial(number=1, status=Status.VALID, reasons=(), **changes):
         peak_rss_mb=Resources(engine=1_420.0, kafka=610.0, harness=88.0),
         hops_ms=hops() if figures else None,
         boundaries_seen=3 if figures else None,
-        warm_up=WarmUp(seconds=120.0, boundaries=24, ended_by="settled"),
+        warm_up=WarmUp(seconds=120.0, boundaries=24, ended_by="boundaries"),
         interference=interference(),
         output_bytes=1_652_200 if figures else None,
         unread_partitions=[] if figures else None,

@@ -218,7 +218,7 @@ def test_the_tables_for_export_hold_what_the_report_shows(tmp_path):
         "hop_input_to_output_p99_ms": 5.0,
         "warm_up_s": 120.0,
         "warm_up_boundaries": 24,
-        "warm_up_ended_by": "settled",
+        "warm_up_ended_by": "boundaries",
         "run_delay_s_engine": 0.42,
         "switches_kafka": 42_000,
         "other_cpu_s": 0.3,

@@ -27,10 +27,9 @@ INTERVALS = ("p99", "p99_9")
 """Percentiles that are shown with their interval: a few boundaries decide them."""
 ROLES = {"engine": "engine", "kafka": "broker", "harness": "harness"}
 ENDED_BY = {
-    "settled": "figures per cycle had settled",
-    "boundaries": "number of boundaries reached",
-    "time": "requested time",
+    "boundaries": "boundaries reached",
     "bound": "time limit",
+    "time": "fixed length",
 }
 
 
