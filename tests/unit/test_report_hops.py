@@ -7,10 +7,11 @@ import io
 
 import pytest
 from results_builder import cell, counts, hops, interference, latency, result, transport, trial
+from rich.console import Console
 
 import rtmbench
 from rtmbench.measured import Comparison
-from rtmbench.report import export, print_result
+from rtmbench.report import export, print_result, render
 from rtmbench.report.document import Figure, Paragraph
 from rtmbench.report.latency_source import MEDIANS, NEGATIVE, blocks
 from rtmbench.report.rows import boundaries_text, cell_row
@@ -77,6 +78,12 @@ def test_the_columns_of_the_own_hop_give_way_where_they_do_not_fit():
     assert max(map(len, text.splitlines())) <= 100
     assert text.count("≥347,800") == 3
     assert "engine  engine" not in text
+
+
+def test_a_narrow_terminal_gets_lines_with_the_own_hop():
+    console = Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None)
+    console.print(render(result(cell(trials=of((1.0, 5.0))))))
+    assert "engine's own hop: p50 1.0, p99 5.0, 3 boundaries" in " ".join(console.file.getvalue().split())
 
 
 def test_the_report_has_it_in_its_table_and_its_trials():

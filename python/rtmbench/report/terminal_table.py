@@ -63,7 +63,12 @@ class Fitting:
         for row in zip(*(column.cells for column in columns), strict=True):
             name, *rest = row
             heads = [str(column.header).replace("-\n", "").replace("\n", " ") for column in columns[1:]]
-            figures = [f"{head} {cell}" for head, cell in zip(heads, rest, strict=True) if str(cell)]
+            # Below a cell's status its boundaries are counted, which need no head.
+            figures = [
+                str(cell) if head == "status" and str(cell)[0].isdigit() else f"{head} {cell}"
+                for head, cell in zip(heads, rest, strict=True)
+                if str(cell)
+            ]
             yield Text(f"{name}: {', '.join(figures)}")
 
 
