@@ -17,6 +17,7 @@ from rtmbench.report.comparison import comparison_row, print_comparison
 from rtmbench.report.terminal import cell_figures, print_result, summary
 from rtmbench.report.text import clean
 from rtmbench.results import across, sample, slo
+from rtmbench.results.comparison import is_quick
 from rtmbench.results.interval_log import merged, trial_log
 from rtmbench.results.noise import NoiseBands
 from rtmbench.results.statistics import last_attempts
@@ -423,7 +424,7 @@ class Verdict:
 def _judge(result: Result, texts: Sequence[str]) -> Verdict:
     if not texts:
         raise ConfigurationError("No target was given. Give one such as slo='p99<100ms@10000/s'.")
-    return Verdict(slo.judge_all([slo.Target.parse(text) for text in texts], result.cells))
+    return Verdict(slo.judge_all([slo.Target.parse(text) for text in texts], result.cells, quick=is_quick(result)))
 
 
 def trials_table(runs: Iterable[Run], empty: str) -> _core.Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from rtmbench.report.text import NO_FIGURE, milliseconds
+from rtmbench.report.text import NO_FIGURE, headline_text, milliseconds
 
 if TYPE_CHECKING:
     from rtmbench.results import Cell
@@ -16,7 +16,7 @@ CELL_HEAD = (*HEAD, "stall share", "valid trials", "status")
 
 
 def cell_row(cell: Cell) -> tuple[str, ...]:
-    """Give what stands under `CELL_HEAD`; figures without a headline are in brackets, with ≥ where they are bounds."""
+    """Give the row for `CELL_HEAD`: figures in brackets where no trial is valid, with ≥ where they are lower bounds."""
     valid = sum(trial.valid for trial in cell.trials)
     shares = [trial.stall_share for trial in cell.trials if trial.stall_share is not None]
     return (
@@ -29,7 +29,8 @@ def cell_row(cell: Cell) -> tuple[str, ...]:
 
 def _figures(cell: Cell) -> list[str]:
     if cell.headline is not None:
-        return [milliseconds(getattr(cell.headline, f"{name}_us")) for name in PERCENTILES]
+        texts = [headline_text(cell.headline, f"{name}_us") for name in PERCENTILES]
+        return texts if cell.headline.valid_trials else [f"({text})" for text in texts]
     latencies = [trial.latency_us for trial in cell.trials if trial.latency_us is not None]
     if not latencies:
         return [NO_FIGURE for _ in PERCENTILES]

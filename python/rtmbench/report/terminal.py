@@ -18,13 +18,13 @@ from rich.text import Text
 
 from rtmbench.explanations import explain
 from rtmbench.patterns import PATTERNS
-from rtmbench.report.text import NO_FIGURE, WORDS, clean, milliseconds, plural
+from rtmbench.report.text import NO_FIGURE, WORDS, clean, headline_text, milliseconds, plural
 from rtmbench.results import Status
 from rtmbench.results.slo import SIGNS
-from rtmbench.results.verdict import ratio_text
+from rtmbench.results.verdict import BETTER, WORSE, ratio_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import TextIO
 
     from rich.console import ConsoleOptions, RenderableType, RenderResult
@@ -91,13 +91,14 @@ def print_result(result: Result, file: TextIO | None = None) -> None:
 
 def summary(result: Result) -> str:
     """Say in one sentence what was measured; it never makes a verdict of its own."""
-    measured = [(_labelled(c), c.headline) for c in result.cells if c.headline is not None]
+    shown = [c for c in result.cells if c.headline is not None and c.headline.valid_trials and c.headline.p99_us]
+    measured = [(_labelled(c), c.headline) for c in shown if c.headline is not None]
     parts = []
     if measured:
-        figures = " and ".join(f"{milliseconds(h.p99_us)} ms on {n}" for n, h in measured)
+        figures = " and ".join(f"{headline_text(h, 'p99_us')} ms on {n}" for n, h in measured)
         parts.append(f"p99 was {figures} ({_basis([h for _, h in measured])})")
         parts += [_floor_figure(floor) for floor in result.floors if floor.headline is not None]
-    parts += [f"{clean(cell.name, _NAME)} {_without_figure(cell)}" for cell in result.cells if cell.headline is None]
+    parts += [f"{clean(cell.name, _NAME)} {_without_figure(cell)}" for cell in result.cells if cell not in shown]
     if not result.cells:
         parts.append("no trial was finished")
     verdicts = {_verdict(comparison) for comparison in result.comparisons}
@@ -110,9 +111,9 @@ def summary(result: Result) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Figures:
-    """Latencies in µs by column, and which of them are lower bounds."""
+    """Latencies in µs by column, `None` where the median falls on a failed trial, and which are lower bounds."""
 
-    values: dict[str, float]
+    values: Mapping[str, float | None]
     bounds: frozenset[str]
 
 
@@ -122,14 +123,17 @@ def cell_figures(cell: Cell) -> list[Text]:
     Latencies that make no headline, such as boundary-free ones, stand in brackets.
     """
     stalls = [trial.stall_share for trial in cell.trials if trial.latency_us is not None]
-    return [*_shown(_figures(cell), usable=cell.status.usable and cell.headline is not None), _stall(stalls)]
+    return [
+        *_shown(_figures(cell), usable=cell.headline is not None and cell.headline.valid_trials > 0),
+        _stall(stalls),
+    ]
 
 
 def _figures(cell: Cell) -> _Figures | None:
     if cell.headline is not None:
         head = cell.headline
-        values = {name: float(getattr(head, f"{name}_us")) for name in COLUMNS}
-        return _Figures(values=values, bounds=frozenset())
+        values = {name: getattr(head, f"{name}_us") for name in COLUMNS}
+        return _Figures(values=values, bounds=frozenset(name for name in COLUMNS if head.is_lower_bound(f"{name}_us")))
     latencies = [trial.latency_us for trial in cell.trials if trial.latency_us is not None]
     if not latencies:
         return None
@@ -146,7 +150,8 @@ def _shown(figures: _Figures | None, *, usable: bool) -> list[Text]:
     texts = []
     for name in COLUMNS:
         sign = "≥" if name in figures.bounds else ""
-        figure = f"{sign}{milliseconds(figures.values[name])}"
+        value = figures.values[name]
+        figure = "failed" if value is None else f"{sign}{milliseconds(value)}"
         texts.append(Text(figure) if usable else Text(f"({figure})", style="bright_black"))
     return texts
 
@@ -424,6 +429,9 @@ def _labelled(cell: Cell) -> str:
 
 
 def _remark(cell: Cell) -> str:
+    head = cell.headline
+    if head is not None and head.failed:
+        return f" (failed in {head.failed} of {plural(head.trials or head.attempts, 'trial')})"
     return "" if cell.status is Status.VALID else f" ({cell.status.value})"
 
 
@@ -432,7 +440,10 @@ def _verdict(comparison: Comparison) -> str:
         baseline, other = clean(comparison.baseline, _NAME), clean(comparison.other, _NAME)
         p99, p50 = clean(comparison.verdict, 40), clean(comparison.verdict_p50, 40)
         return f"{other} against {baseline}: {p99} at p99, {p50} at p50"
-    reason = clean(comparison.note.partition(";")[0], 60)
+    reason = clean(comparison.note.partition(";")[0], 200)
+    if comparison.verdict in (WORSE, BETTER):
+        baseline, other = clean(comparison.baseline, _NAME), clean(comparison.other, _NAME)
+        return f"{other} is {comparison.verdict} than {baseline} ({reason})"
     return f"{clean(comparison.verdict, 40)} ({reason})"
 
 
@@ -442,7 +453,7 @@ def _target(found: TargetOutcome) -> str:
 
 
 def _basis(headlines: Sequence[Headline]) -> str:
-    trials = {head.valid_trials for head in headlines}
+    trials = {head.trials or head.valid_trials for head in headlines}
     if trials == {1}:
         return "one trial each" if len(headlines) > 1 else "one trial"
     if len(trials) == 1:
@@ -451,13 +462,15 @@ def _basis(headlines: Sequence[Headline]) -> str:
 
 
 def _floor_figure(floor: Cell) -> str:
-    p99 = milliseconds(floor.headline.p99_us) if floor.headline else NO_FIGURE
+    p99 = headline_text(floor.headline, "p99_us")
     return f"the {clean(floor.name, _NAME)} floor is {p99} ms{_remark(floor)}"
 
 
 def _without_figure(cell: Cell) -> str:
     if cell.emit == "close" and cell.status.usable:
         return "writes final results only, so it has a close latency and no update latency"
+    if cell.headline is not None and cell.headline.failed:
+        return f"failed in {cell.headline.failed} of {plural(cell.headline.trials or cell.headline.attempts, 'trial')}"
     return {
         Status.REFUSED: "refused the query",
         Status.FAILED: "failed",
