@@ -19,6 +19,7 @@ from rtmbench.report.terminal import print_result, summary
 from rtmbench.report.terminal_table import cell_texts
 from rtmbench.report.text import clean
 from rtmbench.results import across, sample, slo
+from rtmbench.results.comparison import is_quick
 from rtmbench.results.hops import cell_engine_hop
 from rtmbench.results.interval_log import merged, trial_log
 from rtmbench.results.noise import NoiseBands
@@ -443,7 +444,7 @@ class Verdict:
 def _judge(result: Result, texts: Sequence[str]) -> Verdict:
     if not texts:
         raise ConfigurationError("No target was given. Give one such as slo='p99<100ms@10000/s'.")
-    return Verdict(slo.judge_all([slo.Target.parse(text) for text in texts], result.cells))
+    return Verdict(slo.judge_all([slo.Target.parse(text) for text in texts], result.cells, quick=is_quick(result)))
 
 
 def trials_table(runs: Iterable[Run], empty: str) -> _core.Table:

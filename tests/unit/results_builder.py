@@ -137,6 +137,7 @@ def transport(trials=None):
 
 def result(*cells, floors=None, **changes):
     found = list(cells)
+    settings = changes.get("settings", {"rate": RATE, "keys": 100, "partitions": 4, "quick": True})
     sound = Result(
         experiment_id="20261123T093000123Z-01-5f2c9a",
         run_id="20261123T093000123Z-01-5f2c9a",
@@ -153,11 +154,11 @@ def result(*cells, floors=None, **changes):
             filesystems={"work": "ext4", "kafka_log": "ext4"},
         ),
         versions={"rtmbench": "0.1.0", "kafka": "4.1.1"},
-        settings={"rate": RATE, "keys": 100, "partitions": 4, "quick": True},
+        settings=settings,
         parity=[{"setting": "acks", "flink": "all", "spark": "all", "same": True, "note": ""}],
         cells=found,
         floors=[transport()] if floors is None else floors,
-        comparisons=compare_all(found),
+        comparisons=compare_all(found, quick=bool(settings.get("quick"))),
         complete=True,
     )
     return replace(sound, **changes)

@@ -244,3 +244,30 @@ def test_the_tables_for_export_hold_what_the_report_shows(tmp_path):
 
 def test_counts_of_a_custom_job_give_the_size_of_a_record_too():
     assert cell_row(cell(trials=[trial(counts=counts(received=0), output_bytes=10)]))
+
+
+def behind(number):
+    """A trial that did not sustain the rate."""
+    return trial(number, Status.UNSUSTAINED, latency_us=latency(9_400_000))
+
+
+def test_a_headline_that_is_a_lower_bound_is_marked_in_every_form():
+    found = result(cell(trials=[trial(1), behind(2), behind(3)]))
+    assert found.cells[0].headline.is_lower_bound("p99_us")
+    text = printed(found)
+    line = next(line for line in text.splitlines() if line.startswith("flink@1.20"))
+    assert line.split()[1:6:2] == ["≥9,400", "≥34,780", "≥139,120"]
+    assert "p99 was ≥34,780 ms on flink@1.20" in " ".join(text.split())
+    assert " ≥9,400 " in row(markdown(found), "flink@1.20")
+    assert "≥34,780" in rtmbench.Run(found)._repr_html_()
+
+
+def test_a_figure_that_failed_trials_leave_open_is_named_as_failed():
+    failed = [trial(n, Status.FAILED, ["wrong"]) for n in (2, 3)]
+    found = result(cell(trials=[trial(1), *failed]))
+    text = printed(found)
+    line = next(line for line in text.splitlines() if line.startswith("flink@1.20"))
+    assert line.split()[1:6] == ["failed"] * 5
+    assert "flink@1.20 failed in 2 of 3 trials" in " ".join(text.split())
+    assert row(markdown(found), "flink@1.20").count("failed in 2 of 3") == 5
+    assert "7.77" not in row(markdown(found), "flink@1.20")

@@ -26,7 +26,14 @@ if TYPE_CHECKING:
 WIDTH = 100
 HOP_HEADS = ("engine\np50", "engine\np99")
 _NAME = 30
-STYLES = {"faster": "green", "slower": "red", "no difference shown": "cyan", "no verdict": "yellow"}
+STYLES = {
+    "faster": "green",
+    "slower": "red",
+    "no difference shown": "cyan",
+    "worse": "red",
+    "better": "green",
+    "no verdict": "yellow",
+}
 
 
 def print_comparison(report: Report, file: TextIO | None = None) -> None:
@@ -118,17 +125,21 @@ def _trend(series: Series) -> Table:
             clean(point.run_id, 40),
             point.machine[:8],
             clean(point.build, 12),
-            NO_FIGURE if point.p50_us is None else milliseconds(point.p50_us),
-            NO_FIGURE if point.p99_us is None else milliseconds(point.p99_us),
+            _latency(point.p50_us, bound="p50_us" in (point.lower_bounds or ())),
+            _latency(point.p99_us, bound="p99_us" in (point.lower_bounds or ())),
             f"{point.valid_trials}/{point.attempts}",
             point.status,
         )
     return table
 
 
+def _latency(microseconds: int | None, *, bound: bool) -> str:
+    return NO_FIGURE if microseconds is None else f"{'≥' if bound else ''}{milliseconds(microseconds)}"
+
+
 def columns(*names: str) -> Table:
     """Give a table with these columns, figures to the right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for name in names:
         right = name in {"p50", "p95", "p99", "p99.9", "max", "stall", "pairs", "valid", *HOP_HEADS}
         width = 10 if name == "engine" else None

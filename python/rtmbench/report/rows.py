@@ -6,10 +6,8 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rtmbench.report.text import NO_FIGURE, milliseconds, plural
-from rtmbench.results import Status
+from rtmbench.report.text import NO_FIGURE, headline_text, milliseconds
 from rtmbench.results.hops import cell_engine_hop, engine_hop
-from rtmbench.results.statistics import last_attempts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,9 +42,7 @@ class Figures:
 
     def _text(self, name: str) -> str:
         value = self.values[name]
-        if value is None:
-            return FAILED
-        text = f"{'≥' if name in self.bounds else ''}{milliseconds(value)}"
+        text = FAILED if value is None else f"{'≥' if name in self.bounds else ''}{milliseconds(value)}"
         return text if self.usable else f"({text})"
 
 
@@ -55,9 +51,11 @@ def cell_figures(cell: Cell) -> Figures | None:
 
     Latencies that make no headline, such as boundary-free ones, are not usable.
     """
-    if cell.headline is not None:
-        values: dict[str, float | None] = {name: getattr(cell.headline, f"{name}_us") for name in PERCENTILES}
-        return Figures(values=values, bounds=frozenset(), usable=cell.status.usable)
+    head = cell.headline
+    if head is not None:
+        values: dict[str, float | None] = {name: getattr(head, f"{name}_us") for name in PERCENTILES}
+        bounds = frozenset(name for name in PERCENTILES if head.is_lower_bound(f"{name}_us"))
+        return Figures(values=values, bounds=bounds, usable=head.valid_trials > 0)
     latencies = [trial.latency_us for trial in cell.trials if trial.latency_us is not None]
     if not latencies:
         return None
@@ -80,17 +78,27 @@ def trial_figures(trial: Trial) -> Figures | None:
 
 def cell_row(cell: Cell) -> tuple[str, ...]:
     """Return the texts under `CELL_HEAD`."""
-    figures = cell_figures(cell)
     valid = sum(trial.valid for trial in cell.trials)
     shares = [trial.stall_share for trial in cell.trials if trial.stall_share is not None]
     return (
-        *(figures.texts() if figures is not None else [NO_FIGURE for _ in PERCENTILES]),
+        *_cell_texts(cell),
         hop_text(cell_engine_hop(cell)),
         boundaries_text(cell.trials),
         f"{statistics.median(shares):.1%}" if shares else NO_FIGURE,
         f"{valid} of {len(cell.trials)}",
         cell.status.value,
     )
+
+
+def _cell_texts(cell: Cell) -> list[str]:
+    """Show a cell's latencies; a figure that does not exist as `failed in k of n`."""
+    figures = cell_figures(cell)
+    texts = figures.texts() if figures is not None else [NO_FIGURE for _ in PERCENTILES]
+    if cell.headline is None:
+        return texts
+    missing = [getattr(cell.headline, f"{name}_us") is None for name in PERCENTILES]
+    words = [headline_text(cell.headline, f"{name}_us") for name in PERCENTILES]
+    return [word if gone else text for gone, word, text in zip(missing, words, texts, strict=True)]
 
 
 def hop_text(hop: EngineHop | None) -> str:
@@ -129,13 +137,6 @@ def interval_text(latency: Latency, name: str) -> str:
     return f" [{', '.join(milliseconds(bound) for bound in found)}]" if found else ""
 
 
-def failures_text(cell: Cell) -> str:
-    """Say in how many of a cell's trials it failed, such as `failed in 2 of 3 trials`; void attempts do not count."""
-    counted = [trial for trial in last_attempts(cell.trials).values() if trial.status is not Status.VOID]
-    failed = sum(trial.status is Status.FAILED for trial in counted)
-    return f"failed in {failed} of {plural(len(counted), 'trial')}"
-
-
 def _range(numbers: Sequence[int]) -> str:
     low, high = min(numbers), max(numbers)
     return f"{low}" if low == high else f"{low}–{high}"
@@ -152,7 +153,6 @@ __all__ = [
     "boundaries_text",
     "cell_figures",
     "cell_row",
-    "failures_text",
     "hop_figure",
     "hop_text",
     "interval_text",

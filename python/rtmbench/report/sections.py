@@ -12,7 +12,7 @@ from rtmbench.report.host import host_rows
 from rtmbench.report.rows import CELL_HEAD, HOP_NOTE, cell_row
 from rtmbench.report.side_by_side import bytes_note, hop_ratios
 from rtmbench.report.terminal import summary, unlike_work
-from rtmbench.report.text import NO_FIGURE, clean, milliseconds, plural
+from rtmbench.report.text import NO_FIGURE, clean, headline_text, milliseconds, plural
 from rtmbench.report.trials import trial_name
 from rtmbench.results.cost import cost
 from rtmbench.results.slo import SIGNS
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FOOTER = (
     "Latency runs from the moment an event was due to the receipt of its result. ≥ marks a lower bound: the event had "
-    "not come out when the waiting ended. A figure in brackets is of a trial that is not valid."
+    "not come out when the waiting ended. A figure in brackets is of trials of which none is valid."
 )
 FLAGS = {
     "rate": "--rate",
@@ -102,7 +102,7 @@ def outcome(result: Result) -> Iterator[Block]:
         yield Paragraph("This run was not finished: what follows is what had been measured until then.", strong=True)
     cells = [*result.cells, *result.floors]
     yield Table(
-        caption="Latency in ms: median over the usable trials of each trial's percentile",
+        caption="Latency in ms: median of each percentile over the trials that are not void",
         header=("engine", *CELL_HEAD),
         rows=tuple((f"{cell.name} (floor)" if cell in result.floors else cell.name, *cell_row(cell)) for cell in cells),
         marks=tuple(cell.status.value for cell in cells),
@@ -250,9 +250,10 @@ def _counts(result: Result) -> Table:
 def _floors(result: Result) -> Iterator[Block]:
     figures = [(cell, cell.headline) for cell in result.floors if cell.headline is not None]
     for cell, head in figures:
+        p50, p99 = headline_text(head, "p50_us"), headline_text(head, "p99_us")
         yield Paragraph(
-            f"The {cell.name} floor, the same harness without an engine, is {milliseconds(head.p50_us)} ms at the "
-            f"median and {milliseconds(head.p99_us)} ms at p99 ({plural(head.valid_trials, 'trial')}). No engine can "
+            f"The {cell.name} floor, the same harness without an engine, is {p50} ms at the median and {p99} ms at p99 "
+            f"({plural(head.valid_trials, 'trial')}). No engine can "
             "be measured below it, and it is never subtracted."
         )
 

@@ -15,13 +15,14 @@ from rich.text import Text
 from rtmbench.explanations import explain
 from rtmbench.patterns import PATTERNS
 from rtmbench.report.host import priority_effective
+from rtmbench.report.rows import hop_figure
 from rtmbench.report.side_by_side import bytes_note
 from rtmbench.report.terminal_table import ENGINE_HOP, STYLES, cells_table, trials_table
-from rtmbench.report.text import NO_FIGURE, WORDS, clean, milliseconds, plural
+from rtmbench.report.text import WORDS, clean, headline_text, milliseconds, plural
 from rtmbench.results import Status
 from rtmbench.results.hops import cell_engine_hop
 from rtmbench.results.slo import SIGNS
-from rtmbench.results.verdict import ratio_text
+from rtmbench.results.verdict import BETTER, WORSE, ratio_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,13 +86,15 @@ def print_result(result: Result, file: TextIO | None = None) -> None:
 
 def summary(result: Result) -> str:
     """Say in one sentence what was measured; it never makes a verdict of its own."""
-    measured = [(_labelled(c), c.headline) for c in result.cells if c.headline is not None]
+    shown = [c for c in result.cells if c.headline is not None and c.headline.valid_trials and c.headline.p99_us]
+    measured = [(_labelled(c), c.headline) for c in shown if c.headline is not None]
     parts = []
     if measured:
-        figures = " and ".join(f"{milliseconds(h.p99_us)} ms on {n}" for n, h in measured)
+        figures = " and ".join(f"{headline_text(h, 'p99_us')} ms on {n}" for n, h in measured)
         parts.append(f"p99 was {figures} ({_basis([h for _, h in measured])})")
+        parts += _own_hops(shown)
         parts += [_floor_figure(floor) for floor in result.floors if floor.headline is not None]
-    parts += [f"{clean(cell.name, _NAME)} {_without_figure(cell)}" for cell in result.cells if cell.headline is None]
+    parts += [f"{clean(cell.name, _NAME)} {_without_figure(cell)}" for cell in result.cells if cell not in shown]
     if not result.cells:
         parts.append("no trial was finished")
     verdicts = {_verdict(comparison) for comparison in result.comparisons}
@@ -100,6 +103,16 @@ def summary(result: Result) -> str:
     if not result.complete:
         parts.append("the run was not finished")
     return "; ".join(parts) + "."
+
+
+def _own_hops(cells: Sequence[Cell]) -> list[str]:
+    """Name the engines' own hops at p99, where all of the cells have one."""
+    hops = [hop for cell in cells if (hop := cell_engine_hop(cell)) is not None]
+    if len(hops) < len(cells):
+        return []
+    figures = " and ".join(hop_figure(hop.p99) for hop in hops)
+    took = "the engine's own hop took" if len(hops) == 1 else "the engines' own hops took"
+    return [f"{took} {figures} ms at p99"]
 
 
 def _heading(result: Result) -> Text:
@@ -302,6 +315,9 @@ def _labelled(cell: Cell) -> str:
 
 
 def _remark(cell: Cell) -> str:
+    head = cell.headline
+    if head is not None and head.failed:
+        return f" (failed in {head.failed} of {plural(head.trials or head.attempts, 'trial')})"
     return "" if cell.status is Status.VALID else f" ({cell.status.value})"
 
 
@@ -310,7 +326,10 @@ def _verdict(comparison: Comparison) -> str:
         baseline, other = clean(comparison.baseline, _NAME), clean(comparison.other, _NAME)
         p99, p50 = clean(comparison.verdict, 40), clean(comparison.verdict_p50, 40)
         return f"{other} against {baseline}: {p99} at p99, {p50} at p50"
-    reason = clean(comparison.note.partition(";")[0], 60)
+    reason = clean(comparison.note.partition(";")[0], 200)
+    if comparison.verdict in (WORSE, BETTER):
+        baseline, other = clean(comparison.baseline, _NAME), clean(comparison.other, _NAME)
+        return f"{other} is {comparison.verdict} than {baseline} ({reason})"
     return f"{clean(comparison.verdict, 40)} ({reason})"
 
 
@@ -320,7 +339,7 @@ def _target(found: TargetOutcome) -> str:
 
 
 def _basis(headlines: Sequence[Headline]) -> str:
-    trials = {head.valid_trials for head in headlines}
+    trials = {head.trials or head.valid_trials for head in headlines}
     if trials == {1}:
         return "one trial each" if len(headlines) > 1 else "one trial"
     if len(trials) == 1:
@@ -329,13 +348,15 @@ def _basis(headlines: Sequence[Headline]) -> str:
 
 
 def _floor_figure(floor: Cell) -> str:
-    p99 = milliseconds(floor.headline.p99_us) if floor.headline else NO_FIGURE
+    p99 = headline_text(floor.headline, "p99_us")
     return f"the {clean(floor.name, _NAME)} floor is {p99} ms{_remark(floor)}"
 
 
 def _without_figure(cell: Cell) -> str:
     if cell.emit == "close" and cell.status.usable:
         return "writes final results only, so it has a close latency and no update latency"
+    if cell.headline is not None and cell.headline.failed:
+        return f"failed in {cell.headline.failed} of {plural(cell.headline.trials or cell.headline.attempts, 'trial')}"
     return {
         Status.REFUSED: "refused the query",
         Status.FAILED: "failed",
