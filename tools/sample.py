@@ -2,16 +2,18 @@
 
     python tools/sample.py record DIRECTORY     half an hour; nothing else may run
     python tools/sample.py pack DIRECTORY       some seconds; writes docs/matrix.md too
+    python tools/sample.py rejudge              after a change of the rules: headlines and comparisons of what is packed
 
-Pattern 02 gets the six trials that a verdict takes, and more where pairs are missing; the others get one. What names
-this machine or a path on it is left out, and packing ends with an error where something of the kind is found in what is
-left.
+Pattern 02 gets six pairs of trials, and more where pairs are missing; the others get one trial. All runs are quick, so
+none of their comparisons has a verdict. What names this machine or a path on it is left out, and packing ends with an
+error where something of the kind is found in what is left.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -24,21 +26,22 @@ from typing import TYPE_CHECKING
 import rtmbench
 from rtmbench.patterns import find_pattern
 from rtmbench.report import markdown
-from rtmbench.report.document import Document, Section
+from rtmbench.report.document import Document, Section, Table
 from rtmbench.report.sections import FOOTER, outcome
-from rtmbench.results.comparison import PAIRS_FOR_A_VERDICT
+from rtmbench.results.comparison import PAIRS_FOR_A_VERDICT, compare_all, is_quick
 from rtmbench.results.interval_log import merged, trial_log
+from rtmbench.results.model import Result
+from rtmbench.results.statistics import headline
 from rtmbench.results.store import DOCUMENT, list_runs
-from rtmbench.settings import WARMUP_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from rtmbench.results.model import Cell, Result, Trial
+    from rtmbench.results.model import Cell, Trial
 
 ENGINES = ("flink@1.20", "spark@4.1", "spark@4.3")
 DECIDED = "02"
-"""The pattern with enough trials for a verdict."""
+"""The pattern with six pairs of trials or more."""
 RUNS = ([DECIDED, "--trials", str(PAIRS_FOR_A_VERDICT)], ["01", "03", "04"])
 PATTERNS = ("01", "02", "03", "04")
 SAMPLE = Path(__file__).resolve().parents[1] / "python" / "rtmbench" / "data" / "sample"
@@ -110,41 +113,84 @@ def pack(results: Path) -> int:
     return 1 if problems else 0
 
 
+def rejudge() -> int:
+    """Judge the trials that are packed by the rules of today, and write documents and page again."""
+    for path in sorted(SAMPLE.glob(f"*/{DOCUMENT}")):
+        result = Result.from_dict(json.loads(path.read_text(encoding="utf-8")), source=str(path))
+        path.write_text(rejudged(result).to_json(), encoding="utf-8")
+        print(path.relative_to(SAMPLE))
+    PAGE.write_text(page(), encoding="utf-8")
+    return 0
+
+
+def rejudged(result: Result) -> Result:
+    """Give a run with the headlines and comparisons that follow from its trials, as no noise band is packed with it."""
+    cells = [dataclasses.replace(cell, headline=headline(cell.trials)) for cell in result.cells]
+    floors = [dataclasses.replace(cell, headline=headline(cell.trials, floor=True)) for cell in result.floors]
+    return dataclasses.replace(
+        result, cells=cells, floors=floors, comparisons=compare_all(cells, quick=is_quick(result))
+    )
+
+
 def page() -> str:
-    """Return the page of the documentation that shows the sample."""
+    """Return the page of the documentation that shows the sample; of quick runs, which are cold, no latency."""
     runs = [run.result for run in rtmbench.sample()]
-    host = runs[0].host
+    cold = any(run.settings.get("quick") for run in runs)
     document = Document(
-        title="The matrix, measured once",
+        title="The matrix",
         verdicts=(),
         sections=tuple(
             Section(
-                title=f"Pattern {result.pattern}: {find_pattern(result.pattern).title}", blocks=tuple(outcome(result))
+                title=f"Pattern {result.pattern}: {find_pattern(result.pattern).title}",
+                blocks=(_modes(result),) if cold else tuple(outcome(result)),
             )
             for result in runs
         ),
-        footer=(FOOTER,),
+        footer=() if cold else (FOOTER,),
     )
     title, rest = markdown.render(document).split("\n\n", 1)
+    engines = ",".join(ENGINES)
+    commands = "\n".join(f"rtmbench run {' '.join(what)} --quick --engines {engines}" for what in RUNS)
+    return f"{title}\n\n{_about(runs, cold=cold)}\n\n```bash\nmake sample     # which runs\n{commands}\n```\n\n{rest}"
+
+
+def _about(runs: Sequence[Result], *, cold: bool) -> str:
+    host, settings = runs[0].host, runs[0].settings
     rates = {trial.rate.requested for result in runs for cell in result.cells for trial in cell.trials}
-    settings = runs[0].settings
-    cold = (
-        f" After {settings['warmup_s']:g} s of warm-up the tails are those of cold engines: "
-        "[both fall for two minutes and more](tuning.md#the-tail-while-an-engine-warms-up), so these ratios of p99 say "
-        "nothing of a job that has run for longer."
-        if settings["warmup_s"] < WARMUP_S
-        else ""
-    )
     about = (
         f"Recorded on {runs[0].created_at[:10]}: {host.cpu}, {host.cores} cores shared by Kafka, one engine at a time "
         f"and the harness; {', '.join(f'{rate:,.0f}' for rate in sorted(rates))} events/s, {settings['partitions']} "
         f"partitions, {settings['keys']} keys, batches and checkpoints of {settings['checkpoint_interval_s']:g} s."
-        f"{cold} It is one small machine: the page shows what to expect of the form, and `rtmbench run` what holds on "
+    )
+    if cold:
+        return (
+            f"{about} The engines had {settings['warmup_s']:g} s of load before the measurement, so they were cold: "
+            "latencies, ratios and verdicts [are withdrawn](retractions.md) until the next recording. What holds is "
+            "what ran, in which mode, and that its output was right as far as the oracle of that version proves it. "
+            "The same runs are in the package, as an example of a result: `rtmbench.sample()`."
+        )
+    return (
+        f"{about} It is one small machine: the page shows what to expect of the form, and `rtmbench run` what holds on "
         "yours. The same runs, with every trial and their latency logs, are in the package: `rtmbench.sample()`."
     )
-    engines = ",".join(ENGINES)
-    commands = "\n".join(f"rtmbench run {' '.join(what)} --quick --engines {engines}" for what in RUNS)
-    return f"{title}\n\n{about}\n\n```bash\nmake sample     # which runs\n{commands}\n```\n\n{rest}"
+
+
+def _modes(result: Result) -> Table:
+    rows = []
+    for cell in result.cells:
+        counts = [trial.counts for trial in cell.trials if trial.counts is not None]
+        faults = sum(one.missing + one.unexpected + one.wrong + one.duplicate for one in counts)
+        expected = sum(one.expected for one in counts)
+        output = f"{expected:,} expected events, {faults} faults" if counts else "-"
+        rows.append(
+            (cell.name, cell.build, cell.mode or "-", cell.emit, f"{len(cell.trials)}", output, cell.remark or "")
+        )
+    return Table(
+        caption="What ran, and what the oracle found in its output",
+        header=("engine", "build", "mode", "emission", "trials", "output", "what to know"),
+        rows=tuple(rows),
+        numeric=False,
+    )
 
 
 def _has_engines(result: Result) -> bool:
@@ -156,10 +202,11 @@ def _pack(result: Result, directory: Path, target: Path) -> None:
     target.mkdir(parents=True)
     kernel = ".".join(result.host.kernel.split(".")[:2])
     clean = dataclasses.replace(
-        result,
+        rejudged(result),
         host=dataclasses.replace(result.host, kernel=kernel),
-        cells=[_cell(cell) for cell in result.cells],
-        floors=[_cell(cell) for cell in result.floors],
+    )
+    clean = dataclasses.replace(
+        clean, cells=[_cell(cell) for cell in clean.cells], floors=[_cell(cell) for cell in clean.floors]
     )
     (target / DOCUMENT).write_text(clean.to_json(), encoding="utf-8")
     print(f"{result.pattern}  {result.run_id}")
@@ -218,9 +265,13 @@ def _size() -> list[str]:
 def main() -> int:
     """Do what the command line says, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["record", "pack"])
-    parser.add_argument("results", type=Path, metavar="DIRECTORY", help="holds the recorded runs")
+    parser.add_argument("what", choices=["record", "pack", "rejudge"])
+    parser.add_argument("results", type=Path, nargs="?", metavar="DIRECTORY", help="holds the recorded runs")
     arguments = parser.parse_args()
+    if arguments.what == "rejudge":
+        return rejudge()
+    if arguments.results is None:
+        parser.error(f"{arguments.what} takes the DIRECTORY of the recorded runs")
     return record(arguments.results) if arguments.what == "record" else pack(arguments.results)
 
 

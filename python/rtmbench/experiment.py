@@ -33,7 +33,7 @@ from rtmbench.platform.local import LocalPlatform
 from rtmbench.platform.scheduling import NICE
 from rtmbench.report.live import LiveView
 from rtmbench.results import contention, noise, slo
-from rtmbench.results.comparison import paired_case
+from rtmbench.results.comparison import is_quick, paired_case
 from rtmbench.results.model import Cell, Host, Result, Status
 from rtmbench.results.noise import AGAIN, NoiseBands
 from rtmbench.results.statistics import cell_status, headline
@@ -144,7 +144,7 @@ def exit_code(results: Sequence[Result]) -> int:
 
 
 def _shows_something(cell: Cell) -> bool:
-    if cell.status is Status.REFUSED or cell.headline is not None:
+    if cell.status is Status.REFUSED or (cell.headline is not None and cell.headline.valid_trials > 0):
         return True
     return any(trial.status.usable and trial.close_latency_us is not None for trial in cell.trials)
 
@@ -398,10 +398,10 @@ class PatternRun:
         if self.experiment.options.aa:
             bands, problems = noise.measure(self.result)
             noise.save(self.result, bands, self.settings.results)
-            for band in bands:
-                self.view.say(
-                    f"noise band of {band.cell}: p50 ±{band.p50 - 1:.1%}, p99 ±{band.p99 - 1:.1%} ({band.pairs} pairs)"
-                )
+            kept = NoiseBands(self.settings.results)
+            for found in bands:
+                cell = next(cell for cell in self.result.cells if cell.name == found.cell)
+                self.view.say(f"noise band of {found.cell}: {noise.describe(kept.of(self.result, cell))}")
             for problem in problems:
                 self.view.say(problem)
         return self.result
@@ -477,7 +477,8 @@ class PatternRun:
         if self.experiment.options.aa:
             # An engine and itself; what two engines differ by is another run's question.
             pairs = [(a, b) for a, b in pairs if b.name == a.name + AGAIN]
-        return decide([paired_case(a, b, bands.between((result, a), (result, b))) for a, b in pairs])
+        quick = is_quick(result)
+        return decide([paired_case(a, b, bands.between((result, a), (result, b)), quick=quick) for a, b in pairs])
 
     def _outcomes(self, cells: Sequence[Cell]) -> list[TargetOutcome] | None:
         """Judge the targets that speak of this run's rate, or of none that is run at all."""
@@ -487,7 +488,7 @@ class PatternRun:
             for target in self.experiment.options.targets
             if target.holds_at(self.settings.rate) or not any(map(target.holds_at, rates))
         ]
-        return slo.judge_all(targets, cells) if targets else None
+        return slo.judge_all(targets, cells, quick=self.settings.quick) if targets else None
 
     def _modes(self) -> dict[str, Any]:
         options = self.experiment.options

@@ -13,10 +13,14 @@ import numpy as np
 from rtmbench import _core
 from rtmbench.errors import ConfigurationError
 from rtmbench.report import export, figures
-from rtmbench.report.comparison import comparison_row, print_comparison
-from rtmbench.report.terminal import cell_figures, print_result, summary
+from rtmbench.report.comparison import comparison_head, comparison_row, has_hops, print_comparison
+from rtmbench.report.rows import HOP_HEAD, boundaries_text, hop_text
+from rtmbench.report.terminal import print_result, summary
+from rtmbench.report.terminal_table import cell_texts
 from rtmbench.report.text import clean
 from rtmbench.results import across, sample, slo
+from rtmbench.results.comparison import is_quick
+from rtmbench.results.hops import cell_engine_hop
 from rtmbench.results.interval_log import merged, trial_log
 from rtmbench.results.noise import NoiseBands
 from rtmbench.results.statistics import last_attempts
@@ -29,7 +33,18 @@ if TYPE_CHECKING:
     from rtmbench.report.figures import Kind
     from rtmbench.results.model import Cell, Result, TargetOutcome, Trial
 
-_TEXT = ("experiment_id", "run_id", "pattern", "cell", "status", "reasons", "started_at", "lower_bounds")
+_TEXT = (
+    "experiment_id",
+    "run_id",
+    "pattern",
+    "cell",
+    "status",
+    "reasons",
+    "started_at",
+    "lower_bounds",
+    "warm_up_ended_by",
+    "unread_partitions",
+)
 _WHOLE = ("trial", "attempt", "valid", "floor", "second")
 FORMATS = {"html": ".html", "md": ".md"}
 _NAME = 60
@@ -93,6 +108,7 @@ class Run:
         Latencies and slip are in µs. A figure that does not exist is NaN, a text that does not is empty. `valid` and
         `floor` are 1 or 0: a row that is not `valid` must not be used, and the figures that `lower_bounds` names are
         lower bounds. `close_*` is the latency of final results, where the engine emits at a window's close.
+        `hop_input_to_output_*_ms` is the engine's own hop, in ms, with a resolution of 1 ms.
 
         >>> import rtmbench
         >>> table = rtmbench.load("tests/unit/data/recorded-run").table()
@@ -236,7 +252,8 @@ class Run:
         Args:
             kind: `"percentiles"` of the latency on a 1/(1-q) axis, or its `"cdf"`, one line for each engine;
                 `"timeline"`, p50, p99 and maximum of each second of one engine's trial above its boundaries, GC
-                pauses and stalls; `"heatmap"`, time and latency of such a trial; `"hops"`, where the median time goes.
+                pauses and stalls; `"heatmap"`, time and latency of such a trial; `"hops"`, where the mean time goes
+                (the median time in documents without means).
             engines: one name, or several where there is a line or bar for each; floors too. All, unless given.
             trial: its number. Without one, curves are of all usable trials together, and the others of the trial with
                 the median p99.
@@ -287,14 +304,18 @@ class Run:
         return _printed(lambda file: print_result(self.result, file))
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in ("", "p50", "p95", "p99", "p99.9", "max", "trials", "status"))
+        names = ("", "p50", "p95", "p99", "p99.9", "max", HOP_HEAD, "boundaries", "stall", "trials", "status")
+        head = "".join(f"<th>{escape(name)}</th>" for name in names)
         rows: list[str] = []
         for cell in self._cells():
-            latencies = [text.plain for text in cell_figures(cell)]
+            *latencies, stall = [text.plain for text in cell_texts(cell)]
             used = sum(one.valid for one in last_attempts(cell.trials).values())
             texts = (
                 clean(cell.name, _NAME),
                 *latencies,
+                hop_text(cell_engine_hop(cell)),
+                boundaries_text(cell.trials),
+                stall,
                 f"{used}/{len(last_attempts(cell.trials))}",
                 cell.status.value,
             )
@@ -379,10 +400,10 @@ class Comparison:
         return _printed(lambda file: print_comparison(self.report, file))
 
     def _repr_html_(self) -> str:
-        names = ("pattern", "first", "second", "p50", "p99", "pairs", "verdict on p99")
-        head = "".join(f"<th>{name}</th>" for name in names)
+        hops = has_hops(self.entries)
+        head = "".join(f"<th>{name}</th>" for name in comparison_head(hops=hops))
         rows = "".join(
-            f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in comparison_row(entry))}</tr>"
+            f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in comparison_row(entry, hops=hops))}</tr>"
             for entry in self.entries
         )
         sentences = "".join(f"<p>{escape(clean(entry.sentence, 1_000))}</p>" for entry in self.entries)
@@ -423,7 +444,7 @@ class Verdict:
 def _judge(result: Result, texts: Sequence[str]) -> Verdict:
     if not texts:
         raise ConfigurationError("No target was given. Give one such as slo='p99<100ms@10000/s'.")
-    return Verdict(slo.judge_all([slo.Target.parse(text) for text in texts], result.cells))
+    return Verdict(slo.judge_all([slo.Target.parse(text) for text in texts], result.cells, quick=is_quick(result)))
 
 
 def trials_table(runs: Iterable[Run], empty: str) -> _core.Table:

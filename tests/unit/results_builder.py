@@ -22,6 +22,7 @@ from rtmbench.results import (
     compare_all,
     headline,
 )
+from rtmbench.results.model import Interference, RoleLoad, WarmUp
 
 RATE = 1_000
 
@@ -74,7 +75,37 @@ def trial(number=1, status=Status.VALID, reasons=(), **changes):
         counts=None if status is Status.REFUSED else counts(),
         cpu_seconds=Resources(engine=9.5, kafka=4.25, harness=1.5),
         peak_rss_mb=Resources(engine=1_420.0, kafka=610.0, harness=88.0),
-        hops_ms={"scheduled_to_input": Spread(p50=1, p99=3, max=9)} if figures else None,
+        hops_ms=hops() if figures else None,
+        boundaries_seen=3 if figures else None,
+        warm_up=WarmUp(seconds=120.0, boundaries=24, ended_by="boundaries"),
+        interference=interference(),
+        output_bytes=1_652_200 if figures else None,
+        unread_partitions=[] if figures else None,
+    )
+    return replace(sound, **changes)
+
+
+def hops(*, engine=(1.0, 5.0, 1.4), scheduled=(0.5, 2.0, 0.45), received=(0.5, 1.5, 0.5)):
+    """Hops in ms as (p50, p99, mean); `engine=None` for a floor."""
+    found = {"scheduled_to_input": scheduled, "input_to_output": engine, "output_to_received": received}
+    return {
+        name: Spread(p50=figures[0], p99=figures[1], max=figures[1] * 3, mean=figures[2])
+        for name, figures in found.items()
+        if figures is not None
+    }
+
+
+def interference(**changes):
+    """The ledger of a quiet machine."""
+    roles = {"engine": (9.5, 0.42, 61_000), "kafka": (4.25, 0.2, 42_000), "harness": (1.5, 0.08, 30_000)}
+    sound = Interference(
+        seconds=15.0,
+        cores=2,
+        roles={name: RoleLoad(cpu_s=cpu, run_delay_s=delay, switches=n) for name, (cpu, delay, n) in roles.items()},
+        other_cpu_s=0.3,
+        steal_s=0.0,
+        pressure_s=1.2,
+        broker_gc_ms=14.0,
     )
     return replace(sound, **changes)
 
@@ -100,11 +131,13 @@ def cell(name="flink@1.20", trials=None, *, floor=False, **changes):
 
 def transport(trials=None):
     trials = trials or [trial(latency_us=latency(520, factor=3.1), stall_share=0.0)]
-    return cell("transport", trials, floor=True)
+    without = {"hops_ms": hops(engine=None), "cycles": 0, "boundaries_seen": None, "warm_up": None}
+    return cell("transport", [replace(one, **without) for one in trials], floor=True)
 
 
 def result(*cells, floors=None, **changes):
     found = list(cells)
+    settings = changes.get("settings", {"rate": RATE, "keys": 100, "partitions": 4, "quick": True})
     sound = Result(
         experiment_id="20261123T093000123Z-01-5f2c9a",
         run_id="20261123T093000123Z-01-5f2c9a",
@@ -117,13 +150,15 @@ def result(*cells, floors=None, **changes):
             os="Linux",
             kernel="6.1",
             shared_cores=True,
+            priority={"mechanism": "cgroup v2", "effective": True, "detail": "weight 34 of 100"},
+            filesystems={"work": "ext4", "kafka_log": "ext4"},
         ),
         versions={"rtmbench": "0.1.0", "kafka": "4.1.1"},
-        settings={"rate": RATE, "keys": 100, "partitions": 4, "quick": True},
+        settings=settings,
         parity=[{"setting": "acks", "flink": "all", "spark": "all", "same": True, "note": ""}],
         cells=found,
         floors=[transport()] if floors is None else floors,
-        comparisons=compare_all(found),
+        comparisons=compare_all(found, quick=bool(settings.get("quick"))),
         complete=True,
     )
     return replace(sound, **changes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -12,10 +13,12 @@ from results_builder import cell, latency, result, trial
 from rtmbench.cli.compare import compare
 from rtmbench.cli.history import history
 from rtmbench.errors import ConfigurationError
-from rtmbench.results import RunDirectory, Status
+from rtmbench.results import RunDirectory, Status, noise
+from rtmbench.results.fingerprint import machine_id, settings_id
 from rtmbench.results.model import Grid
 from rtmbench.results.store import load
 
+FULL = {"rate": 1_000, "keys": 100, "partitions": 4, "quick": False}
 SIX = (1_000, 1_040, 980, 1_010, 1_030, 990)
 NOISE = (0.01, -0.02, 0.015, -0.01, 0.0, 0.01)
 
@@ -26,8 +29,13 @@ def trials(factor=1.0, count=6):
 
 
 def stored(root, name, *cells, **changes):
-    changes = {"experiment_id": f"experiment-{name}", **changes}
+    """Keep a full run of a machine whose noise was measured: it is small."""
+    changes = {"experiment_id": f"experiment-{name}", "settings": FULL, **changes}
     found = result(*cells, run_id=name, **changes)
+    seen = noise.Spread(mean=0.0, spread=0.01, pairs=6)
+    where = {"pattern": found.pattern, "machine": machine_id(found.host), "settings": settings_id(found)}
+    bands = [noise.Measured(cell=c.name, p50=seen, p99=seen, created_at="2026", **where) for c in found.cells]
+    noise.save(found, bands, root)
     directory = RunDirectory.create(root, name)
     directory.write(found)
     directory.close()
@@ -85,6 +93,61 @@ def test_twenty_percent_slower_is_a_regression(root):
     assert document(compare, root, "slow", "six", "--fail-on", "regression")[1] == 0
 
 
+def failing(count, status=Status.FAILED):
+    sound = trials(0.8)
+    return [replace(t, status=status, reasons=["why"], latency_us=None) if t.trial <= count else t for t in sound]
+
+
+def test_failing_clearly_more_often_is_a_regression(root):
+    stored(root, "broken", cell("flink@1.20", failing(6)))
+    stored(root, "worse-pair", cell("flink@1.20", failing(6)), experiment_id="experiment-six")
+    for name, paired in (("broken", False), ("worse-pair", True)):
+        found, code = document(compare, root, "six", name, "--fail-on", "regression:500%")
+        (flink,) = found["comparisons"]
+        assert (flink["verdict"], flink["paired"], code) == ("worse", paired, 5)
+        assert flink["failures"] == {"baseline": 0, "baseline_trials": 6, "other": 6, "other_trials": 6}
+        assert "fails in 6 of 6 trials" in found["regressions"][0]
+        assert document(compare, root, name, "six", "--fail-on", "regression")[1] == 0
+
+
+def test_a_few_failures_are_no_regression_but_a_faster_latency_is_not_claimed(root):
+    stored(root, "shaky", cell("flink@1.20", failing(2)))
+    found, code = document(compare, root, "six", "shaky", "--fail-on", "regression")
+    assert (found["comparisons"][0]["verdict"], code) == ("no verdict", 0)
+    assert found["comparisons"][0]["note"].startswith(
+        "flink@1.20 in shaky fails in 2 of 6 trials, flink@1.20 in six in none of 6"
+    )
+
+
+def test_three_trials_that_all_fail_are_a_regression_without_a_verdict(root):
+    for count, settings in ((3, FULL), (3, {**FULL, "quick": True})):
+        name = f"dead-{settings['quick']}"
+        stored(root, name, cell("flink@1.20", failing(6)[:count]), settings=settings)
+        found, code = document(compare, root, "three", name, "--fail-on", "regression")
+        assert (found["comparisons"][0]["verdict"], code) == ("no verdict", 5)
+    stored(root, "two", cell("flink@1.20", failing(6)[:2]))
+    assert document(compare, root, "three", "two", "--fail-on", "regression")[1] == 0
+
+
+def test_a_quick_run_is_compared_and_gets_no_verdict(root):
+    quick = {**FULL, "quick": True}
+    for name, factor in (("hasty", 1), ("hasty-slow", 3)):
+        stored(root, name, cell("flink@1.20", trials(factor)), settings=quick)
+    for arguments in (["hasty", "hasty-slow"], ["hasty", "hasty"], ["six", "hasty-slow"]):
+        found, code = document(compare, root, *arguments, "--fail-on", "regression")
+        assert (found["comparisons"][0]["verdict"], code) == ("no verdict", 0)
+        assert "verdict_p50" not in found["comparisons"][0]
+        assert found["comparisons"][0]["note"].startswith("a quick run: too short and too cold for a verdict")
+    assert found["comparisons"][0]["ratio_p99"] == pytest.approx(3, rel=0.01)
+
+
+def test_a_median_of_an_even_number_of_trials_lies_in_the_middle(root):
+    for name, p50s in (("low", (1_000, 2_000)), ("high", (3_000, 4_000))):
+        stored(root, name, cell("flink@1.20", [trial(n, latency_us=latency(p)) for n, p in enumerate(p50s, 1)]))
+    (found,) = document(compare, root, "low", "high")[0]["comparisons"]
+    assert found["ratio_p50"] == pytest.approx(math.sqrt(3_000 * 4_000 / (1_000 * 2_000)), rel=1e-4)
+
+
 def test_within_one_experiment_trials_are_paired(root):
     stored(root, "slow-pair", cell("flink@1.20", trials(1.2)), experiment_id="experiment-six")
     found, code = document(compare, root, "six", "slow-pair", "--fail-on", "regression")
@@ -122,7 +185,7 @@ def test_another_machine_is_no_verdict(root):
 
 def test_unlike_settings_are_said(root):
     before = load("six", root)
-    stored(root, "faster-load", *before.cells, settings={**before.settings, "rate": 5_000})
+    stored(root, "faster-load", *before.cells, settings={**FULL, "rate": 5_000})
     found, _ = document(compare, root, "six", "faster-load")
     assert "rate 1000 → 5000" in found["warnings"][0]
 
@@ -209,7 +272,7 @@ def test_history_shows_a_cell_over_time_and_ends_the_trend_at_another_machine(tm
             created_at=f"2026-11-{day}T00:00:00Z",
             host=replace(found.host, cores=cores),
         )
-    stored(tmp_path, "other", cell("flink@1.20", trials()), settings={"rate": 9})
+    stored(tmp_path, "other", cell("flink@1.20", trials()), settings={**FULL, "rate": 9})
     found, code = document(history, tmp_path, "01", "--engine", "flink")
     assert (found["schema"], code) == ("rtmbench.history/1", 0)
     series = max(found["series"], key=lambda s: len(s["points"]))

@@ -114,6 +114,45 @@ def test_the_effects_of_settings_are_those_of_the_stored_run():
         assert set(figures) <= set(known), claim
 
 
+RETRACTIONS = "docs/retractions.md"
+VERDICT_CELL = re.compile(r"^\|.*\| *(?:faster|slower|better|worse) *\|", re.MULTILINE)
+LATENCY_HEAD = re.compile(r"^\|.*\bp(?:50|95|99)\b.*\|$\n\|[ |:-]+\|$", re.MULTILINE)
+
+
+def cold_figures(text: str) -> list[str]:
+    """Return what a page must not have: a verdict in a table, and a table of latencies from a quick run.
+
+    A section with its own `--warmup` is of warm engines.
+    """
+    found = [row[0] for row in VERDICT_CELL.finditer(text)]
+    for section in re.split(r"^(?=#+ )", text, flags=re.MULTILINE):
+        if "--quick" in section and "--warmup" not in section:
+            found += [head[0] for head in LATENCY_HEAD.finditer(section)]
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if name(path) != RETRACTIONS], ids=name)
+def test_no_page_has_a_verdict_or_a_latency_of_cold_engines(path):
+    assert cold_figures(path.read_text("utf-8")) == []
+
+
+def test_figures_of_cold_engines_are_found():
+    table = "| engine | p50 | p99 |\n| --- | ---: | ---: |\n| a | 1 | 2 |\n"
+    assert len(cold_figures(f"### Seen\n\n`rtmbench run 02 --quick`\n\n{table}")) == 1
+    assert cold_figures(f"### Seen\n\n`rtmbench run 02 --quick --warmup 5m`\n\n{table}") == []
+    assert cold_figures("| b / a | 6 | 1.71 | slower | no verdict |") == ["| b / a | 6 | 1.71 | slower |"]
+
+
+def test_withdrawn_statements_stay_withdrawn():
+    withdrawn = ("1.71 [1.20", "8.97", "1441.67", "109.77", "1.11 ×", "the best of these for both")
+    listed = (ROOT / RETRACTIONS).read_text("utf-8")
+    for statement in withdrawn:
+        assert statement in listed
+        for path in DOCUMENTS:
+            if name(path) != RETRACTIONS:
+                assert statement not in path.read_text("utf-8").replace("\\", ""), name(path)
+
+
 @pytest.mark.parametrize("model", [Result, Cell, Trial])
 def test_every_field_of_the_document_is_told(model):
     text = (ROOT / "docs" / "results.md").read_text("utf-8")

@@ -46,7 +46,7 @@ def test_what_runs_second_is_not_put_down_to_the_engine():
 
 def test_equal_observations_are_no_difference_and_one_difference_is_certain():
     same = paired([0.0] * 6, ALTERNATING[:6])
-    assert (same.interval, same.p_value, same.reach) == ((1.0, 1.0), 1.0, 1.0)
+    assert (same.interval, same.p_value, same.spread) == ((1.0, 1.0), 1.0, 0.0)
     apart = paired([math.log(1.2)] * 6, ALTERNATING[:6])
     assert apart.p_value == 0.0
     assert apart.interval == pytest.approx((1.2, 1.2))

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 from results_builder import cell, latency, result, trial
 
-from rtmbench.results.noise import NoiseBands, measure, save
+from rtmbench.results import NoiseBand, Status
+from rtmbench.results.interval import student_quantile
+from rtmbench.results.model import CloseLatency
+from rtmbench.results.noise import Band, NoiseBands, Spread, describe, measure, predicted, save
 
 SIX = (1_000, 1_040, 980, 1_010, 1_030, 990)
 
@@ -14,20 +18,43 @@ def trials(factor=1.0, numbers=SIX):
     return [trial(n, latency_us=latency(round(p50 * factor))) for n, p50 in enumerate(numbers, 1)]
 
 
+FULL = {"rate": 1_000, "quick": False}
+
+
 def aa(*, count=6, **changes):
+    changes = {"settings": FULL, **changes}
     again = trials(numbers=(1_020, 1_010, 1_030, 990, 1_000, 1_040)[:count])
     return result(cell("flink@1.20", trials(numbers=SIX[:count])), cell("flink@1.20-again", again), **changes)
 
 
-def test_a_band_is_the_farther_bound_of_the_interval_on_an_engine_and_itself():
+def test_what_an_a_a_run_found_is_its_mean_and_the_spread_of_its_pairs():
     found = aa()
-    (band,), problems = measure(found)
+    (seen,), problems = measure(found)
     (comparison,) = found.comparisons
     assert problems == []
-    assert (band.cell, band.pattern, band.pairs) == ("flink@1.20", "01", 6)
+    assert (seen.cell, seen.pattern, seen.p99.pairs) == ("flink@1.20", "01", 6)
+    assert math.exp(seen.p99.mean) == pytest.approx(comparison.ratio_p99, abs=1e-4)
     low, high = comparison.interval
-    assert band.p99 == pytest.approx(max(high, 1 / low), abs=2e-4)
-    assert 1 < band.p50 < 1.2
+    half = math.log(high / low) / 2
+    assert seen.p99.spread / math.sqrt(6) * student_quantile(4.0) == pytest.approx(half, rel=1e-3)
+
+
+def test_a_band_is_a_prediction_for_one_further_experiment_of_six_pairs():
+    one = Spread(mean=0.0, spread=0.3, pairs=6)
+    assert math.log(predicted([one])) == pytest.approx(2.7764 * 0.3 * math.sqrt(1 / 6 + 1 / 6), rel=1e-4)
+    # Its farther bound counts.
+    moved = replace(one, mean=-0.1)
+    assert math.log(predicted([moved])) == pytest.approx(0.1 + math.log(predicted([one])))
+
+
+def test_more_pairs_do_not_make_the_band_vanish():
+    many = Spread(mean=0.0, spread=0.3, pairs=600)
+    assert math.log(predicted([many])) == pytest.approx(1.96 * 0.3 / math.sqrt(6), rel=0.01)
+
+
+def test_runs_that_differ_by_more_than_their_pairs_explain_decide_themselves():
+    runs = [Spread(mean=mean, spread=0.01, pairs=6) for mean in (0.2, -0.2)]
+    assert math.log(predicted(runs)) > 2 * 0.2
 
 
 def test_too_few_pairs_make_no_band_and_say_so(tmp_path):
@@ -39,14 +66,26 @@ def test_too_few_pairs_make_no_band_and_say_so(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_quick_run_and_one_with_failures_make_no_band():
+    bands, (problem,) = measure(aa(settings={**FULL, "quick": True}))
+    assert (bands, "quick" in problem) == ([], True)
+    failed = [replace(t, status=Status.FAILED, latency_us=None) for t in trials()[:1]]
+    bands, (problem,) = measure(
+        result(cell("flink@1.20", trials()), cell("flink@1.20-again", [*failed, *trials()[1:]]), settings=FULL)
+    )
+    assert bands == []
+    assert "flink@1.20-again fails in 1 of 6 trials" in problem
+
+
 def test_bands_are_found_again_for_the_same_machine_cell_and_settings(tmp_path):
     found = aa()
-    (band,), _ = measure(found)
-    assert save(found, [band], tmp_path).parent == tmp_path / "noise"
-    run = result(cell("flink@1.20", trials()), cell("spark@4.1", trials()))
+    (seen,), _ = measure(found)
+    assert save(found, [seen], tmp_path).parent == tmp_path / "noise"
+    run = result(cell("flink@1.20", trials()), cell("spark@4.1", trials()), settings=FULL)
     flink, spark = run.cells
     bands = NoiseBands(tmp_path)
-    assert bands.of(run, flink) == band
+    expected = Band(p50=predicted([seen.p50]), p99=predicted([seen.p99]), runs=1, pairs=6)
+    assert bands.of(run, flink) == expected
     assert bands.of(run, spark) is None
     for other in (
         replace(run, host=replace(run.host, kernel="6.2")),
@@ -58,30 +97,73 @@ def test_bands_are_found_again_for_the_same_machine_cell_and_settings(tmp_path):
         replace(run, settings={**run.settings, "trials": 9, "seed": 4, "notes": ["n"]}),
         replace(run, host=replace(run.host, memory=run.host.memory + 3)),
     ):
-        assert bands.of(same, flink) == band
+        assert bands.of(same, flink) == expected
 
 
-def test_what_was_not_measured_is_assumed_and_the_wider_band_counts(tmp_path):
-    found = aa()
-    (band,), _ = measure(found)
-    narrow = replace(band, p50=1.01, p99=1.3)
-    save(found, [narrow], tmp_path)
-    run = result(cell("flink@1.20", trials()), cell("spark@4.1", trials()))
+def kept(tmp_path, name, seen, **spreads):
+    numbers = {figure: Spread(mean=0.0, spread=spread, pairs=6) for figure, spread in spreads.items()}
+    save(replace(aa(), run_id=name), [replace(seen, created_at=f"2026-11-{name}T00:00:00Z", **numbers)], tmp_path)
+
+
+def test_p50_is_assumed_where_it_was_not_measured_and_p99_is_not(tmp_path):
+    (seen,), _ = measure(aa())
+    kept(tmp_path, "01", seen, p50=0.001, p99=0.2)
+    run = result(cell("flink@1.20", trials()), cell("spark@4.1", trials()), settings=FULL)
     flink, spark = run.cells
     both = NoiseBands(tmp_path).between((run, flink), (run, spark))
-    assert (both.p50, both.p99, both.measured) == (1.10, 1.3, False)
-    save(replace(found, run_id="later"), [replace(narrow, cell="spark@4.1", p50=1.02, p99=1.02)], tmp_path)
+    assert both == NoiseBand(p50=1.10, p99=None, measured=False)
+    kept(tmp_path, "02", replace(seen, cell="spark@4.1"), p50=0.01, p99=0.01)
     both = NoiseBands(tmp_path).between((run, flink), (run, spark))
-    assert (both.p50, both.p99, both.measured) == (1.02, 1.3, True)
+    wide, narrow = (predicted([Spread(mean=0.0, spread=s, pairs=6)]) for s in (0.2, 0.01))
+    assert (both.p50, both.p99) == pytest.approx((narrow, wide), abs=1e-4)
+    assert both.measured
     assert NoiseBands(tmp_path).between((run, flink), least=1.1).p50 == 1.1
 
 
-def test_the_newest_band_counts_and_a_damaged_file_is_none(tmp_path):
-    found = aa()
-    (band,), _ = measure(found)
-    for name, day, p99 in (("b", "2026-11-25", 1.4), ("a", "2026-11-26", 1.2)):
-        save(replace(found, run_id=name), [replace(band, created_at=f"{day}T00:00:00Z", p99=p99)], tmp_path)
-    for name, text in (("c", "{"), ("d", '{"schema": "rtmbench.noise/1", "bands": [{"cell": 1}]}'), ("e", "[]")):
+def test_the_last_five_runs_make_the_band_together_and_not_the_newest_alone(tmp_path):
+    (seen,), _ = measure(aa())
+    run = result(cell("flink@1.20", trials()), settings=FULL)
+    for day in range(1, 7):
+        kept(tmp_path, f"{day:02}", seen, p50=0.05, p99=9.0 if day == 1 else 0.4)
+    before = NoiseBands(tmp_path).of(run, run.cells[0])
+    assert (before.runs, before.pairs) == (5, 30)
+    assert before.p99 == pytest.approx(predicted([Spread(mean=0.0, spread=0.4, pairs=6)] * 5))
+    # A quiet hour narrows it by a fifth of the variance and no further.
+    kept(tmp_path, "07", seen, p50=0.05, p99=0.001)
+    after = NoiseBands(tmp_path).of(run, run.cells[0])
+    assert math.log(after.p99) / math.log(before.p99) == pytest.approx(math.sqrt(0.8), rel=1e-3)
+
+
+def test_a_file_that_cannot_be_read_is_no_band(tmp_path):
+    (seen,), _ = measure(aa())
+    kept(tmp_path, "01", seen, p50=0.05, p99=0.4)
+    old = '{"schema": "rtmbench.noise/1", "bands": [{"cell": "flink@1.20", "p50": 1.01, "p99": 1.02}]}'
+    for name, text in (
+        ("c", "{"),
+        ("d", '{"schema": "rtmbench.noise/2", "bands": [{"cell": 1}]}'),
+        ("e", "[]"),
+        ("f", old),
+    ):
         (tmp_path / "noise" / f"{name}.json").write_text(text)
-    run = result(cell("flink@1.20", trials()))
-    assert NoiseBands(tmp_path).of(run, run.cells[0]).p99 == 1.2
+    run = result(cell("flink@1.20", trials()), settings=FULL)
+    found = NoiseBands(tmp_path).of(run, run.cells[0])
+    assert found.runs == 1
+    assert describe(found) == f"p50 ±{found.p50 - 1:.1%}, p99 ±{found.p99 - 1:.1%} (6 pairs of 1 A/A run)"
+    assert describe(None) == "not measured"
+
+
+def test_a_cell_without_a_p99_has_a_band_of_p50_alone(tmp_path):
+    closed = [
+        cell(
+            name,
+            [trial(n, close_latency_us=CloseLatency(count=5, p50=p50)) for n, p50 in enumerate(SIX, 1)],
+            emit="close",
+        )
+        for name in ("flink@1.20", "flink@1.20-again")
+    ]
+    found = result(*closed, settings=FULL)
+    bands, problems = measure(found)
+    assert (problems, bands[0].p99) == ([], None)
+    save(found, bands, tmp_path)
+    assert NoiseBands(tmp_path).of(found, closed[0]).p99 is None
+    assert NoiseBands(tmp_path).between((found, closed[0])).p99 is None

@@ -60,9 +60,49 @@ def outcome(text, *trials):
 
 
 def test_under_the_limit_is_met_and_at_it_missed():
-    assert outcome("p99<5ms", at(4_999)) == ("met", "trial 1 5.00 ms")
-    assert outcome("p99<5ms", at(5_000))[0] == "missed"
-    assert outcome("p99<5ms@1000/s", at(4_000), at(3_000, 2))[0] == "met"
+    assert outcome("p99<5ms@1000/s", *three(4_999)) == ("met", "trial 1 5.00 ms; trial 2 5.00 ms; trial 3 5.00 ms")
+    assert outcome("p99<5ms", *three(5_000))[0] == "missed"
+    assert outcome("p99<5ms", at(5_000)) == ("missed", "trial 1 5.00 ms")
+
+
+def three(*p99s):
+    return [at(p99, number) for number, p99 in enumerate(p99s * 3 if len(p99s) == 1 else p99s, 1)]
+
+
+def test_a_target_is_met_by_the_interval_of_its_trials_and_not_by_their_luck():
+    assert outcome("p99<5ms", *three(4_000, 4_100, 4_050))[0] == "met"
+    found = outcome("p99<5ms", *three(4_900, 3_000, 4_000))
+    assert found[0] == "inconclusive"
+    assert found[1].startswith("under the limit, but the 95 % interval of 3 trials reaches 7.17 ms: trial 1 4.90 ms")
+    assert outcome("p99<5ms", *three(4_900, 3_000, 4_000, 3_500, 4_200, 3_800, 3_900))[0] == "met"
+
+
+def test_fewer_than_three_trials_meet_no_target():
+    assert outcome("p99<5s", at(4_000), at(3_000, 2)) == (
+        "inconclusive",
+        "under the limit in 2 of 3 trials that it takes: trial 1 4.00 ms; trial 2 3.00 ms",
+    )
+
+
+def quick(text, *trials):
+    found = judge(Target.parse(text), cell("spark@4.1", list(trials)), quick=True)
+    return found.outcome, found.detail
+
+
+def test_a_quick_run_meets_no_target_and_misses_one_only_by_far():
+    assert quick("p99<5ms", *three(4_000))[0] == "inconclusive"
+    assert quick("p99<5ms", *three(49_000)) == (
+        "inconclusive",
+        "a quick run is short and cold: trial 1 49.00 ms; trial 2 49.00 ms; trial 3 49.00 ms",
+    )
+    assert quick("p99<5ms", *three(50_000))[0] == "missed"
+    assert quick("p99<5ms", at(0, status=Status.FAILED))[0] == "missed"
+    assert quick("p99<5ms", at(4_000, status=Status.UNSUSTAINED))[0] == "missed"
+
+
+def test_a_failure_that_was_retried_still_counts():
+    retried = [at(0, status=Status.FAILED), replace(at(4_000), attempt=2), at(4_000, 2), at(4_000, 3)]
+    assert outcome("p99<5ms", *retried)[0] == "inconclusive"
 
 
 def test_trials_that_disagree_are_inconclusive():
@@ -100,12 +140,12 @@ def test_a_failure_misses_and_a_refusal_or_nothing_decides_nothing():
     assert outcome("p99<5ms", at(0, status=Status.REFUSED))[0] == "inconclusive"
     assert outcome("p99<5ms", at(0, status=Status.VOID))[0] == "inconclusive"
     assert outcome("p99<5ms")[0] == "inconclusive"
-    assert outcome("p99<5ms", at(0, status=Status.VOID), replace(at(4_000), attempt=2))[0] == "met"
+    assert outcome("p99<5ms", at(0, status=Status.VOID), *(replace(one, attempt=2) for one in three(4_000)))[0] == "met"
 
 
 def test_every_cell_is_judged_by_every_target():
     targets = [Target.parse(text) for text in ("p50<2ms", "p99<5ms")]
-    found = judge_all(targets, [cell("a", [at(4_000)]), cell("b", [at(6_000)])])
+    found = judge_all(targets, [cell("a", three(4_000)), cell("b", three(6_000))])
     assert [(o.target, o.cell, o.outcome) for o in found] == [
         ("p50<2ms", "a", "met"),
         ("p50<2ms", "b", "met"),

@@ -27,6 +27,15 @@ def sample():
     return rtmbench.sample()
 
 
+@pytest.fixture(scope="module")
+def tool():
+    path = Path(__file__).parents[2] / "tools" / "sample.py"
+    spec = importlib.util.spec_from_file_location("sample", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_it_has_every_pattern_on_every_engine(sample):
     assert [run.pattern for run in sample] == list(PATTERNS)
     for run in sample:
@@ -47,18 +56,32 @@ def test_its_logs_hold_every_sample_that_the_documents_count(sample):
     assert read >= len(PATTERNS) * len(ENGINES)
 
 
-def test_it_prints_a_table_and_a_verdict(sample):
+def test_it_prints_a_table_and_says_why_a_quick_run_has_no_verdict(sample):
     comparison = sample.compare("flink@1.20", "spark@4.3")
     assert [entry.pattern for entry in comparison.entries] == list(PATTERNS)
     printed = str(comparison)
     assert "verdict on p99" in printed
     decided = sample["02"].compare("flink@1.20", "spark@4.3")
-    assert decided.verdict != NO_VERDICT
+    assert decided.verdict == NO_VERDICT
     assert decided.entries[0].comparison.interval is not None
-    assert f"Pattern 02: spark@4.3 against flink@1.20: {decided.verdict}" in printed
+    assert f"Pattern 02: spark@4.3 against flink@1.20: {NO_VERDICT}" in printed
+    assert "a quick run: too short and too cold for a verdict" in " ".join(printed.split())
     shown = comparison._repr_html_()
     assert shown.count("<tr>") == 1 + len(PATTERNS)
     assert decided.verdict in shown
+
+
+def test_its_documents_and_its_page_have_no_verdict_from_a_cold_run(sample, tool):
+    for run in sample:
+        assert {found.verdict for found in run.result.comparisons} == {NO_VERDICT}
+        assert all(found.verdict_p50 is None and found.noise_band is None for found in run.result.comparisons)
+    text = tool.PAGE.read_text(encoding="utf-8")
+    assert not re.search(r"\b(faster|slower)\b", text)
+
+
+def test_its_documents_follow_from_their_trials_by_the_rules_of_today(sample, tool):
+    for run in sample:
+        assert tool.rejudged(run.result) == run.result
 
 
 def test_data_frames_and_sql_read_its_table(sample):
@@ -121,11 +144,7 @@ def test_a_list_without_trials_has_no_table():
         rtmbench.RunList([]).table()
 
 
-def test_the_page_of_the_documentation_shows_it():
-    path = Path(__file__).parents[2] / "tools" / "sample.py"
-    spec = importlib.util.spec_from_file_location("sample", path)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+def test_the_page_of_the_documentation_shows_it(tool):
     assert tool.PAGE.read_text(encoding="utf-8") == tool.page()
 
 

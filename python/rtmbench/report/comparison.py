@@ -24,13 +24,23 @@ if TYPE_CHECKING:
     from rtmbench.results.history import Series
 
 WIDTH = 100
+HOP_HEADS = ("engine\np50", "engine\np99")
 _NAME = 30
-STYLES = {"faster": "green", "slower": "red", "no difference shown": "cyan", "no verdict": "yellow"}
+STYLES = {
+    "faster": "green",
+    "slower": "red",
+    "no difference shown": "cyan",
+    "worse": "red",
+    "better": "green",
+    "no verdict": "yellow",
+}
 
 
 def print_comparison(report: Report, file: TextIO | None = None) -> None:
     """Print what was compared to `file` (standard output)."""
     parts: list[RenderableType] = [Text("Ratio of latencies, the second divided by the first", style="italic")]
+    if has_hops(report.entries):
+        parts.append(Text("engine: of the engines' own hops, input appended to output appended"))
     parts += [_table(report.entries), Text()]
     parts += [Text(clean(entry.sentence, 1_000)) for entry in report.entries]
     parts += [Text(f"Note: {clean(warning, 1_000)}.", style="yellow") for warning in report.warnings]
@@ -69,15 +79,21 @@ def print_parts(content: RenderableType, file: TextIO | None) -> None:
 
 
 def _table(entries: Sequence[Entry]) -> Table:
-    table = columns("pattern", "first", "second", "p50", "p99", "pairs", "verdict on p99")
+    hops = has_hops(entries)
+    table = columns(*comparison_head(hops=hops))
     for entry in entries:
-        *texts, verdict = comparison_row(entry)
+        *texts, verdict = comparison_row(entry, hops=hops)
         table.add_row(*texts, Text(verdict, style=STYLES.get(verdict, "")))
     return table
 
 
-def comparison_row(entry: Entry) -> tuple[str, ...]:
-    """Give a compared pair's texts: pattern, first, second, ratios of p50 and p99, pairs, verdict on p99."""
+def comparison_head(*, hops: bool) -> tuple[str, ...]:
+    """Return the heads of a table of compared pairs; `hops`: with the ratios of the engines' own hops."""
+    return ("pattern", "first", "second", "p50", "p99", *(HOP_HEADS if hops else ()), "pairs", "verdict on p99")
+
+
+def comparison_row(entry: Entry, *, hops: bool) -> tuple[str, ...]:
+    """Return the texts of a compared pair under `comparison_head`."""
     found = entry.comparison
     where = "".join(f" {name}={value}" for name, value in (entry.point or {}).items())
     return (
@@ -86,9 +102,16 @@ def comparison_row(entry: Entry) -> tuple[str, ...]:
         clean(found.other, _NAME),
         _ratio(found.ratio_p50, found.interval_p50),
         _ratio(found.ratio_p99, found.interval),
+        *((_ratio(found.ratio_engine_p50, None), _ratio(found.ratio_engine_p99, None)) if hops else ()),
         str(found.pairs),
         clean(found.verdict, _NAME),
     )
+
+
+def has_hops(entries: Sequence[Entry]) -> bool:
+    """Whether some pair has a ratio of the engines' own hops."""
+    found = [ratio for one in entries for ratio in (one.comparison.ratio_engine_p50, one.comparison.ratio_engine_p99)]
+    return any(ratio is not None for ratio in found)
 
 
 def _trend(series: Series) -> Table:
@@ -102,19 +125,23 @@ def _trend(series: Series) -> Table:
             clean(point.run_id, 40),
             point.machine[:8],
             clean(point.build, 12),
-            NO_FIGURE if point.p50_us is None else milliseconds(point.p50_us),
-            NO_FIGURE if point.p99_us is None else milliseconds(point.p99_us),
+            _latency(point.p50_us, bound="p50_us" in (point.lower_bounds or ())),
+            _latency(point.p99_us, bound="p99_us" in (point.lower_bounds or ())),
             f"{point.valid_trials}/{point.attempts}",
             point.status,
         )
     return table
 
 
+def _latency(microseconds: int | None, *, bound: bool) -> str:
+    return NO_FIGURE if microseconds is None else f"{'≥' if bound else ''}{milliseconds(microseconds)}"
+
+
 def columns(*names: str) -> Table:
     """Give a table with these columns, figures to the right."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     for name in names:
-        right = name in {"p50", "p95", "p99", "p99.9", "max", "stall", "pairs", "valid"}
+        right = name in {"p50", "p95", "p99", "p99.9", "max", "stall", "pairs", "valid", *HOP_HEADS}
         width = 10 if name == "engine" else None
         table.add_column(name, justify="right" if right else "left", overflow="fold", min_width=width)
     return table

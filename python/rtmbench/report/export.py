@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rtmbench.errors import PreflightError
 from rtmbench.results.cost import cost
+from rtmbench.results.hops import HOPS
 from rtmbench.results.interval_log import trial_log
 from rtmbench.results.model import PERCENTILES
 
@@ -19,16 +21,19 @@ if TYPE_CHECKING:
 Row: TypeAlias = "dict[str, Any]"
 
 LONGEST_TEXT = 1_000
+INTERVALS = ("p99", "p99_9")
+ROLES = ("engine", "kafka", "harness")
 COUNTS = ("produced", "expected", "received", "missing", "unexpected", "wrong", "duplicate", "late_dropped")
 
 
 def tables(runs: Sequence[tuple[Result, Path | None]]) -> dict[str, list[Row]]:
     """Return the tables by name; each row has the same columns, `None` where there is no figure.
 
-    `trials` has one row for each attempt, `timeline` one for each second of it, `happenings` one for each boundary,
-    checkpoint, pause and stall, `histogram` one for each second and recorded latency (µs, the bucket's upper end).
+    `trials` has one row for each attempt, `timeline` one for each second of it, `cycles` one for each measured cycle
+    (from one observed boundary to the next), `happenings` one for each boundary, checkpoint, pause and stall,
+    `histogram` one for each second and recorded latency (µs, the bucket's upper end).
     """
-    found: dict[str, list[Row]] = {"trials": [], "timeline": [], "happenings": [], "histogram": []}
+    found: dict[str, list[Row]] = {"trials": [], "timeline": [], "cycles": [], "happenings": [], "histogram": []}
     for result, directory in runs:
         for floor, cells in ((False, result.cells), (True, result.floors)):
             for cell in cells:
@@ -36,6 +41,7 @@ def tables(runs: Sequence[tuple[Result, Path | None]]) -> dict[str, list[Row]]:
                     key = _key(result, cell, trial)
                     found["trials"].append({**key, "floor": floor, **_trial(trial)})
                     found["timeline"].extend({**key, **row} for row in _timeline(trial))
+                    found["cycles"].extend({**key, **row} for row in _cycles(trial))
                     found["happenings"].extend({**key, **row} for row in _happenings(trial))
                     found["histogram"].extend({**key, **row} for row in _histogram(trial, directory))
     return found
@@ -83,6 +89,7 @@ def _trial(trial: Trial) -> Row:
         "started_at": trial.started_at,
         "seconds": trial.seconds,
         "cycles": trial.cycles,
+        "boundaries_seen": trial.boundaries_seen,
         "rate_requested": trial.rate.requested,
         "rate_achieved": trial.rate.achieved,
     }
@@ -90,15 +97,51 @@ def _trial(trial: Trial) -> Row:
         row[f"latency_{name}" + ("" if name in ("count", "censored", "negative") else "_us")] = (
             None if latency is None else getattr(latency, name)
         )
+    row |= _intervals(trial)
     row["lower_bounds"] = None if latency is None else " ".join(latency.censored_percentiles)
     row |= {f"slip_{name}_us": getattr(trial.slip_us, name, None) for name in ("p50", "p99", "max")}
+    for hop in HOPS:
+        spread = (trial.hops_ms or {}).get(hop)
+        row |= {f"hop_{hop}_{name}_ms": getattr(spread, name, None) for name in ("mean", "p50", "p99")}
     row |= {"stall_share": trial.stall_share, "stall_max_us": trial.stall_max_us}
     row |= {f"count_{name}": getattr(counts, name, None) for name in COUNTS}
     for party in ("engine", "kafka", "harness"):
         row[f"cpu_seconds_{party}"] = getattr(trial.cpu_seconds, party, None)
         row[f"peak_rss_mb_{party}"] = getattr(trial.peak_rss_mb, party, None)
         row[f"cpu_seconds_per_million_{party}"] = getattr(spent, party, None)
-    return row
+    return row | _conditions(trial)
+
+
+def _intervals(trial: Trial) -> Row:
+    found = (trial.latency_us.intervals if trial.latency_us is not None else None) or {}
+    return {
+        f"latency_{name}_{bound}_us": found[name][place] if name in found else None
+        for name in INTERVALS
+        for place, bound in enumerate(("low", "high"))
+    }
+
+
+def _conditions(trial: Trial) -> Row:
+    """Return warm-up, interference and what was read and written, `None` where it was not recorded."""
+    warm, ledger, unread = trial.warm_up, trial.interference, trial.unread_partitions
+    row: Row = {
+        "warm_up_s": getattr(warm, "seconds", None),
+        "warm_up_boundaries": getattr(warm, "boundaries", None),
+        "warm_up_ended_by": getattr(warm, "ended_by", None),
+        "output_bytes": trial.output_bytes,
+        "unread_partitions": None if unread is None else " ".join(map(str, unread)),
+    }
+    for role in ROLES:
+        load = ledger.roles.get(role) if ledger is not None else None
+        row |= {f"{name}_{role}": getattr(load, name, None) for name in ("run_delay_s", "switches")}
+    return row | {
+        name: getattr(ledger, name, None) for name in ("other_cpu_s", "steal_s", "pressure_s", "broker_gc_ms")
+    }
+
+
+def _cycles(trial: Trial) -> Iterator[Row]:
+    for number, one in enumerate(trial.cycle_figures or [], 1):
+        yield {"cycle": number, **asdict(one)}
 
 
 def _timeline(trial: Trial) -> Iterator[Row]:

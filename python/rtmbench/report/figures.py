@@ -10,6 +10,7 @@ from rtmbench.errors import ConfigurationError, RtmbenchError
 from rtmbench.report import plots
 from rtmbench.report.canvas import NOTEBOOK, require
 from rtmbench.report.text import clean, milliseconds
+from rtmbench.results.hops import have_means, parts
 from rtmbench.results.interval_log import trial_log
 from rtmbench.results.statistics import last_attempts, typical
 
@@ -120,17 +121,19 @@ def _trial(run: Run, cell: Cell, number: int | None) -> Trial:
 
 
 def _hops(run: Run, cells: list[Cell], number: int | None) -> Plot:
-    parts = {}
+    chosen = {}
     for cell in cells:
         with_hops = [one for one in last_attempts(cell.trials).values() if one.hops_ms]
         one = run.trial(cell.name, number) if number is not None else typical(with_hops)
         if one is not None and one.hops_ms:
             name = clean(cell.name, _NAME)
             name = name if one.valid else f"{name} ({one.status.value})"
-            parts[name] = {hop: max(0.0, spread.p50) for hop, spread in one.hops_ms.items()}
-    if not parts:
+            chosen[name] = one.hops_ms
+    if not chosen:
         raise ConfigurationError(f"No trial of run {run.run_id} has hops.")
-    return plots.hops(parts, NOTEBOOK)
+    means = have_means(chosen.values())
+    shown = {name: parts(hops, means=means) for name, hops in chosen.items()}
+    return plots.hops(shown, NOTEBOOK, figure="mean" if means else "median")
 
 
 __all__ = ["KINDS", "Kind", "draw", "picture"]

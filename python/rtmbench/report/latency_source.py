@@ -8,15 +8,23 @@ from rtmbench.report import plots as draw
 from rtmbench.report.canvas import svg
 from rtmbench.report.document import Block, Figure, Paragraph, Table
 from rtmbench.report.text import NO_FIGURE, WORDS, clean
+from rtmbench.results.hops import HOPS, have_means, parts
 from rtmbench.results.model import AFTERMATH_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rtmbench.results import Cell, Result, Trial
+    from rtmbench.results import Cell, Result, Spread, Trial
 
-HOPS = ("scheduled_to_input", "input_to_output", "output_to_received")
 LONGEST = 12
+NEGATIVE = (
+    "A mean below 0 is within the resolution: Kafka's time stamps are whole milliseconds. The figures are signed and "
+    "add up."
+)
+MEDIANS = (
+    "This document has the medians of the hops and no means. Medians do not add up, and those of fast hops are rounded "
+    "by Kafka's whole milliseconds."
+)
 
 
 def blocks(result: Result, *, plots: bool) -> list[Block]:
@@ -33,30 +41,52 @@ def _hops(result: Result, *, plots: bool) -> Iterator[Block]:
     trials = [(cell, trial, trial.hops_ms) for cell in cells for trial in cell.trials if trial.hops_ms]
     if not trials:
         return
+    means = have_means(hops for *_, hops in trials)
     table = Table(
-        caption="Hops in ms, p50 / p99: intended → input appended → output appended → received (Kafka stamps whole ms)",
-        header=("trial", *(name.replace("_", " ") for name in HOPS), "longest stall"),
+        caption=(
+            f"Hops in ms, {'mean / ' if means else ''}p50 / p99: intended → input appended → output appended → "
+            "received (Kafka stamps whole ms)"
+        ),
+        header=(
+            "trial",
+            *(name.replace("_", " ") for name in HOPS),
+            *(("sum of the means",) if means else ()),
+            "longest stall",
+        ),
         rows=tuple(
             (
                 _numbered(cell, trial),
-                *(f"{hops[n].p50:.1f} / {hops[n].p99:,.1f}" if n in hops else NO_FIGURE for n in HOPS),
+                *(_hop(hops.get(name), means=means) for name in HOPS),
+                *((f"{sum(parts(hops, means=True).values()):,.2f}",) if means else ()),
                 NO_FIGURE if trial.stall_max_us is None else f"{trial.stall_max_us / 1e3:,.0f}",
             )
             for cell, trial, hops in trials
         ),
     )
-    if not plots:
+    where = {_numbered(cell, trial): parts(hops, means=means) for cell, trial, hops in trials}
+    shown = dict(list(where.items())[:LONGEST])
+    figure = "mean" if means else "median"
+    if plots:
+        yield Figure(
+            title="Hops",
+            alt=f"Stacked bars, one for each trial: the {figure} time from schedule to input topic, from there to the "
+            "output topic, and from there to receipt.",
+            svg=svg(draw.hops(shown, figure=figure)),
+            table=table,
+        )
+    else:
         yield table
-        return
-    medians = {_numbered(cell, trial): {n: max(0.0, h.p50) for n, h in hops.items()} for cell, trial, hops in trials}
-    shown = dict(list(medians.items())[:LONGEST])
-    yield Figure(
-        title="Hops",
-        alt="Stacked bars, one for each trial: the median time from schedule to input topic, from there to the output "
-        "topic, and from there to receipt.",
-        svg=svg(draw.hops(shown)),
-        table=table,
-    )
+    if not means:
+        yield Paragraph(MEDIANS)
+    elif any(value < 0 for bar in shown.values() for value in bar.values()):
+        yield Paragraph(f"{NEGATIVE} The bars begin at 0." if plots else NEGATIVE)
+
+
+def _hop(spread: Spread | None, *, means: bool) -> str:
+    if spread is None:
+        return NO_FIGURE
+    mean = f"{spread.mean:,.2f} / " if means and spread.mean is not None else ""
+    return f"{mean}{spread.p50:,.1f} / {spread.p99:,.1f}"
 
 
 def _coincidences(result: Result) -> Iterator[Block]:

@@ -165,15 +165,15 @@ def against(lines: Mapping[str, Sequence[tuple[float, float, float]]], *, label:
         return figure
 
 
-def hops(parts: Mapping[str, Mapping[str, float]], style: Style = PAGE) -> Plot:
-    """Draw the median of each hop, ms, one stacked bar for each cell."""
+def hops(parts: Mapping[str, Mapping[str, float]], style: Style = PAGE, *, figure: str = "mean") -> Plot:
+    """Draw the mean (or median) of each hop, ms, one stacked bar for each cell; a negative one has no length."""
     names = list(dict.fromkeys(itertools.chain.from_iterable(parts.values())))
-    with canvas(style, height=0.9 + 0.36 * len(parts)) as (figure, axes):
+    with canvas(style, height=0.9 + 0.36 * len(parts)) as (drawing, axes):
         left = np.zeros(len(parts))
         for (name, colour), hatch in zip(
             zip(names, style.series, strict=False), ("", "////", "....", "xx"), strict=False
         ):
-            widths = np.array([hop.get(name, 0.0) for hop in parts.values()])
+            widths = np.array([max(0.0, hop.get(name, 0.0)) for hop in parts.values()])
             label = name.replace("_", " ")
             axes.barh(
                 range(len(parts)),
@@ -188,8 +188,8 @@ def hops(parts: Mapping[str, Mapping[str, float]], style: Style = PAGE) -> Plot:
             left += widths
         axes.set_yticks(range(len(parts)), [_label(name) for name in parts])
         axes.invert_yaxis()
-        axes.set_xlabel("median of each hop, ms (resolution 1 ms)")
-        figure.legend(
+        axes.set_xlabel(f"{figure} of each hop, ms (resolution 1 ms)")
+        drawing.legend(
             loc="outside upper left",
             ncols=3,
             frameon=False,
@@ -199,7 +199,7 @@ def hops(parts: Mapping[str, Mapping[str, float]], style: Style = PAGE) -> Plot:
             columnspacing=1.0,
             borderpad=0.1,
         )
-        return figure
+        return drawing
 
 
 def _cells(intervals: Sequence[Interval]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

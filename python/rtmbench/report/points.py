@@ -62,11 +62,14 @@ def _grid(results: Sequence[Result], *, plots: bool) -> Iterator[Block]:
         for cell in result.cells:
             rows.append((*(_short(point.get(name)) for name in axes), cell.name, *cell_row(cell)))
             where = point.get(drawn) if drawn else None
-            if isinstance(where, (int, float)) and cell.headline is not None:
+            p50, p99 = (getattr(cell.headline, name, None) for name in ("p50_us", "p99_us"))
+            bounds = cell.headline.lower_bounds if cell.headline is not None else None
+            # A lower bound is no point of a line: the true one is higher.
+            if isinstance(where, (int, float)) and p50 is not None and p99 is not None and not bounds:
                 line = lines.setdefault(clean(cell.name, 26) + clean(others, 40), [])
-                line.append((float(where), cell.headline.p50_us / 1e3, cell.headline.p99_us / 1e3))
+                line.append((float(where), p50 / 1e3, p99 / 1e3))
     table = Table(
-        caption="Every point of the sweep: medians over the usable trials",
+        caption="Every point of the sweep: medians over the trials that are not void",
         header=(*(axis_head(name) for name in axes), "engine", *CELL_HEAD),
         rows=tuple(rows),
         numeric=False,

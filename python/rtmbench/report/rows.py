@@ -1,40 +1,161 @@
-"""A cell's figures as one row of a table: in the result, and at each point of a sweep."""
+"""Figures of cells and trials as texts of a table's row: in the result, for each trial, at each point of a sweep."""
 
 from __future__ import annotations
 
 import statistics
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rtmbench.report.text import NO_FIGURE, milliseconds
+from rtmbench.report.text import NO_FIGURE, headline_text, milliseconds
+from rtmbench.results.hops import cell_engine_hop, engine_hop
 
 if TYPE_CHECKING:
-    from rtmbench.results import Cell
+    from collections.abc import Sequence
+
+    from rtmbench.results import Cell, Latency, Trial
+    from rtmbench.results.hops import EngineHop
 
 PERCENTILES = ("p50", "p95", "p99", "p99_9", "max")
 HEAD = tuple(f"{name.replace('_', '.')} ms" for name in PERCENTILES)
-CELL_HEAD = (*HEAD, "stall share", "valid trials", "status")
+HOP_HEAD = "engine's own hop p50 / p99 ms"
+CELL_HEAD = (*HEAD, HOP_HEAD, "boundaries", "stall share", "valid trials", "status")
+FAILED = "failed"
+"""In place of a figure that failed trials make infinite."""
+HOP_NOTE = (
+    "The engine's own hop runs from the append of the input to the append of the output, by Kafka's time stamps, with "
+    "a resolution of 1 ms. The rest of a latency is the way into Kafka before it and the way to the consumer after it."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Latencies in µs by the names of `PERCENTILES`; `None` where failed trials leave no figure."""
+
+    values: dict[str, float | None]
+    bounds: frozenset[str]
+    """Names of the values that are lower bounds."""
+    usable: bool
+
+    def texts(self) -> list[str]:
+        """Show the values in ms: `≥` before a lower bound, in brackets where they may not be used."""
+        return [self._text(name) for name in PERCENTILES]
+
+    def _text(self, name: str) -> str:
+        value = self.values[name]
+        text = FAILED if value is None else f"{'≥' if name in self.bounds else ''}{milliseconds(value)}"
+        return text if self.usable else f"({text})"
+
+
+def cell_figures(cell: Cell) -> Figures | None:
+    """Return a cell's headline, else the medians over the trials that have latencies; `None` without any.
+
+    Latencies that make no headline, such as boundary-free ones, are not usable.
+    """
+    head = cell.headline
+    if head is not None:
+        values: dict[str, float | None] = {name: getattr(head, f"{name}_us") for name in PERCENTILES}
+        bounds = frozenset(name for name in PERCENTILES if head.is_lower_bound(f"{name}_us"))
+        return Figures(values=values, bounds=bounds, usable=head.valid_trials > 0)
+    latencies = [trial.latency_us for trial in cell.trials if trial.latency_us is not None]
+    if not latencies:
+        return None
+    # Raising a value cannot lower a median: a bound in one trial bounds the median too.
+    return Figures(
+        values={name: statistics.median(getattr(one, name) for one in latencies) for name in PERCENTILES},
+        bounds=frozenset(name for one in latencies for name in one.censored_percentiles),
+        usable=False,
+    )
+
+
+def trial_figures(trial: Trial) -> Figures | None:
+    """Return a trial's latencies; `None` without any."""
+    latency = trial.latency_us
+    if latency is None:
+        return None
+    values: dict[str, float | None] = {name: getattr(latency, name) for name in PERCENTILES}
+    return Figures(values=values, bounds=frozenset(latency.censored_percentiles), usable=trial.valid)
 
 
 def cell_row(cell: Cell) -> tuple[str, ...]:
-    """Give what stands under `CELL_HEAD`; figures without a headline are in brackets, with ≥ where they are bounds."""
+    """Return the texts under `CELL_HEAD`."""
     valid = sum(trial.valid for trial in cell.trials)
     shares = [trial.stall_share for trial in cell.trials if trial.stall_share is not None]
     return (
-        *_figures(cell),
+        *_cell_texts(cell),
+        hop_text(cell_engine_hop(cell)),
+        boundaries_text(cell.trials),
         f"{statistics.median(shares):.1%}" if shares else NO_FIGURE,
         f"{valid} of {len(cell.trials)}",
         cell.status.value,
     )
 
 
-def _figures(cell: Cell) -> list[str]:
-    if cell.headline is not None:
-        return [milliseconds(getattr(cell.headline, f"{name}_us")) for name in PERCENTILES]
-    latencies = [trial.latency_us for trial in cell.trials if trial.latency_us is not None]
-    if not latencies:
-        return [NO_FIGURE for _ in PERCENTILES]
-    texts = []
-    for name in PERCENTILES:
-        sign = "≥" if any(one.is_lower_bound(name) for one in latencies) else ""
-        texts.append(f"({sign}{milliseconds(statistics.median(getattr(one, name) for one in latencies))})")
-    return texts
+def _cell_texts(cell: Cell) -> list[str]:
+    """Show a cell's latencies; a figure that does not exist as `failed in k of n`."""
+    figures = cell_figures(cell)
+    texts = figures.texts() if figures is not None else [NO_FIGURE for _ in PERCENTILES]
+    if cell.headline is None:
+        return texts
+    missing = [getattr(cell.headline, f"{name}_us") is None for name in PERCENTILES]
+    words = [headline_text(cell.headline, f"{name}_us") for name in PERCENTILES]
+    return [word if gone else text for gone, word, text in zip(missing, words, texts, strict=True)]
+
+
+def hop_text(hop: EngineHop | None) -> str:
+    """Show an engine's own hop as `p50 / p99`, ms."""
+    return NO_FIGURE if hop is None else f"{hop_figure(hop.p50)} / {hop_figure(hop.p99)}"
+
+
+def trial_hop_text(trial: Trial) -> str:
+    """Show a trial's own hop as `p50 / p99`, ms."""
+    return hop_text(engine_hop(trial))
+
+
+def hop_figure(value_ms: float) -> str:
+    """Show ms with one decimal: the resolution is 1 ms."""
+    return f"{value_ms:,.1f}" if abs(value_ms) < 99.95 else f"{value_ms:,.0f}"  # noqa: PLR2004 - where rounding turns
+
+
+def boundaries_text(trials: Sequence[Trial], *, unit: bool = False) -> str:
+    """Show how many boundaries were measured in each trial with figures: `12`, or `10–12` where they differ.
+
+    Documents of older versions did not count them: their `3 intervals` are a length, not an observation.
+    """
+    known = [trial for trial in trials if trial.latency_us is not None or trial.close_latency_us is not None]
+    seen = [trial.boundaries_seen for trial in known if trial.boundaries_seen is not None]
+    if seen:
+        noun = " boundary" if set(seen) == {1} else " boundaries"
+        return _range(seen) + (noun if unit else "")
+    cycles = [trial.cycles for trial in known if trial.cycles]
+    noun = " interval" if set(cycles) == {1} else " intervals"
+    return _range(cycles) + noun if cycles else NO_FIGURE
+
+
+def interval_text(latency: Latency, name: str) -> str:
+    """Show the 95 % interval of a percentile in ms, such as ` [121, 203]`; empty where there is none."""
+    found = (latency.intervals or {}).get(name)
+    return f" [{', '.join(milliseconds(bound) for bound in found)}]" if found else ""
+
+
+def _range(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low}–{high}"
+
+
+__all__ = [
+    "CELL_HEAD",
+    "FAILED",
+    "HEAD",
+    "HOP_HEAD",
+    "HOP_NOTE",
+    "PERCENTILES",
+    "Figures",
+    "boundaries_text",
+    "cell_figures",
+    "cell_row",
+    "hop_figure",
+    "hop_text",
+    "interval_text",
+    "trial_figures",
+    "trial_hop_text",
+]

@@ -6,11 +6,14 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from rtmbench.explanations import explain
-from rtmbench.report import evidence, latency_source, points
+from rtmbench.report import evidence, latency_source, points, trials
 from rtmbench.report.document import Block, Code, Document, Items, Paragraph, Section, Table
-from rtmbench.report.rows import CELL_HEAD, HEAD, PERCENTILES, cell_row
+from rtmbench.report.host import host_rows
+from rtmbench.report.rows import CELL_HEAD, HOP_NOTE, cell_row
+from rtmbench.report.side_by_side import bytes_note, hop_ratios
 from rtmbench.report.terminal import summary, unlike_work
-from rtmbench.report.text import NO_FIGURE, clean, milliseconds, plural
+from rtmbench.report.text import NO_FIGURE, clean, headline_text, milliseconds, plural
+from rtmbench.report.trials import trial_name
 from rtmbench.results.cost import cost
 from rtmbench.results.slo import SIGNS
 from rtmbench.results.verdict import ratio_text
@@ -19,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from rtmbench.results import Cell, Latency, Result, Trial
+    from rtmbench.results import Result
 
 FOOTER = (
     "Latency runs from the moment an event was due to the receipt of its result. ≥ marks a lower bound: the event had "
-    "not come out when the waiting ended. A figure in brackets is of a trial that is not valid."
+    "not come out when the waiting ended. A figure in brackets is of trials of which none is valid."
 )
 FLAGS = {
     "rate": "--rate",
@@ -65,7 +68,8 @@ def document(
             ("Latency", figures),
             ("Where the latency comes from", latency_source.blocks(result, plots=plots)),
             ("CPU, memory and cost", list(_resources(result, vcpu_hour))),
-            ("Every trial, and whether it is valid", list(_trials(result))),
+            ("Every trial, and whether it is valid", trials.blocks(result)),
+            ("Interference: what else the machine did", trials.interference(result)),
             ("What came out: the oracle's counts", list(_came_out(result))),
             ("Floors: what the harness takes itself", list(_floors(result))),
             ("Parity of the settings", [_parity(result)]),
@@ -92,40 +96,41 @@ def document(
     )
 
 
-def figure_text(latency: Latency | None, name: str, *, usable: bool) -> str:
-    """Show one percentile in ms: with `≥` where it is a lower bound, in brackets where it may not be used."""
-    if latency is None:
-        return NO_FIGURE
-    sign = "≥" if latency.is_lower_bound(name) else ""
-    text = f"{sign}{milliseconds(getattr(latency, name))}"
-    return text if usable else f"({text})"
-
-
 def outcome(result: Result) -> Iterator[Block]:
-    """Give the figures of each cell, what to know about them, the comparisons and the targets."""
     """Give the figures of each cell, what to know about them, the comparisons and the targets."""
     if not result.complete:
         yield Paragraph("This run was not finished: what follows is what had been measured until then.", strong=True)
     cells = [*result.cells, *result.floors]
     yield Table(
-        caption="Latency in ms: median over the usable trials of each trial's percentile",
+        caption="Latency in ms: median of each percentile over the trials that are not void",
         header=("engine", *CELL_HEAD),
         rows=tuple((f"{cell.name} (floor)" if cell in result.floors else cell.name, *cell_row(cell)) for cell in cells),
         marks=tuple(cell.status.value for cell in cells),
     )
+    yield Paragraph(HOP_NOTE)
     notes = tuple(_notes(result))
     if notes:
         yield Items(notes)
     if result.comparisons:
         yield Table(
             caption="Comparisons: one engine's figures divided by the other's, with 95 % intervals from 6 pairs on",
-            header=("engines", "pairs", "p50 ratio", "p99 ratio", "verdict on p50", "verdict on p99", "why"),
+            header=(
+                "engines",
+                "pairs",
+                "p50 ratio",
+                "p99 ratio",
+                "engine's own hop p50 / p99 ratio",
+                "verdict on p50",
+                "verdict on p99",
+                "why",
+            ),
             rows=tuple(
                 (
                     f"{one.other} / {one.baseline}",
                     str(one.pairs),
                     _ratio(one.ratio_p50, one.interval_p50),
                     _ratio(one.ratio_p99, one.interval),
+                    hop_ratios(one),
                     one.verdict_p50 or NO_FIGURE,
                     one.verdict,
                     one.note,
@@ -134,7 +139,10 @@ def outcome(result: Result) -> Iterator[Block]:
             ),
             numeric=False,
         )
-        yield Paragraph("A ratio above 1 says that the engine named first took longer.")
+        yield Paragraph("With a ratio above 1, the engine named first took longer.")
+        bytes_notes = tuple(note for one in result.comparisons if (note := bytes_note(result, one)))
+        if bytes_notes:
+            yield Items(bytes_notes)
     if result.slo:
         yield Table(
             caption="Targets (--slo)",
@@ -164,40 +172,6 @@ def _notes(result: Result) -> Iterator[str]:
                 f"{cell.name} writes final results: close latency, from a window's end and the watermark's delay to "
                 f"the receipt, p50 {milliseconds(each.p50)} ms, {p99}, over {plural(each.count, 'window')}."
             )
-
-
-def _trials(result: Result) -> Iterator[Block]:
-    rows, marks, reasons = [], [], []
-    for cell in (*result.cells, *result.floors):
-        for trial in cell.trials:
-            name = trial_name(cell, trial)
-            rows.append(
-                (
-                    name,
-                    *(figure_text(trial.latency_us, p, usable=trial.valid) for p in PERCENTILES),
-                    milliseconds(trial.slip_us.p99) if trial.slip_us else NO_FIGURE,
-                    f"{trial.rate.achieved:,.0f}" if trial.rate.achieved is not None else NO_FIGURE,
-                    trial.status.value,
-                )
-            )
-            marks.append(trial.status.value)
-            if trial.reasons:
-                reasons.append(f"{name}, {trial.status.value}: {'; '.join(trial.reasons)}")
-    yield Table(
-        caption="Every attempt, void ones too",
-        header=("trial", *HEAD, "slip p99 ms", "events/s", "status"),
-        rows=tuple(rows),
-        marks=tuple(marks),
-    )
-    if reasons:
-        yield Paragraph("What to know about the figures:")
-        yield Items(tuple(reasons))
-
-
-def trial_name(cell: Cell, trial: Trial) -> str:
-    """Name a trial: `flink@1.20 trial 2`, with its attempt where there were two."""
-    again = f", attempt {trial.attempt}" if trial.attempt > 1 else ""
-    return f"{cell.name} trial {trial.trial}{again}"
 
 
 def _came_out(result: Result) -> Iterator[Block]:
@@ -276,9 +250,10 @@ def _counts(result: Result) -> Table:
 def _floors(result: Result) -> Iterator[Block]:
     figures = [(cell, cell.headline) for cell in result.floors if cell.headline is not None]
     for cell, head in figures:
+        p50, p99 = headline_text(head, "p50_us"), headline_text(head, "p99_us")
         yield Paragraph(
-            f"The {cell.name} floor, the same harness without an engine, is {milliseconds(head.p50_us)} ms at the "
-            f"median and {milliseconds(head.p99_us)} ms at p99 ({plural(head.valid_trials, 'trial')}). No engine can "
+            f"The {cell.name} floor, the same harness without an engine, is {p50} ms at the median and {p99} ms at p99 "
+            f"({plural(head.valid_trials, 'trial')}). No engine can "
             "be measured below it, and it is never subtracted."
         )
 
@@ -335,13 +310,7 @@ def _parity(result: Result) -> Table:
 
 
 def _environment(result: Result) -> Iterator[Block]:
-    host = result.host
-    shared = "shared by engine, broker and harness" if host.shared_cores else "broker and harness had their own"
-    rows = [
-        ("machine", f"{host.cpu}, {plural(host.cores, 'core')} ({shared}), {host.memory:,} MiB"),
-        ("system", f"{host.os}, {host.kernel}"),
-        *((name, version) for name, version in result.versions.items()),
-    ]
+    rows = [*host_rows(result.host), *result.versions.items()]
     yield Table(caption="Machine and versions", header=("what", "value"), rows=tuple(rows), numeric=False)
     settings = [(name, _value(value)) for name, value in result.settings.items() if name != "notes"]
     yield Table(
@@ -431,4 +400,4 @@ def _upper(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:] if sentence[:2] != "p9" else sentence
 
 
-__all__ = ["command", "document", "figure_text", "trial_name"]
+__all__ = ["command", "document", "outcome"]

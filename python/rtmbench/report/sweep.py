@@ -8,9 +8,11 @@ from rich.console import Group
 from rich.text import Text
 
 from rtmbench.grid import axis_head
-from rtmbench.report.comparison import columns, print_parts
-from rtmbench.report.terminal import cell_figures
-from rtmbench.report.text import clean
+from rtmbench.report.comparison import HOP_HEADS, columns, print_parts
+from rtmbench.report.rows import cell_figures, hop_figure
+from rtmbench.report.terminal_table import Fitting, cell_stall, figure_texts
+from rtmbench.report.text import NO_FIGURE, clean
+from rtmbench.results.hops import cell_engine_hop
 from rtmbench.results.slo import SIGNS
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from rtmbench.results.model import Result, Sustained
+    from rtmbench.results.model import Cell, Result, Sustained
 
 _NAME = 26
 
@@ -30,7 +32,12 @@ def print_sweep(results: Sequence[Result], file: TextIO | None = None) -> None:
     patterns = {result.pattern for result in results}
     of = f" (pattern {clean(next(iter(patterns)), 20)})" if len(patterns) == 1 else ""
     title = f"Latency in ms, from an event's scheduled time to the receipt of its result{of}"
-    parts: list[RenderableType] = [Text(title, style="italic"), _table(results, several=len(patterns) > 1), Text()]
+    forms = (True, False) if any(cell_engine_hop(cell) for result in results for cell in result.cells) else (False,)
+    tables = tuple(_table(results, several=len(patterns) > 1, hops=hops) for hops in forms)
+    parts: list[RenderableType] = [Text(title, style="italic")]
+    if forms[0]:
+        parts.append(Text("engine: the engine's own hop, input appended to output appended, resolution 1 ms"))
+    parts += [Fitting(tables, always=True), Text()]
     parts += [Text(line) for line in _targets(results)]
     seen: dict[tuple[str, str], Sustained] = {
         (result.pattern, found.cell): found for result in results for found in result.sustained or ()
@@ -52,7 +59,7 @@ def sustained_sentence(found: Sustained, pattern: str) -> str:
     return f"{cell}: sustains {found.passed:,.0f} events/s, {failed} (ended by: {clean(found.limit, 80)}){quick}."
 
 
-def _table(results: Sequence[Result], *, several: bool) -> Table:
+def _table(results: Sequence[Result], *, several: bool, hops: bool) -> Table:
     axes = list(dict.fromkeys(name for result in results if result.grid for name in result.grid.axes))
     # A line for each word: the figures need the width.
     heads = [clean(axis_head(name), _NAME).replace("-", "\n") for name in axes]
@@ -65,6 +72,7 @@ def _table(results: Sequence[Result], *, several: bool) -> Table:
         "p99",
         "p99.9",
         "max",
+        *(HOP_HEADS if hops else ()),
         "stall",
         "valid",
         "status",
@@ -77,11 +85,18 @@ def _table(results: Sequence[Result], *, several: bool) -> Table:
                 *([clean(result.pattern, 20)] if several else []),
                 *(_shown(point.get(name)) for name in axes),
                 clean(cell.name, _NAME),
-                *cell_figures(cell),
+                *figure_texts(cell_figures(cell)),
+                *(_hops(cell) if hops else ()),
+                cell_stall(cell),
                 f"{valid}/{len(cell.trials)}",
                 cell.status.value,
             )
     return table
+
+
+def _hops(cell: Cell) -> tuple[str, str]:
+    hop = cell_engine_hop(cell)
+    return (NO_FIGURE, NO_FIGURE) if hop is None else (hop_figure(hop.p50), hop_figure(hop.p99))
 
 
 def _place(result: Result, axes: Sequence[str]) -> tuple[Any, ...]:

@@ -5,45 +5,37 @@ from __future__ import annotations
 import io
 import statistics
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console, Group
 from rich.constrain import Constrain
-from rich.measure import Measurement
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from rtmbench.explanations import explain
 from rtmbench.patterns import PATTERNS
-from rtmbench.report.text import NO_FIGURE, WORDS, clean, milliseconds, plural
+from rtmbench.report.host import priority_effective
+from rtmbench.report.rows import hop_figure
+from rtmbench.report.side_by_side import bytes_note
+from rtmbench.report.terminal_table import ENGINE_HOP, STYLES, cells_table, trials_table
+from rtmbench.report.text import WORDS, clean, headline_text, milliseconds, plural
 from rtmbench.results import Status
+from rtmbench.results.hops import cell_engine_hop
 from rtmbench.results.slo import SIGNS
-from rtmbench.results.verdict import ratio_text
+from rtmbench.results.verdict import BETTER, WORSE, ratio_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import TextIO
 
-    from rich.console import ConsoleOptions, RenderableType, RenderResult
+    from rich.console import RenderableType
 
-    from rtmbench.results import Cell, Comparison, Headline, Result, Trial
+    from rtmbench.results import Cell, Comparison, Headline, Result
     from rtmbench.results.model import TargetOutcome
 
 WIDTH = 100
 TELLING = 0.25
 """The share of the tail from which on a kind of happening is worth a line."""
-COLUMNS = ("p50", "p95", "p99", "p99_9", "max")
-STYLES = {
-    Status.VALID: "green",
-    Status.CONTENDED: "yellow",
-    Status.UNSUSTAINED: "magenta",
-    Status.FAILED: "bold red",
-    Status.REFUSED: "cyan",
-    Status.VOID: "bright_black",
-}
 _NAME = 26
 
 
@@ -51,9 +43,12 @@ def render(result: Result) -> RenderableType:
     """Give the whole report of a run: table, trials, reasons, oracle, comparisons, summary."""
     title = "Latency in ms, from an event's scheduled time to the receipt of its result"
     parts: list[RenderableType] = [_heading(result), Text(), Text(title, style="italic")]
-    parts.append(_Fitting(_table(result)))
+    if any(cell_engine_hop(cell) for cell in result.cells):
+        about = f"{ENGINE_HOP.capitalize()}: from the append of the input to the append of the output, resolution 1 ms"
+        parts.append(Text(about, style="italic"))
+    parts.append(cells_table(result))
     if any(len(cell.trials) > 1 for cell in (*result.cells, *result.floors)):
-        parts += [Text(), Text("Every trial", style="italic"), _Fitting(_trials(result))]
+        parts += [Text(), Text("Every trial", style="italic"), trials_table(result)]
     blocks = (_variants, _unlike, _close, _reasons, _oracle, _outputs, _tails, _comparisons, _targets)
     for lines in (block(result) for block in blocks):
         block = [Padding(line, (0, 0, 0, 2), expand=False) for line in lines]
@@ -91,13 +86,15 @@ def print_result(result: Result, file: TextIO | None = None) -> None:
 
 def summary(result: Result) -> str:
     """Say in one sentence what was measured; it never makes a verdict of its own."""
-    measured = [(_labelled(c), c.headline) for c in result.cells if c.headline is not None]
+    shown = [c for c in result.cells if c.headline is not None and c.headline.valid_trials and c.headline.p99_us]
+    measured = [(_labelled(c), c.headline) for c in shown if c.headline is not None]
     parts = []
     if measured:
-        figures = " and ".join(f"{milliseconds(h.p99_us)} ms on {n}" for n, h in measured)
+        figures = " and ".join(f"{headline_text(h, 'p99_us')} ms on {n}" for n, h in measured)
         parts.append(f"p99 was {figures} ({_basis([h for _, h in measured])})")
+        parts += _own_hops(shown)
         parts += [_floor_figure(floor) for floor in result.floors if floor.headline is not None]
-    parts += [f"{clean(cell.name, _NAME)} {_without_figure(cell)}" for cell in result.cells if cell.headline is None]
+    parts += [f"{clean(cell.name, _NAME)} {_without_figure(cell)}" for cell in result.cells if cell not in shown]
     if not result.cells:
         parts.append("no trial was finished")
     verdicts = {_verdict(comparison) for comparison in result.comparisons}
@@ -108,47 +105,14 @@ def summary(result: Result) -> str:
     return "; ".join(parts) + "."
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Figures:
-    """Latencies in µs by column, and which of them are lower bounds."""
-
-    values: dict[str, float]
-    bounds: frozenset[str]
-
-
-def cell_figures(cell: Cell) -> list[Text]:
-    """Give a cell's latencies in ms, one text for each of `COLUMNS`, and its stall share.
-
-    Latencies that make no headline, such as boundary-free ones, stand in brackets.
-    """
-    stalls = [trial.stall_share for trial in cell.trials if trial.latency_us is not None]
-    return [*_shown(_figures(cell), usable=cell.status.usable and cell.headline is not None), _stall(stalls)]
-
-
-def _figures(cell: Cell) -> _Figures | None:
-    if cell.headline is not None:
-        head = cell.headline
-        values = {name: float(getattr(head, f"{name}_us")) for name in COLUMNS}
-        return _Figures(values=values, bounds=frozenset())
-    latencies = [trial.latency_us for trial in cell.trials if trial.latency_us is not None]
-    if not latencies:
-        return None
-    # Raising a value cannot lower a median: a bound in one trial bounds the median too.
-    return _Figures(
-        values={n: statistics.median(getattr(lat, n) for lat in latencies) for n in COLUMNS},
-        bounds=frozenset(name for lat in latencies for name in lat.censored_percentiles),
-    )
-
-
-def _shown(figures: _Figures | None, *, usable: bool) -> list[Text]:
-    if figures is None:
-        return [Text(NO_FIGURE, style="bright_black") for _ in COLUMNS]
-    texts = []
-    for name in COLUMNS:
-        sign = "≥" if name in figures.bounds else ""
-        figure = f"{sign}{milliseconds(figures.values[name])}"
-        texts.append(Text(figure) if usable else Text(f"({figure})", style="bright_black"))
-    return texts
+def _own_hops(cells: Sequence[Cell]) -> list[str]:
+    """Name the engines' own hops at p99, where all of the cells have one."""
+    hops = [hop for cell in cells if (hop := cell_engine_hop(cell)) is not None]
+    if len(hops) < len(cells):
+        return []
+    figures = " and ".join(hop_figure(hop.p99) for hop in hops)
+    took = "the engine's own hop took" if len(hops) == 1 else "the engines' own hops took"
+    return [f"{took} {figures} ms at p99"]
 
 
 def _heading(result: Result) -> Text:
@@ -165,91 +129,9 @@ def _heading(result: Result) -> Text:
         facts.append(f"{statistics.median(seconds):,.0f} s measured per trial")
     cores = f"{plural(result.host.cores, 'core')}"
     facts.append(cores + (" shared by all" if result.host.shared_cores else ""))
+    if result.host.priority is not None and not priority_effective(result.host.priority):
+        facts.append("priority of the engines without effect")
     return text.append("\n" + " · ".join(facts), style="not bold")
-
-
-@dataclass(frozen=True)
-class _Fitting:
-    """A table where it fits; else a line per row, because a figure cut short would be a lie."""
-
-    table: Table
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        # Measured with room to spare: within the true width rich reports no more than that.
-        wide = options.update_width(10 * WIDTH)
-        for right in (1, 0):
-            self.table.padding = (0, right, 0, 0)
-            if Measurement.get(console, wide, self.table).minimum <= options.max_width:
-                yield self.table
-                return
-        columns = self.table.columns
-        for row in zip(*(column.cells for column in columns), strict=True):
-            name, *rest = row
-            figures = [f"{c.header} {cell}" for c, cell in zip(columns[1:], rest, strict=True)]
-            yield Text(f"{name}: {', '.join(figures)}")
-
-
-def _columns(first: str, last: Sequence[str]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column(first, overflow="fold", min_width=10)
-    for name in COLUMNS:
-        table.add_column(name.replace("_", "."), justify="right", no_wrap=True)
-    for name in last:
-        right = name in {"stall", "slip p99"}
-        table.add_column(name, justify="right" if right else "left", no_wrap=True)
-    return table
-
-
-def _table(result: Result) -> Table:
-    table = _columns("", ("stall", "valid", "status"))
-    for cell in result.cells:
-        _add(table, cell, clean(cell.name, _NAME))
-    if result.floors:
-        table.add_section()
-    for floor in result.floors:
-        _add(table, floor, clean(f"{floor.name} (floor)", _NAME))
-    return table
-
-
-def _add(table: Table, cell: Cell, name: str) -> None:
-    valid = sum(trial.valid for trial in cell.trials)
-    table.add_row(
-        Text(name, style="bold"),
-        *cell_figures(cell),
-        Text(f"{valid}/{len(cell.trials)}"),
-        Text(cell.status.value, style=STYLES[cell.status]),
-    )
-
-
-def _trials(result: Result) -> Table:
-    table = _columns("trial", ("stall", "slip p99", "status"))
-    for cell in (*result.cells, *result.floors):
-        for trial in cell.trials:
-            again = f" again ({trial.attempt})" if trial.attempt > 1 else ""
-            table.add_row(
-                Text(f"{clean(cell.name, _NAME - 4 - len(again))} {trial.trial}{again}"),
-                *_shown(_of_trial(trial), usable=trial.valid),
-                _stall([trial.stall_share]),
-                Text(milliseconds(trial.slip_us.p99) if trial.slip_us else NO_FIGURE),
-                Text(trial.status.value, style=STYLES[trial.status]),
-            )
-        table.add_section()
-    return table
-
-
-def _of_trial(trial: Trial) -> _Figures | None:
-    latency = trial.latency_us
-    if latency is None:
-        return None
-    return _Figures(
-        values={name: float(getattr(latency, name)) for name in COLUMNS},
-        bounds=frozenset(latency.censored_percentiles),
-    )
-
-
-def _stall(shares: Sequence[float | None]) -> Text:
-    known = [share for share in shares if share is not None]
-    return Text(f"{statistics.median(known):.1%}" if known else NO_FIGURE)
 
 
 _EMISSIONS = {
@@ -396,6 +278,9 @@ def _tails(result: Result) -> Iterator[Text]:
 def _comparisons(result: Result) -> Iterator[Text]:
     for found in result.comparisons:
         yield Text(_comparison(found))
+        note = bytes_note(result, found)
+        if note:
+            yield Text(clean(note))
 
 
 def _targets(result: Result) -> Iterator[Text]:
@@ -413,8 +298,14 @@ def _comparison(found: Comparison) -> str:
         for ratio, interval in ((found.ratio_p50, found.interval_p50), (found.ratio_p99, found.interval))
     )
     basis = "mean and 95 % interval" if found.interval else "median"
+    own = [
+        f"{name} {ratio_text(ratio)}"
+        for name, ratio in (("p50", found.ratio_engine_p50), ("p99", found.ratio_engine_p99))
+        if ratio is not None
+    ]
+    hops = f", {ENGINE_HOP} {', '.join(own)}" if own else ""
     return (
-        f"{other} divided by {baseline}: p50 {p50}, p99 {p99} "
+        f"{other} divided by {baseline}: p50 {p50}, p99 {p99}{hops} "
         f"({basis} of {plural(found.pairs, 'pair')}; above 1: {other} took longer); {verdict}"
     )
 
@@ -424,6 +315,9 @@ def _labelled(cell: Cell) -> str:
 
 
 def _remark(cell: Cell) -> str:
+    head = cell.headline
+    if head is not None and head.failed:
+        return f" (failed in {head.failed} of {plural(head.trials or head.attempts, 'trial')})"
     return "" if cell.status is Status.VALID else f" ({cell.status.value})"
 
 
@@ -432,7 +326,10 @@ def _verdict(comparison: Comparison) -> str:
         baseline, other = clean(comparison.baseline, _NAME), clean(comparison.other, _NAME)
         p99, p50 = clean(comparison.verdict, 40), clean(comparison.verdict_p50, 40)
         return f"{other} against {baseline}: {p99} at p99, {p50} at p50"
-    reason = clean(comparison.note.partition(";")[0], 60)
+    reason = clean(comparison.note.partition(";")[0], 200)
+    if comparison.verdict in (WORSE, BETTER):
+        baseline, other = clean(comparison.baseline, _NAME), clean(comparison.other, _NAME)
+        return f"{other} is {comparison.verdict} than {baseline} ({reason})"
     return f"{clean(comparison.verdict, 40)} ({reason})"
 
 
@@ -442,7 +339,7 @@ def _target(found: TargetOutcome) -> str:
 
 
 def _basis(headlines: Sequence[Headline]) -> str:
-    trials = {head.valid_trials for head in headlines}
+    trials = {head.trials or head.valid_trials for head in headlines}
     if trials == {1}:
         return "one trial each" if len(headlines) > 1 else "one trial"
     if len(trials) == 1:
@@ -451,13 +348,15 @@ def _basis(headlines: Sequence[Headline]) -> str:
 
 
 def _floor_figure(floor: Cell) -> str:
-    p99 = milliseconds(floor.headline.p99_us) if floor.headline else NO_FIGURE
+    p99 = headline_text(floor.headline, "p99_us")
     return f"the {clean(floor.name, _NAME)} floor is {p99} ms{_remark(floor)}"
 
 
 def _without_figure(cell: Cell) -> str:
     if cell.emit == "close" and cell.status.usable:
         return "writes final results only, so it has a close latency and no update latency"
+    if cell.headline is not None and cell.headline.failed:
+        return f"failed in {cell.headline.failed} of {plural(cell.headline.trials or cell.headline.attempts, 'trial')}"
     return {
         Status.REFUSED: "refused the query",
         Status.FAILED: "failed",

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rtmbench.results.model import Headline
 
 ELLIPSIS = "…"
 NO_FIGURE = "-"
@@ -52,6 +56,19 @@ def milliseconds(microseconds: float) -> str:
     size = abs(value)
     digits = 2 if size < 9.995 else 1 if size < 99.95 else 0  # noqa: PLR2004 - where rounding turns
     return f"{value:,.{digits}f}"
+
+
+def headline_text(headline: Headline | None, name: str) -> str:
+    """Show a figure of a headline (`p99_us`) in ms: with `≥` where it is a lower bound, else `failed in k of n`.
+
+    `-` where there is no headline.
+    """
+    if headline is None:
+        return NO_FIGURE
+    value: int | None = getattr(headline, name)
+    if value is None:
+        return f"failed in {headline.failed or 0} of {headline.trials or headline.attempts}"
+    return f"{'≥' if headline.is_lower_bound(name) else ''}{milliseconds(value)}"
 
 
 def duration(seconds: float) -> str:

@@ -1,13 +1,15 @@
 """Runs side by side, and engines within a run: what `rtmbench compare` and the Python API are made of.
 
-Trials of one experiment ran in turns and are paired by number. Trials of two experiments ran at different times:
-there, samples are compared (Welch), the noise band is never below the assumed one, and the note says so.
+Trials of one experiment ran in turns and are paired by number. Trials of two experiments ran at different times: there,
+samples are compared (Welch, guarded by exchanging their labels), the noise band is never below the assumed one, and the
+note says so.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +17,18 @@ from rtmbench.errors import ConfigurationError
 from rtmbench.results import fingerprint
 from rtmbench.results._codec import encode
 from rtmbench.results.comparison import (
+    BAD,
     PAIRS_FOR_A_VERDICT,
     UNLIKE_BOUNDARIES,
     comparable_emission,
+    contended_obstacles,
+    drift_obstacles,
+    engine_hop,
+    engine_ratios,
+    failure_text,
+    failures_of,
     figure,
+    is_quick,
     paired_case,
     remarks,
     unknown_remarks,
@@ -26,18 +36,21 @@ from rtmbench.results.comparison import (
     void_obstacles,
 )
 from rtmbench.results.interval import unpaired
-from rtmbench.results.model import Status
-from rtmbench.results.statistics import last_attempts
-from rtmbench.results.verdict import ASSUMED_BAND, FIGURES, SLOWER, Case, decide, sentence
+from rtmbench.results.model import Spread, Status
+from rtmbench.results.permutation import exchange, fisher
+from rtmbench.results.statistics import decisive_attempts
+from rtmbench.results.verdict import ASSUMED_BAND, FIGURES, SLOWER, WORSE, Case, decide, sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from rtmbench.results.comparison import Figures
-    from rtmbench.results.model import Cell, Comparison, Result
+    from rtmbench.results.model import Cell, Comparison, Result, Trial
     from rtmbench.results.noise import NoiseBands
 
 SCHEMA = "rtmbench.comparison/1"
+TRIALS_THAT_ALL_FAIL = 3
+"""So many trials of the second, all failed beside none of the first, are a regression without a verdict."""
 Side = tuple["Result", "Cell"]
 
 
@@ -66,10 +79,21 @@ class Entry:
         return f"Pattern {self.pattern}{where}: {sentence(self.comparison)}."
 
     def regressed(self, threshold: float) -> bool:
-        """Whether p99 or p50 is slower by verdict, and by more than `threshold` (0.1: 10 %)."""
+        """Whether the second is worse: slower by verdict at p99 or p50, by more than `threshold`, or it fails.
+
+        It fails where its trials fail, or do not sustain the rate, clearly more often than the first's: by verdict, or
+        in each of 3 trials or more while none of the first's do. `threshold` is a share (0.1: 10 %) of latencies.
+        """
         found = self.comparison
+        if found.verdict == WORSE or _fails_throughout(found):
+            return True
         figures = ((found.verdict, found.ratio_p99), (found.verdict_p50, found.ratio_p50))
         return any(verdict == SLOWER and ratio is not None and ratio > 1 + threshold for verdict, ratio in figures)
+
+
+def _fails_throughout(found: Comparison) -> bool:
+    counts = found.failures
+    return counts is not None and counts.baseline == 0 and counts.other == counts.other_trials >= TRIALS_THAT_ALL_FAIL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,49 +192,83 @@ def _entries(matched: Sequence[tuple[Side, Side]], bands: NoiseBands) -> list[En
 
 
 def _paired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
-    return paired_case(baseline[1], other[1], bands.between(baseline, other))
+    quick = is_quick(baseline[0]) or is_quick(other[0])
+    return paired_case(baseline[1], other[1], bands.between(baseline, other), quick=quick)
 
 
 def _unpaired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
-    (ours, a), (theirs, b) = baseline, other
-    samples: list[list[Figures]] = [_sample(cell) for cell in (a, b)]
-    obstacles = [*_shortfall(baseline, samples[0]), *_shortfall(other, samples[1]), *void_obstacles((a, b))]
-    obstacles += unlike_outputs(a, b)
-    if not comparable_emission(a, b):
-        obstacles.insert(0, "unlike emission: a result at the window's close against running results")
+    a, b = baseline[1], other[1]
+    samples = [_sample(cell) for cell in (a, b)]
+    obstacles = list(_unlike_sides(baseline, other))
+    obstacles += [*void_obstacles((a, b)), *contended_obstacles((a, b)), *unlike_outputs(a, b)]
+    shortfall = [*_shortfall(baseline, samples[0]), *_shortfall(other, samples[1])]
+    if not comparable_emission(a, b) or len(_boundaries(a) | _boundaries(b)) > 1:
         samples = [[], []]
-    elif len(_boundaries(a) | _boundaries(b)) > 1:
-        obstacles.insert(0, UNLIKE_BOUNDARIES)
-        samples = [[], []]
-    changes = fingerprint.machine_changes(ours.host, theirs.host)
-    if changes:
-        obstacles.insert(0, f"not the same machine: {', '.join(changes)}")
-    known = [name for name in FIGURES if all(getattr(one, name) is not None for sample in samples for one in sample)]
-    logs = {name: [[math.log(max(1, getattr(x, name))) for x in sample] for sample in samples] for name in known}
+    known = [name for name in FIGURES if all(getattr(one, name) is not None for s in samples for _, one in s)]
+    logs = {name: [[math.log(max(1, getattr(x, name))) for _, x in sample] for sample in samples] for name in known}
     enough = min(map(len, samples)) >= PAIRS_FOR_A_VERDICT
+    failed = [[math.inf] * sum(t.status in BAD for t in decisive_attempts(cell.trials).values()) for cell in (a, b)]
+    failures = failures_of(a, b)
+    own, hop_notes = engine_ratios([_middle_hops(samples)], average=False) if all(samples) else ({}, [])
     return Case(
         baseline=a.name,
         other=b.name,
         pairs=min(map(len, samples)),
         ratios={name: [_median_ratio(*sides)] for name, sides in logs.items() if all(sides)},
         estimates={name: unpaired(*sides) for name, sides in logs.items()} if enough else {},
+        guards={n: exchange([*x, *failed[0]], [*y, *failed[1]]) for n, (x, y) in logs.items()} if enough else {},
+        engine_ratios=own,
+        failures=failures,
+        failure_text=failure_text(a, b, (f"{a.name} in {baseline[0].run_id}", f"{b.name} in {other[0].run_id}")),
+        failure_p=fisher(failures.baseline, failures.baseline_trials, failures.other, failures.other_trials)
+        if failures
+        else 1.0,
+        quick=is_quick(baseline[0]) or is_quick(other[0]),
+        shortfall=shortfall,
         obstacles=obstacles,
+        latency_obstacles=list(drift_obstacles((a, b))),
         remarks=[
             "not paired: runs of different times (Welch)",
             *remarks(a, b),
             *_builds(a, b),
             *unknown_remarks(known),
+            *hop_notes,
         ],
         band=bands.between(baseline, other, least=ASSUMED_BAND),
     )
 
 
-def _sample(cell: Cell) -> list[Figures]:
-    trials = [t for t in last_attempts(cell.trials).values() if t.status is Status.VALID]
-    return [latency for latency in (figure(cell, trial) for trial in trials) if latency is not None]
+def _unlike_sides(baseline: Side, other: Side) -> Iterator[str]:
+    """Say why two cells of two runs cannot be compared at all."""
+    (ours, a), (theirs, b) = baseline, other
+    changes = fingerprint.machine_changes(ours.host, theirs.host)
+    if changes:
+        yield f"not the same machine: {', '.join(changes)}"
+    if not comparable_emission(a, b):
+        yield "unlike emission: a result at the window's close against running results"
+    elif len(_boundaries(a) | _boundaries(b)) > 1:
+        yield UNLIKE_BOUNDARIES
 
 
-def _shortfall(side: Side, sample: Sequence[Figures]) -> Iterator[str]:
+def _sample(cell: Cell) -> list[tuple[Trial, Figures]]:
+    """Give the valid trials of a cell and the latencies by which they are compared."""
+    trials = [t for t in decisive_attempts(cell.trials).values() if t.status is Status.VALID]
+    return [(trial, latency) for trial in trials if (latency := figure(cell, trial)) is not None]
+
+
+def _middle_hops(samples: Sequence[Sequence[tuple[Trial, Figures]]]) -> tuple[Spread | None, Spread | None]:
+    """Give the medians of each side's engine hops over its trials."""
+    ours, theirs = ([hop for trial, _ in sample if (hop := engine_hop(trial)) is not None] for sample in samples)
+    if not ours or not theirs:
+        return None, None
+    first, second = (
+        Spread(**{name: statistics.median(getattr(hop, name) for hop in hops) for name in ("p50", "p99", "max")})
+        for hops in (ours, theirs)
+    )
+    return first, second
+
+
+def _shortfall(side: Side, sample: Sequence[tuple[Trial, Figures]]) -> Iterator[str]:
     missing = PAIRS_FOR_A_VERDICT - len(sample)
     if missing > 0:
         result, cell = side
@@ -224,8 +282,7 @@ def _boundaries(cell: Cell) -> set[str]:
 
 
 def _median_ratio(before: Sequence[float], after: Sequence[float]) -> float:
-    middle = [sorted(values)[len(values) // 2] for values in (before, after)]
-    return math.exp(middle[1] - middle[0])
+    return math.exp(statistics.median(after) - statistics.median(before))
 
 
 def _builds(before: Cell, after: Cell) -> Iterator[str]:

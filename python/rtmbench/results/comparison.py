@@ -9,71 +9,96 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from rtmbench.results.interval import paired
-from rtmbench.results.model import Status
-from rtmbench.results.statistics import last_attempts
+from rtmbench.results.model import Failures, Status
+from rtmbench.results.permutation import sign_flip, sign_test
+from rtmbench.results.statistics import decisive_attempts, last_attempts
 from rtmbench.results.verdict import FIGURES, NO_VERDICT, UNMEASURED, Case, decide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rtmbench.results.interval import Estimate
-    from rtmbench.results.model import Cell, CloseLatency, Comparison, Latency, NoiseBand, Trial
+    from rtmbench.results.model import Cell, CloseLatency, Comparison, Latency, NoiseBand, Result, Spread, Trial
 
 PAIRS_FOR_A_VERDICT = 6
-VOID_SHARE = 0.25
-"""More void attempts than this share of a cell's attempts: no verdict."""
+ALLOWED_SHARE = 0.25
+"""With more void attempts, contended trials or drifting trials than this share of a cell's, there is no verdict."""
 CLOSE = "close"
 OUTPUT = "output"
 UNLIKE_OUTPUTS = 0.05
 """By this share the outputs of two jobs of the user's own may differ in number; beyond, there is no verdict."""
+BAD = (Status.FAILED, Status.UNSUSTAINED)
+"""The worst outcomes of a pair, in place of a figure."""
+FAILURE_WORDS = {Status.FAILED: "fails", Status.UNSUSTAINED: "not sustained"}
+ENGINE_HOP = "input_to_output"
+HOP_RESOLUTION_MS = 1.0
 
 Figures: TypeAlias = "Latency | CloseLatency"
 
-__all__ = ["NO_VERDICT", "PAIRS_FOR_A_VERDICT", "compare", "compare_all", "paired_case"]
+__all__ = ["NO_VERDICT", "PAIRS_FOR_A_VERDICT", "compare", "compare_all", "is_quick", "paired_case"]
 
 
-def compare(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED) -> Comparison:
+def compare(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED, *, quick: bool = False) -> Comparison:
     """Compare two cells of one run, paired by trial number; ratios are other divided by baseline.
 
-    Only pairs whose two trials are both valid make a ratio: a contended figure stays in its cell,
-    but its comparison is withheld, and the note says so. Cells that emit differently are compared
-    with a remark; a `close` cell is compared with `close` only, by its close latency, and a
-    boundary-free trial with boundary-free ones only.
+    Only pairs whose two trials are both valid make a ratio: a contended figure stays in its cell, but its comparison
+    is withheld, and the note says so. A trial that failed or did not sustain the rate is the worst outcome of its
+    pair. Cells that emit differently are compared with a remark; a `close` cell is compared with `close` only, by its
+    close latency, and a boundary-free trial with boundary-free ones only. `quick` runs never get a verdict.
     """
-    return decide([paired_case(baseline, other, band)])[0]
+    return decide([paired_case(baseline, other, band, quick=quick)])[0]
 
 
 def compare_all(
-    cells: Sequence[Cell], band: Callable[[Cell, Cell], NoiseBand] = lambda *_: UNMEASURED
+    cells: Sequence[Cell], band: Callable[[Cell, Cell], NoiseBand] = lambda *_: UNMEASURED, *, quick: bool = False
 ) -> list[Comparison]:
     """Compare every cell with each that comes after it; `band` gives the noise band of two cells."""
-    return decide([paired_case(a, b, band(a, b)) for a, b in itertools.combinations(cells, 2)])
+    return decide([paired_case(a, b, band(a, b), quick=quick) for a, b in itertools.combinations(cells, 2)])
 
 
-def paired_case(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED) -> Case:
-    """Pair two cells' trials for a verdict."""
+def is_quick(result: Result) -> bool:
+    """Whether a run was made with `--quick`."""
+    return bool(result.settings.get("quick"))
+
+
+def paired_case(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED, *, quick: bool = False) -> Case:
+    """Pair two cells' trials for a verdict; none is given for a `quick` run."""
     pairing = _pairs(baseline, other)
     pairs = pairing.pairs
     # The close of few windows has a median and no more.
-    known = [name for name in FIGURES if all(getattr(one, name) is not None for pair in pairs for one in pair[:2])]
-    ratios = {name: [getattr(b, name) / max(1, getattr(a, name)) for a, b, _ in pairs] for name in known}
-    obstacles = [*_shortfall(len(pairs)), *pairing.obstacles, *void_obstacles((baseline, other))]
-    obstacles += unlike_outputs(baseline, other)
+    known = [name for name in FIGURES if all(getattr(one, name) is not None for pair in pairs for one in pair.figures)]
+    logs = {name: [pair.log_ratio(name) for pair in pairs] for name in known}
+    latency_obstacles = list(drift_obstacles((baseline, other)))
     estimates: dict[str, Estimate] = {}
     if len(pairs) >= PAIRS_FOR_A_VERDICT:
-        first = [baseline_first for *_, baseline_first in pairs]
+        first = [pair.baseline_first for pair in pairs]
         if len(set(first)) == 1:
-            obstacles.append("all pairs ran in the same order, so the order may be what differs")
+            latency_obstacles.append("all pairs ran in the same order, so the order may be what differs")
         else:
-            estimates = {n: paired([math.log(max(r, 1e-9)) for r in ratios[n]], first) for n in known}
+            estimates = {name: paired(values, first) for name, values in logs.items()}
+    own, hop_notes = engine_ratios([pair.hops for pair in pairs], average=bool(estimates))
+    failures = failures_of(baseline, other)
     return Case(
         baseline=baseline.name,
         other=other.name,
         pairs=len(pairs),
-        ratios=ratios,
+        ratios={name: [math.exp(value) for value in values] for name, values in logs.items()},
         estimates=estimates,
-        obstacles=obstacles,
-        remarks=[*pairing.notes, *remarks(baseline, other), *unknown_remarks(known)],
+        guards={name: sign_flip([*logs[name], *pairing.worst]) for name in estimates},
+        engine_ratios=own,
+        failures=failures,
+        failure_text=failure_text(baseline, other),
+        failure_p=sign_test(pairing.worst.count(math.inf), pairing.worst.count(-math.inf)),
+        quick=quick,
+        shortfall=list(_shortfall(len(pairs))),
+        obstacles=[
+            *pairing.obstacles,
+            *void_obstacles((baseline, other)),
+            *contended_obstacles((baseline, other)),
+            *unlike_outputs(baseline, other),
+        ],
+        latency_obstacles=latency_obstacles,
+        remarks=[*pairing.notes, *remarks(baseline, other), *unknown_remarks(known), *hop_notes],
         band=band,
     )
 
@@ -82,9 +107,24 @@ UNLIKE_BOUNDARIES = "boundary-free trials, and those of less than a whole interv
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Pair:
+    figures: tuple[Figures, Figures]
+    """Latency of baseline and of other."""
+    hops: tuple[Spread | None, Spread | None]
+    """Their engines' own hops, in ms."""
+    baseline_first: bool
+    """Whether the baseline's trial ran first."""
+
+    def log_ratio(self, name: str) -> float:
+        ours, theirs = (getattr(one, name) for one in self.figures)
+        return math.log(max(1, theirs) / max(1, ours))
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Pairing:
-    pairs: Sequence[tuple[Figures, Figures, bool]] = ()
-    """Latency of baseline and of other, and whether the baseline's trial ran first."""
+    pairs: Sequence[_Pair] = ()
+    worst: Sequence[float] = ()
+    """Of pairs with a failed or unsustained trial: +∞ where it is the other's, -∞ the baseline's, 0 where both are."""
     obstacles: Sequence[str] = ()
     notes: Sequence[str] = ()
 
@@ -92,14 +132,16 @@ class _Pairing:
 def _pairs(baseline: Cell, other: Cell) -> _Pairing:
     if not comparable_emission(baseline, other):
         return _Pairing(obstacles=["unlike emission: a result at the window's close against running results"])
-    ours, theirs = last_attempts(baseline.trials), last_attempts(other.trials)
+    ours, theirs = decisive_attempts(baseline.trials), decisive_attempts(other.trials)
     both = [(ours[n], theirs[n]) for n in sorted(ours.keys() & theirs.keys())]
-    usable = [(a, b) for a, b in both if a.status.usable and b.status.usable]
+    worked = [(a, b) for a, b in both if all(one.status.usable or one.status in BAD for one in (a, b))]
+    worst = [_worst(a, b) for a, b in worked if a.status in BAD or b.status in BAD]
+    usable = [(a, b) for a, b in worked if a.status.usable and b.status.usable]
     clean = [(a, b) for a, b in usable if {a.status, b.status} == {Status.VALID}]
     alike = [(a, b) for a, b in clean if a.boundaries == b.boundaries]
     notes = []
-    if len(usable) < len(both):
-        notes.append(f"no usable figures in {len(both) - len(usable)} of {len(both)}")
+    if len(worked) < len(both):
+        notes.append(f"void or refused: {len(both) - len(worked)} of {len(both)} pairs")
     if len(clean) < len(usable):
         notes.append(f"withheld as contended: {len(usable) - len(clean)} of {len(both)}")
     if len(alike) < len(clean):
@@ -108,8 +150,79 @@ def _pairs(baseline: Cell, other: Cell) -> _Pairing:
     for a, b in alike:
         figures = (figure(baseline, a), figure(other, b))
         if figures[0] is not None and figures[1] is not None:
-            found.append((figures[0], figures[1], _baseline_first(a, b)))
-    return _Pairing(pairs=found, notes=notes)
+            found.append(
+                _Pair(
+                    figures=(figures[0], figures[1]),
+                    hops=(engine_hop(a), engine_hop(b)),
+                    baseline_first=_baseline_first(a, b),
+                )
+            )
+    return _Pairing(pairs=found, worst=worst, notes=notes)
+
+
+def _worst(a: Trial, b: Trial) -> float:
+    return math.inf * ((b.status in BAD) - (a.status in BAD)) if (a.status in BAD) != (b.status in BAD) else 0.0
+
+
+def failures_of(baseline: Cell, other: Cell) -> Failures | None:
+    """Count the trials that failed or did not sustain the rate; `None` where there are none."""
+    (ours, of_ours), (theirs, of_theirs) = (_failed(cell) for cell in (baseline, other))
+    if not ours and not theirs:
+        return None
+    return Failures(
+        baseline=sum(ours.values()), baseline_trials=of_ours, other=sum(theirs.values()), other_trials=of_theirs
+    )
+
+
+def failure_text(baseline: Cell, other: Cell, names: tuple[str, str] | None = None) -> str:
+    """Say how often each side fails or does not sustain the rate, the worse one first; empty where neither does.
+
+    `names` is what they are called where the cells have the same name.
+    """
+    counts = zip(names or (baseline.name, other.name), map(_failed, (baseline, other)), strict=True)
+    sides = sorted(counts, key=lambda side: -sum(side[1][0].values()))
+    if not sides[0][1][0]:
+        return ""
+    texts = []
+    for name, (failed, trials) in sides:
+        words = [f"{word} in {failed[status]}" for status, word in FAILURE_WORDS.items() if status in failed]
+        texts.append(f"{name} {' and '.join(words) or 'in none'} of {trials}")
+    return f"{texts[0]} trials, {texts[1]}"
+
+
+def _failed(cell: Cell) -> tuple[Mapping[Status, int], int]:
+    """Count the failed and unsustained trials of a cell, and all that are neither void nor refused."""
+    statuses = [trial.status for trial in decisive_attempts(cell.trials).values()]
+    counted = [status for status in statuses if status.usable or status in BAD]
+    return {status: counted.count(status) for status in BAD if status in counted}, len(counted)
+
+
+def engine_hop(trial: Trial) -> Spread | None:
+    """Give what the engine itself took, in ms: from the append of an input to the append of the output."""
+    return (trial.hops_ms or {}).get(ENGINE_HOP)
+
+
+def engine_ratios(
+    hops: Sequence[tuple[Spread | None, Spread | None]], *, average: bool
+) -> tuple[dict[str, float], list[str]]:
+    """Give, by figure, the ratio of the engines' own hops over the pairs, and why there is none.
+
+    The geometric mean with `average`, else the median. Kafka stamps whole milliseconds: a hop of less than one
+    is shorter than can be observed, and has no ratio (documents of older versions show 0.001 ms for it).
+    """
+    known = [(a, b) for a, b in hops if a is not None and b is not None]
+    if not known or len(known) < len(hops):
+        return {}, []
+    found, short = {}, []
+    for name in FIGURES:
+        sides = [(getattr(a, name), getattr(b, name)) for a, b in known]
+        if min(min(side) for side in sides) < HOP_RESOLUTION_MS:
+            short.append(name)
+            continue
+        logs = [math.log(theirs / ours) for ours, theirs in sides]
+        found[name] = math.exp(statistics.fmean(logs) if average else statistics.median(logs))
+    notes = [f"the engine's own hop is below its resolution of 1 ms at {' and '.join(short)}"] if short else []
+    return found, notes
 
 
 def comparable_emission(baseline: Cell, other: Cell) -> bool:
@@ -132,11 +245,38 @@ def remarks(baseline: Cell, other: Cell) -> Iterator[str]:
         and OUTPUT not in (baseline.emit, other.emit)
     ):
         yield "unlike emission: the batch side writes fewer results"
-    for cell in dict.fromkeys((baseline.name, other.name)):
-        trials = (baseline if cell == baseline.name else other).trials
-        drifted = sum(any(reason.startswith("drift:") for reason in t.reasons) for t in trials)
-        if drifted:
-            yield f"drift within {drifted} of {len(trials)} trials of {cell}"
+    for text, share in _drifts((baseline, other)):
+        if share <= ALLOWED_SHARE:
+            yield text
+
+
+def drifts(trial: Trial) -> bool:
+    """Whether a trial's latency still changed while it was measured, or fell at the end of its warm-up."""
+    falling = trial.warm_up is not None and trial.warm_up.falling
+    return falling or any(reason.startswith("drift:") for reason in trial.reasons)
+
+
+def drift_obstacles(cells: Iterable[Cell]) -> Iterator[str]:
+    """Give a sentence for each cell with too many drifting trials for a verdict on latency."""
+    return (text for text, share in _drifts(cells) if share > ALLOWED_SHARE)
+
+
+def _drifts(cells: Iterable[Cell]) -> Iterator[tuple[str, float]]:
+    """Give a sentence for each cell with drifting trials, and their share of the trials that have figures."""
+    for cell in cells:
+        trials = [trial for trial in last_attempts(cell.trials).values() if trial.status.has_figures]
+        drifting = sum(map(drifts, trials))
+        if drifting:
+            yield f"drift within {drifting} of {len(trials)} trials of {cell.name}", drifting / len(trials)
+
+
+def contended_obstacles(cells: Iterable[Cell]) -> Iterator[str]:
+    """Give a sentence for each cell with too many contended trials for a verdict."""
+    for cell in cells:
+        trials = [t for t in last_attempts(cell.trials).values() if t.status not in (Status.VOID, Status.REFUSED)]
+        contended = sum(trial.status is Status.CONTENDED for trial in trials)
+        if contended > ALLOWED_SHARE * len(trials):
+            yield f"{contended} of {len(trials)} trials of {cell.name} are contended"
 
 
 def unlike_outputs(baseline: Cell, other: Cell) -> Iterator[str]:
@@ -167,7 +307,7 @@ def void_obstacles(cells: Iterable[Cell]) -> Iterator[str]:
     """Give a sentence for each cell with too many void attempts for a verdict."""
     for cell in cells:
         void = sum(trial.status is Status.VOID for trial in cell.trials)
-        if void > VOID_SHARE * len(cell.trials):
+        if void > ALLOWED_SHARE * len(cell.trials):
             yield f"{void} of {len(cell.trials)} attempts of {cell.name} are void"
 
 

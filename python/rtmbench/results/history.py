@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rtmbench.results import fingerprint
 from rtmbench.results._codec import OMIT, encode
 from rtmbench.results.across import compare_side_by_side
+from rtmbench.results.model import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +35,8 @@ class Point:
     attempts: int
     p50_us: int | None
     p99_us: int | None
+    lower_bounds: list[str] | None = field(default=None, metadata=OMIT)
+    """Which of the two are lower bounds, to be shown with `≥`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +88,7 @@ def _series(key: tuple[str, str, str], sides: list[Side], bands: NoiseBands) -> 
             )
     # Only figures of the machine that the newest run used make a trend.
     here = [side for side, point in zip(sides, points, strict=True) if point.machine == points[-1].machine]
-    here = [side for side in here if side[1].headline is not None]
+    here = [side for side in here if side[1].headline is not None or side[1].status is Status.FAILED]
     compared = [(here[-2], here[-1])] if len(here) > 1 else []
     if len(here) > 2:  # noqa: PLR2004 - else the oldest is the one before
         compared.append((here[0], here[-1]))
@@ -114,4 +117,5 @@ def _point(side: Side) -> Point:
         attempts=len(cell.trials),
         p50_us=head.p50_us if head else None,
         p99_us=head.p99_us if head else None,
+        lower_bounds=[name for name in ("p50_us", "p99_us") if head and head.is_lower_bound(name)] or None,
     )

@@ -30,6 +30,8 @@ class Estimate:
     """Standard error of `log_ratio`; 0 where all observations are alike."""
     degrees: float
     """Degrees of freedom of Student's distribution; a fraction for unpaired samples."""
+    spread: float = 0.0
+    """Standard deviation of the log-ratio of one pair, without the order's share; 0 for unpaired samples."""
 
     @property
     def ratio(self) -> float:
@@ -48,11 +50,6 @@ class Estimate:
         if self.error == 0:
             return 1.0 if self.log_ratio == 0 else 0.0
         return student_tails(abs(self.log_ratio) / self.error, self.degrees)
-
-    @property
-    def reach(self) -> float:
-        """The bound of the interval that is farther from equality, as a ratio of 1 or more."""
-        return max(math.exp(abs(math.log(bound))) for bound in self.interval)
 
 
 def paired(log_ratios: Sequence[float], baseline_first: Sequence[bool]) -> Estimate:
@@ -86,6 +83,7 @@ def paired(log_ratios: Sequence[float], baseline_first: Sequence[bool]) -> Estim
         log_ratio=_settled(float(mean), float(np.abs(values).max())),
         error=math.sqrt(variance * inflation),
         degrees=float(count - 2),
+        spread=math.sqrt(variance),
     )
 
 

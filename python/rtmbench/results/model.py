@@ -434,15 +434,31 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """Median over the valid trials of each trial's percentile, in µs. No interval, no verdict."""
+    """Median over all trials that are not void of each trial's percentile, in µs. No interval, no verdict.
 
-    p50_us: int
-    p95_us: int
-    p99_us: int
-    p99_9_us: int
-    max_us: int
+    An unsustained trial counts with its figures as lower bounds, a failed one as infinite. `None`: the median falls on
+    a failed trial, so the figure does not exist.
+    """
+
+    p50_us: int | None
+    p95_us: int | None
+    p99_us: int | None
+    p99_9_us: int | None
+    max_us: int | None
     valid_trials: int
+    """Trials whose figures may be used (valid and contended)."""
     attempts: int
+    """Every trial run, void ones and reruns too."""
+    trials: int | None = field(default=None, metadata=OMIT)
+    """Trials that are not void, which the median is over; `None` in documents that counted valid trials only."""
+    failed: int | None = field(default=None, metadata=OMIT)
+    """How many of them failed, where any did."""
+    lower_bounds: list[str] | None = field(default=None, metadata=OMIT)
+    """Names of the figures (`p99_us`) that are lower bounds, to be shown with `≥`; `None` where none is."""
+
+    def is_lower_bound(self, name: str) -> bool:
+        """Whether the figure `name` (`p99_us`) is only a lower bound of the true median."""
+        return name in (self.lower_bounds or ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -483,9 +499,20 @@ class NoiseBand:
     """How far a ratio may be from 1 on this machine without a cause: factors of 1 or more."""
 
     p50: float
-    p99: float
+    p99: float | None
+    """`None` where it was not measured: then there is no verdict on p99."""
     measured: bool
-    """Whether A/A runs of both cells on this machine with these settings gave it; else it is assumed in part."""
+    """Whether A/A runs of both cells on this machine with these settings gave it; else that of p50 is assumed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failures:
+    """How many trials of two compared cells failed or did not sustain the rate, of those that are not void."""
+
+    baseline: int
+    baseline_trials: int
+    other: int
+    other_trials: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -504,7 +531,8 @@ class Comparison:
     """Of p50(other) / p50(baseline); above 1: other is slower."""
     ratio_p99: float | None
     verdict: str
-    """On p99: `faster`, `slower`, `no difference shown` (said of other), or `no verdict`."""
+    """Of other, on p99: `faster`, `slower`, `no difference shown`, or `no verdict`. `worse`, `better`: other fails, or
+    does not sustain the rate, in clearly more or clearly fewer trials, which no latency outweighs."""
     note: str = ""
     """Why there is no verdict, what is withheld, or what makes the two unlike."""
     interval: list[float] | None = field(default=None, metadata=OMIT)
@@ -514,10 +542,13 @@ class Comparison:
     interval_p50: list[float] | None = field(default=None, metadata=OMIT)
     """Lower and upper bound of the p50 ratio, 95 %."""
     noise_band: NoiseBand | None = field(default=None, metadata=OMIT)
-    """What a difference had to exceed to be called one."""
+    """What the near bound of an interval had to exceed to be called a difference; left out where nothing was judged."""
     ratio_engine_p50: float | None = field(default=None, metadata=OMIT)
-    """Of the engines' own hops (input appended to output appended), without harness and broker."""
+    """Of the engines' own hops (input appended to output appended), without harness and broker; `None` where a trial's
+    hop is below 1 ms, since Kafka stamps whole milliseconds."""
     ratio_engine_p99: float | None = field(default=None, metadata=OMIT)
+    failures: Failures | None = field(default=None, metadata=OMIT)
+    """Where a trial of either cell failed or did not sustain the rate."""
 
 
 @dataclass(frozen=True, kw_only=True)

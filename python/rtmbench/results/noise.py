@@ -1,62 +1,92 @@
-"""The noise band: what the same engine differs by from itself, on this machine, with these settings.
+"""The noise band: what a further experiment with one engine on both sides is predicted to show on this machine.
 
 `rtmbench run --aa` runs each engine as two cells, `flink@1.20` and `flink@1.20-again`, in turns like any two engines.
-The farther bound of the interval on their ratio is the band. It is kept per machine, pattern, cell and settings, one
-small file per run, beside the runs:
+What it found is kept per machine, pattern, cell and settings, one small file per run, beside the runs:
 
     results/noise/20261123T093000123Z-01-5f2c9a.json
+
+The band is predicted from the last `POOLED` of them together. It speaks of an experiment of 6 pairs, the least that a
+verdict takes: more A/A pairs tell better how wide it is, and do not make it narrower.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.results.comparison import paired_case
+from rtmbench.results.comparison import PAIRS_FOR_A_VERDICT, is_quick, paired_case
 from rtmbench.results.fingerprint import machine, machine_id, settings_id
+from rtmbench.results.interval import student_quantile
 from rtmbench.results.model import NoiseBand
 from rtmbench.results.store import write_file
 from rtmbench.results.verdict import ASSUMED_BAND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from rtmbench.results.interval import Estimate
     from rtmbench.results.model import Cell, Result
 
-SCHEMA = "rtmbench.noise/1"
+SCHEMA = "rtmbench.noise/2"
 DIRECTORY = "noise"
 AGAIN = "-again"
 """What the name of an engine's second cell in an A/A run ends in."""
+POOLED = 5
+"""How many A/A runs, the newest ones, make the band together: one quiet hour must not decide it alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """What one A/A run found of one percentile, in natural logarithms of the ratio."""
+
+    mean: float
+    spread: float
+    """Standard deviation of one pair, without the share of the order."""
+    pairs: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """The band of one cell: factors of 1 or more."""
+    """What one A/A run found of one cell."""
 
     cell: str
     pattern: str
     machine: str
     settings: str
-    p50: float
-    p99: float
-    pairs: int
+    p50: Spread
+    p99: Spread | None
+    """`None` where the cell has no p99 (the close of few windows)."""
     created_at: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """The band of one cell, as factors of 1 or more, and what it rests on."""
+
+    p50: float
+    p99: float | None
+    runs: int
+    pairs: int
+
+
 def measure(result: Result) -> tuple[list[Measured], list[str]]:
-    """Give the bands that an A/A run found, and a sentence for each cell for which it found none."""
+    """Give what an A/A run found of each cell, and a sentence for each cell of which it found nothing.
+
+    A quick run finds nothing: no verdict would use its band.
+    """
     cells = {cell.name: cell for cell in result.cells}
     found, problems = [], []
     for name, cell in cells.items():
         again = cells.get(name + AGAIN)
         if again is None:
             continue
-        case = paired_case(cell, again)
-        if case.obstacles:
-            problems.append(f"no noise band for {name}: {'; '.join(case.obstacles)}")
+        case = paired_case(cell, again, quick=is_quick(result))
+        if case.notes:
+            problems.append(f"no noise band for {name}: {'; '.join(case.notes)}")
             continue
         found.append(
             Measured(
@@ -64,17 +94,34 @@ def measure(result: Result) -> tuple[list[Measured], list[str]]:
                 pattern=result.pattern,
                 machine=machine_id(result.host),
                 settings=settings_id(result),
-                p50=round(case.estimates["p50"].reach, 4),
-                p99=round(case.estimates["p99"].reach, 4),
-                pairs=case.pairs,
+                p50=_spread(case.estimates["p50"], case.pairs),
+                p99=_spread(case.estimates["p99"], case.pairs) if "p99" in case.estimates else None,
                 created_at=result.created_at,
             )
         )
     return found, problems
 
 
+def predicted(runs: Sequence[Spread]) -> float:
+    """Give the factor within which the ratio of a further A/A experiment of 6 pairs lies, 95 %.
+
+    A prediction interval: the variance of a pair is pooled over the runs, the mean of six new pairs varies by a sixth
+    of it, and the mean that it is held against varies too. Where the runs' means lie farther from equality than their
+    pairs explain, they decide instead.
+    """
+    total = sum(run.pairs for run in runs)
+    # The order takes a degree of freedom besides the mean.
+    degrees = total - 2 * len(runs)
+    variance = sum((run.pairs - 2) * run.spread**2 for run in runs) / degrees
+    between = sum(run.mean**2 for run in runs) / len(runs)
+    experiment = max(variance / PAIRS_FOR_A_VERDICT, between)
+    center = sum(run.pairs * run.mean for run in runs) / total
+    half = student_quantile(float(degrees)) * math.sqrt(experiment * (1 + PAIRS_FOR_A_VERDICT / total))
+    return math.exp(abs(center) + half)
+
+
 def save(result: Result, bands: Iterable[Measured], root: Path) -> Path | None:
-    """Keep the bands of an A/A run under the results directory `root`; nothing where there are none."""
+    """Keep what an A/A run found under the results directory `root`; nothing where there are none."""
     entries = [dataclasses.asdict(band) for band in bands]
     if not entries:
         return None
@@ -84,40 +131,70 @@ def save(result: Result, bands: Iterable[Measured], root: Path) -> Path | None:
     return path
 
 
+def describe(band: Band | None) -> str:
+    """Show a band: `p50 ±3.1%, p99 ±22.0% (12 pairs of 2 A/A runs)`; `not measured` for `None`."""
+    if band is None:
+        return "not measured"
+    tail = "" if band.p99 is None else f", p99 ±{band.p99 - 1:.1%}"
+    return f"p50 ±{band.p50 - 1:.1%}{tail} ({band.pairs} pairs of {band.runs} A/A run{'s' if band.runs > 1 else ''})"
+
+
 class NoiseBands:
-    """The bands kept under results directories, looked up for pairs of cells."""
+    """What A/A runs kept under results directories, looked up for pairs of cells."""
 
     def __init__(self, *roots: Path) -> None:
         found = [band for root in roots for path in (root / DIRECTORY).glob("*.json") for band in _read(path)]
-        self._bands = sorted(found, key=lambda band: band.created_at)
+        self._runs = sorted(found, key=lambda band: band.created_at)
 
-    def of(self, result: Result, cell: Cell) -> Measured | None:
-        """Give the newest band of a cell on the run's machine with its settings; `None` where there is none."""
+    def of(self, result: Result, cell: Cell) -> Band | None:
+        """Give the band of a cell on the run's machine with its settings; `None` where none was measured."""
         name = cell.name.removesuffix(AGAIN)
         key = (name, result.pattern, machine_id(result.host), settings_id(result))
-        matching = [b for b in self._bands if (b.cell, b.pattern, b.machine, b.settings) == key]
-        return matching[-1] if matching else None
+        runs = [r for r in self._runs if (r.cell, r.pattern, r.machine, r.settings) == key][-POOLED:]
+        if not runs:
+            return None
+        tails = [run.p99 for run in runs if run.p99 is not None]
+        return Band(
+            p50=predicted([run.p50 for run in runs]),
+            p99=predicted(tails) if tails else None,
+            runs=len(runs),
+            pairs=sum(run.p50.pairs for run in runs),
+        )
 
     def between(self, *cells: tuple[Result, Cell], least: float = 1.0) -> NoiseBand:
-        """Give the widest band of the cells, with the assumed one in place of what was not measured.
+        """Give the wider band of the cells: that of p50 is assumed where one was not measured, that of p99 is `None`.
 
         `least` is what it may not be below, for comparisons that an A/A run says too little about.
         """
         found = [self.of(result, cell) for result, cell in cells]
         measured = [band for band in found if band is not None]
-        if len(measured) < len(found):
-            least = max(least, ASSUMED_BAND)
+        complete = len(measured) == len(found)
+        tails = [band.p99 for band in measured if band.p99 is not None]
         return NoiseBand(
-            p50=max([least, *(band.p50 for band in measured)]),
-            p99=max([least, *(band.p99 for band in measured)]),
-            measured=len(measured) == len(found),
+            p50=_rounded(max([least if complete else max(least, ASSUMED_BAND), *(band.p50 for band in measured)])),
+            p99=_rounded(max([least, *tails])) if len(tails) == len(found) else None,
+            measured=complete,
         )
+
+
+def _spread(estimate: Estimate, pairs: int) -> Spread:
+    return Spread(mean=round(estimate.log_ratio, 6), spread=round(estimate.spread, 6), pairs=pairs)
+
+
+def _rounded(factor: float) -> float:
+    """Give a factor with four decimals, rounded up: a band must not get narrower by it."""
+    return math.ceil(round(factor * 10_000, 6)) / 10_000
 
 
 def _read(path: Path) -> list[Measured]:
     try:
         document: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return [Measured(**entry) for entry in document["bands"]] if document["schema"] == SCHEMA else []
+        return [_decoded(entry) for entry in document["bands"]] if document["schema"] == SCHEMA else []
     except (OSError, ValueError, KeyError, TypeError):
-        # A band that cannot be read is a band that was not measured: the assumed one stands in, and is named.
+        # What cannot be read was not measured; the note of a comparison says so.
         return []
+
+
+def _decoded(entry: dict[str, Any]) -> Measured:
+    spreads = {name: None if entry[name] is None else Spread(**entry[name]) for name in ("p50", "p99")}
+    return Measured(**{**entry, **spreads})

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rtmbench.errors import ConfigurationError
-from rtmbench.results.comparison import figure
+from rtmbench.results.comparison import BAD, figure
+from rtmbench.results.interval import student_quantile
 from rtmbench.results.model import Latency, Status, TargetOutcome
-from rtmbench.results.statistics import last_attempts
+from rtmbench.results.statistics import decisive_attempts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,6 +21,11 @@ if TYPE_CHECKING:
 
 MET, MISSED, INCONCLUSIVE = "met", "missed", "inconclusive"
 SIGNS = {MET: "✓", MISSED: "✗", INCONCLUSIVE: "?"}
+TRIALS_TO_MEET = 3
+"""Fewer trials have no interval that is worth its name, so they meet no target."""
+QUICK_MISS = 10
+"""How many times over the limit every trial of a quick run has to be for a miss: warm engines were seen to have a tenth
+of the p95 of cold ones."""
 RATE_TOLERANCE = 0.02
 """A rate within this share of the target's is the target's rate."""
 _FIGURES = {"p50": "p50", "p90": "p90", "p95": "p95", "p99": "p99", "p99.9": "p99_9", "max": "max"}
@@ -65,21 +73,25 @@ class Target:
         return self.rate is None or abs(rate - self.rate) <= RATE_TOLERANCE * self.rate
 
 
-def judge_all(targets: Iterable[Target], cells: Sequence[Cell]) -> list[TargetOutcome]:
+def judge_all(targets: Iterable[Target], cells: Sequence[Cell], *, quick: bool = False) -> list[TargetOutcome]:
     """Judge every cell by every target."""
-    return [judge(target, cell) for target in targets for cell in cells]
+    return [judge(target, cell, quick=quick) for target in targets for cell in cells]
 
 
-def judge(target: Target, cell: Cell) -> TargetOutcome:
+def judge(target: Target, cell: Cell, *, quick: bool = False) -> TargetOutcome:
     """Say whether a cell met a target, missed it, or left it open, and why.
 
-    Missed: every trial that says anything is at or over the limit (a lower bound over it is enough), or did not
-    sustain the rate, or failed. Inconclusive: trials disagree, are contended (what disturbed them is in their
-    figures), void or refused, a lower bound is under the limit, or the rate was another one.
+    Met: `TRIALS_TO_MEET` trials or more, each under the limit, and so is the upper bound of their 95 % interval
+    (Student's distribution on the logarithms). Missed: every trial that says anything is at or over the limit (a lower
+    bound over it is enough), or did not sustain the rate, or failed. Inconclusive: anything else, such as trials that
+    disagree, are contended (what disturbed them is in their figures), void or refused, or ran at another rate.
+
+    A `quick` run is too cold to meet a target, and misses one only where each trial fails, does not sustain the rate,
+    or is `QUICK_MISS` times over the limit.
     """
     if cell.status is Status.REFUSED:
         return _outcome(target, cell, INCONCLUSIVE, "the engine refused the query")
-    trials = [t for t in last_attempts(cell.trials).values() if t.status is not Status.VOID]
+    trials = [t for t in decisive_attempts(cell.trials).values() if t.status is not Status.VOID]
     if not trials:
         return _outcome(target, cell, INCONCLUSIVE, "no trial has a figure")
     other_rate = next((rate for trial in trials for rate in _rates(trial) if not target.holds_at(rate)), None)
@@ -91,7 +103,37 @@ def judge(target: Target, cell: Cell) -> TargetOutcome:
     if len(outcomes) > 1:
         count = sum(outcome == MET for outcome, _ in found)
         return _outcome(target, cell, INCONCLUSIVE, f"met in {count} of {len(found)} trials: {details}")
+    values = [_value(target, cell, trial) for trial in trials]
+    doubt = ""
+    if outcomes == {MET}:
+        doubt = _unproven(target, [value for value in values if value is not None], quick=quick)
+    elif outcomes == {MISSED} and quick and not _missed_by_far(target, trials, values):
+        doubt = "a quick run is short and cold"
+    if doubt:
+        return _outcome(target, cell, INCONCLUSIVE, f"{doubt}: {details}")
     return _outcome(target, cell, found[0][0], details)
+
+
+def _unproven(target: Target, values: Sequence[float], *, quick: bool) -> str:
+    """Say why trials that are all under the limit do not show that the target is met; empty where they do."""
+    if quick:
+        return "under the limit, but a quick run is too short to meet a target"
+    if len(values) < TRIALS_TO_MEET:
+        return f"under the limit in {len(values)} of {TRIALS_TO_MEET} trials that it takes"
+    logs = [math.log(max(1.0, value)) for value in values]
+    half = student_quantile(len(logs) - 1.0) * statistics.stdev(logs) / math.sqrt(len(logs))
+    upper = math.exp(statistics.fmean(logs) + half)
+    if upper < target.limit_us:
+        return ""
+    return f"under the limit, but the 95 % interval of {len(values)} trials reaches {upper / 1000:,.2f} ms"
+
+
+def _missed_by_far(target: Target, trials: Sequence[Trial], values: Sequence[float | None]) -> bool:
+    """Whether every trial failed, did not sustain the rate, or is so far over the limit that no warm-up explains it."""
+    return all(
+        trial.status in BAD or (value is not None and value >= QUICK_MISS * target.limit_us)
+        for trial, value in zip(trials, values, strict=True)
+    )
 
 
 def judge_trial(target: Target, cell: Cell, trial: Trial) -> tuple[str, str]:
@@ -100,7 +142,7 @@ def judge_trial(target: Target, cell: Cell, trial: Trial) -> tuple[str, str]:
     if trial.status is Status.FAILED:
         return MISSED, f"trial {trial.trial} failed"
     # The close of few windows has a median and no more.
-    value = getattr(latency, target.field, None)
+    value = _value(target, cell, trial)
     if value is None:
         return INCONCLUSIVE, f"trial {trial.trial} has no such figure"
     bound = "≥" if isinstance(latency, Latency) and latency.is_lower_bound(target.field) else ""
@@ -111,6 +153,11 @@ def judge_trial(target: Target, cell: Cell, trial: Trial) -> tuple[str, str]:
     if trial.status is Status.UNSUSTAINED:
         return MISSED, f"{shown}, and the rate was not sustained"
     return (MET if under else MISSED), shown
+
+
+def _value(target: Target, cell: Cell, trial: Trial) -> int | None:
+    value: int | None = getattr(figure(cell, trial), target.field, None)
+    return value
 
 
 def _rates(trial: Trial) -> list[float]:

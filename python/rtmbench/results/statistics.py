@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from rtmbench.results.model import Trial
 
 _SEVERITY = (Status.REFUSED, Status.FAILED, Status.UNSUSTAINED, Status.CONTENDED, Status.VALID)
+_HEADLINE = ("p50", "p95", "p99", "p99_9", "max")
 
 
 def cell_status(trials: Sequence[Trial]) -> Status:
@@ -30,34 +32,54 @@ def last_attempts(trials: Sequence[Trial]) -> dict[int, Trial]:
     return {t.trial: t for t in sorted(trials, key=lambda t: (t.trial, t.attempt))}
 
 
-def headline(trials: Sequence[Trial], *, floor: bool = False) -> Headline | None:
-    """Give the median over the usable trials of each percentile, in whole µs.
+def decisive_attempts(trials: Sequence[Trial]) -> dict[int, Trial]:
+    """Map each trial's number to the attempt that counts: the last one, but a failure even where it was retried.
 
-    `attempts` counts every trial, void ones too. Trials of less than a whole checkpoint or batch interval never
-    make a headline, but those of a `floor` do: no engine, no boundary.
+    Otherwise trials could be repeated on request until none has failed.
+    """
+    failed = {trial.trial: trial for trial in trials if trial.status is Status.FAILED}
+    return last_attempts(trials) | failed
+
+
+def headline(trials: Sequence[Trial], *, floor: bool = False) -> Headline | None:
+    """Give the median over all trials that are not void of each percentile, in whole µs.
+
+    A trial that did not sustain the rate counts with its figures as lower bounds, as do the censored percentiles of
+    any trial; a failed trial counts as infinite. `attempts` counts every trial, void ones too. Trials of less than a
+    whole checkpoint or batch interval never make a headline, but those of a `floor` do: no engine, no boundary.
 
     Returns:
-        `None` where no trial is usable.
+        `None` where no trial has figures.
 
     """
-    usable = [t for t in trials if t.status.usable and (floor or t.boundaries == "whole")]
-    figures = [t.latency_us for t in usable if t.latency_us is not None]
-    if not figures:
+    counted = [
+        trial
+        for trial in decisive_attempts(trials).values()
+        if (floor or trial.boundaries == "whole") and (trial.latency_us is not None or trial.status is Status.FAILED)
+    ]
+    if all(trial.latency_us is None for trial in counted):
         return None
-
-    def median(name: str) -> int:
-        values: list[int] = [getattr(latency, name) for latency in figures]
-        return round(statistics.median(values))
-
+    medians = {f"{name}_us": _median(counted, name) for name in _HEADLINE}
     return Headline(
-        p50_us=median("p50"),
-        p95_us=median("p95"),
-        p99_us=median("p99"),
-        p99_9_us=median("p99_9"),
-        max_us=median("max"),
-        valid_trials=len(figures),
+        **{name: value for name, (value, _) in medians.items()},
+        valid_trials=sum(trial.status.usable for trial in counted),
         attempts=len(trials),
+        trials=len(counted),
+        failed=sum(trial.status is Status.FAILED for trial in counted) or None,
+        lower_bounds=[name for name, (_, bound) in medians.items() if bound] or None,
     )
+
+
+def _median(trials: Sequence[Trial], name: str) -> tuple[int | None, bool]:
+    """Give the median of a percentile, `None` where it is infinite, and whether it is a lower bound."""
+    known = [(t.latency_us, t.status is Status.UNSUSTAINED) for t in trials]
+    least = [math.inf if one is None else getattr(one, name) for one, _ in known]
+    # Where every lower bound might be infinite and the median stays, it is exact.
+    most = [
+        math.inf if one is None or behind or one.is_lower_bound(name) else getattr(one, name) for one, behind in known
+    ]
+    value = statistics.median(least)
+    return (None, False) if math.isinf(value) else (round(value), statistics.median(most) != value)
 
 
 def typical(trials: Sequence[Trial]) -> Trial | None:

@@ -1,10 +1,16 @@
 """From what was seen of two cells to a verdict, or to the reason why there is none.
 
-A difference is called one (*faster*, *slower*) where all of this holds, else "no difference shown":
+A latency is called *faster* or *slower* where all of this holds, else it is "no difference shown":
 
 1. Student's test on the log-ratios excludes equality, corrected for the number of comparisons that are shown
    together (Holm over all cells and both percentiles, 4 % in all);
-2. the ratio exceeds the noise band: what two runs of the *same* engine on this machine were seen to differ by.
+2. so does a permutation test, which assumes no distribution (Holm over the cells, 5 % for each percentile);
+3. the near bound of the 95 % interval lies beyond the noise band: what a further experiment with the *same* engine on
+   both sides is predicted to show on this machine. Without a measured band there is no verdict on p99.
+
+Trials that failed or did not sustain the rate come first. Where one side has clearly more of them, the verdict is
+*worse* or *better* and no latency is judged. Where they are fewer, a latency can only be called slower, and only on the
+side that has more of them: the trials that it has left flatter it.
 """
 
 from __future__ import annotations
@@ -20,17 +26,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rtmbench.results.interval import Estimate
+    from rtmbench.results.model import Failures
 
 FASTER, SLOWER, NO_DIFFERENCE, NO_VERDICT = "faster", "slower", "no difference shown", "no verdict"
+WORSE, BETTER = "worse", "better"
 FIGURES = ("p50", "p99")
 FAMILY_LEVEL = 0.04
 """Share of false verdicts that the statistics allow where all cells are alike. A little under the promised 5 %, since
 trials with rare long stalls are less well-behaved than Student's distribution assumes."""
+GUARD_LEVEL = 0.05
+"""Of the permutation test of one percentile, over all comparisons. Six pairs can reach 2/64 = 0.031: enough for one
+comparison, while three need 7 pairs and six need 8."""
+FAILURE_LEVEL = 0.05
+"""Of the test on the number of failed trials, over all comparisons; here too 6 against 0 is the least for one."""
 ASSUMED_BAND = 1.10
-"""In place of a band that was not measured. No machine is promised to be this quiet: it is a convention."""
+"""In place of a band of p50 that was not measured. No machine is promised to be this quiet: it is a convention. For p99
+there is none: identical trials were seen to differ by factors."""
+QUICK = "a quick run: too short and too cold for a verdict"
 LEAST_IN_DECIMALS = 0.1
 """Below it a ratio has significant digits: two decimals would turn 1 to 2,000 into 0.00."""
-UNMEASURED = NoiseBand(p50=ASSUMED_BAND, p99=ASSUMED_BAND, measured=False)
+UNMEASURED = NoiseBand(p50=ASSUMED_BAND, p99=None, measured=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,35 +60,86 @@ class Case:
     """By figure: the ratio of each pair, or one ratio of medians."""
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     """By figure; empty where there are too few for an interval."""
+    guards: Mapping[str, float] = field(default_factory=dict)
+    """By figure: the p-value of the permutation test, which counts failed trials as the worst outcome."""
+    engine_ratios: Mapping[str, float] = field(default_factory=dict)
+    """By figure: the ratio of the engines' own hops."""
+    failures: Failures | None = None
+    """Where a trial of either cell failed or did not sustain the rate."""
+    failure_text: str = ""
+    """The same in words."""
+    failure_p: float = 1.0
+    """How often equal sides would differ by that many failures or more."""
+    quick: bool = False
+    """Whether either side is of a quick run, which gets no verdict of any kind."""
+    shortfall: Sequence[str] = ()
+    """How many pairs or trials are missing for a verdict on a latency."""
     obstacles: Sequence[str] = ()
-    """Why there can be no verdict, the most telling first."""
+    """Why there can be no verdict of any kind, the most telling first."""
+    latency_obstacles: Sequence[str] = ()
+    """Why there can be none on a latency; one on failures can."""
     remarks: Sequence[str] = ()
     """What to know besides."""
     band: NoiseBand = UNMEASURED
 
+    @property
+    def closed(self) -> bool:
+        """Whether there can be no verdict of any kind."""
+        return self.quick or bool(self.obstacles)
+
+    @property
+    def notes(self) -> list[str]:
+        """What decides about the case before its figures do, the most telling first."""
+        first = [self.failure_text, QUICK if self.quick else ""]
+        return [*filter(None, first), *self.shortfall, *self.obstacles, *self.latency_obstacles]
+
+    @property
+    def more_failures(self) -> int:
+        """1 where `other` has more of them, -1 where `baseline` has, else 0."""
+        if self.failures is None:
+            return 0
+        # By share: runs of different times need not have as many trials.
+        theirs = self.failures.other * self.failures.baseline_trials
+        ours = self.failures.baseline * self.failures.other_trials
+        return (theirs > ours) - (theirs < ours)
+
 
 def decide(cases: Sequence[Case]) -> list[Comparison]:
     """Judge cases that are shown together, so that their number does not make differences."""
-    tests = [
-        (index, name, case.estimates[name].p_value)
+    failing = [index for index, case in enumerate(cases) if case.failures and not case.closed]
+    decided = zip(failing, holm([cases[i].failure_p for i in failing], level=FAILURE_LEVEL), strict=True)
+    clear = {index for index, significant in decided if significant and cases[index].more_failures}
+    judged = [
+        (index, name)
         for index, case in enumerate(cases)
-        if not case.obstacles
+        if index not in clear and not (case.closed or case.shortfall or case.latency_obstacles)
         for name in FIGURES
-        if name in case.estimates
+        if name in case.estimates and getattr(case.band, name) is not None
     ]
-    verdicts = holm([p_value for *_, p_value in tests], level=FAMILY_LEVEL)
-    significant = {(index, name): found for (index, name, _), found in zip(tests, verdicts, strict=True)}
-    return [_comparison(case, {n: significant.get((i, n)) for n in FIGURES}) for i, case in enumerate(cases)]
+    by_student = _significant(judged, [cases[i].estimates[name].p_value for i, name in judged], FAMILY_LEVEL)
+    guarded: set[tuple[int, str]] = set()
+    for figure in FIGURES:
+        chosen = [(index, name) for index, name in judged if name == figure]
+        guarded |= _significant(chosen, [cases[i].guards[name] for i, name in chosen], GUARD_LEVEL)
+    verdicts: list[dict[str, tuple[str, str]]] = [{} for _ in cases]
+    for index, name in judged:
+        which = (index, name)
+        verdicts[index][name] = _verdict(name, cases[index], student=which in by_student, guard=which in guarded)
+    return [_comparison(case, verdicts[i], clear=i in clear) for i, case in enumerate(cases)]
 
 
 def sentence(found: Comparison) -> str:
     """Say a comparison in one sentence, ratio and interval included, without an end stop."""
     figures = {"p99": (found.ratio_p99, found.interval), "p50": (found.ratio_p50, found.interval_p50)}
     shown = {n: f"{n} × {ratio_text(ratio, interval)}" for n, (ratio, interval) in figures.items() if ratio is not None}
+    hops = {"p99": found.ratio_engine_p99, "p50": found.ratio_engine_p50}
+    own = ", ".join(f"{name} × {ratio_text(ratio)}" for name, ratio in hops.items() if ratio is not None)
     if found.noise_band is None:
-        return f"{found.other} against {found.baseline}: {', '.join([NO_VERDICT, *shown.values()])} ({found.note})"
-    words = {"p99": found.verdict, "p50": found.verdict_p50 or NO_VERDICT}
-    said = "; ".join(f"{words[name]} at {text}" for name, text in shown.items())
+        said = ", ".join([found.verdict, *shown.values()])
+    else:
+        words = {"p99": found.verdict, "p50": found.verdict_p50 or NO_VERDICT}
+        said = "; ".join(f"{words[name]} at {text}" for name, text in shown.items())
+    said += f"; engine's own hop {own}" if own else ""
     return f"{found.other} against {found.baseline}: {said} ({found.note})"
 
 
@@ -83,52 +149,72 @@ def ratio_text(ratio: float, interval: Sequence[float] | None = None) -> str:
     return shown[0] + (f" [{', '.join(shown[1:])}]" if interval else "")
 
 
-def _comparison(case: Case, significant: Mapping[str, bool | None]) -> Comparison:
-    notes = [*case.obstacles, *case.remarks]
-    verdicts: dict[str, str] = dict.fromkeys(FIGURES, NO_VERDICT)
-    if not case.obstacles:
-        for name in case.estimates:
-            verdicts[name], why = _verdict(name, case, significant=bool(significant[name]))
-            notes += why
-        notes.append(_band_note(case.band))
+def _significant(tests: Sequence[tuple[int, str]], p_values: Sequence[float], level: float) -> set[tuple[int, str]]:
+    found = holm(p_values, level=level)
+    return {test for test, significant in zip(tests, found, strict=True) if significant}
+
+
+def _comparison(case: Case, verdicts: Mapping[str, tuple[str, str]], *, clear: bool) -> Comparison:
+    words = {name: verdicts[name][0] if name in verdicts else NO_VERDICT for name in FIGURES}
+    decided = any(word != NO_VERDICT for word in words.values())
+    notes = case.notes
+    if clear:
+        words["p99"] = WORSE if case.more_failures > 0 else BETTER
+    elif case.failures and verdicts and not decided:
+        notes.append("the trials that are left do not show the latency of the side that fails more")
+    notes += [*case.remarks, *(why for _, why in verdicts.values() if why)]
+    if verdicts:
+        notes.append(_band_note(case.band, p99="p99" in case.estimates))
     intervals = {
         name: [_rounded(bound) for bound in case.estimates[name].interval] if name in case.estimates else None
         for name in FIGURES
     }
-    decided = not case.obstacles
+    own = {name: _rounded(ratio) for name, ratio in case.engine_ratios.items()}
     return Comparison(
         baseline=case.baseline,
         other=case.other,
         pairs=case.pairs,
         ratio_p50=_ratio(case, "p50"),
         ratio_p99=_ratio(case, "p99"),
-        verdict=verdicts["p99"],
-        note="; ".join(notes),
+        verdict=words["p99"],
+        note="; ".join(dict.fromkeys(notes)),
         interval=intervals["p99"],
         interval_p50=intervals["p50"],
-        verdict_p50=verdicts["p50"] if decided else None,
+        verdict_p50=words["p50"] if words["p50"] != NO_VERDICT else None,
         noise_band=case.band if decided else None,
+        ratio_engine_p50=own.get("p50"),
+        ratio_engine_p99=own.get("p99"),
+        failures=case.failures,
     )
 
 
-def _verdict(name: str, case: Case, *, significant: bool) -> tuple[str, list[str]]:
+def _verdict(name: str, case: Case, *, student: bool, guard: bool) -> tuple[str, str]:
+    """Give the word for one percentile, and why it is not another."""
     estimate, band = case.estimates[name], getattr(case.band, name)
-    if not significant:
-        low, high = estimate.interval
-        # The interval alone would say more than the comparisons together do.
-        alone = low > 1 or high < 1
-        return NO_DIFFERENCE, [f"{name} is not significant among all comparisons (Holm)"] if alone else []
-    if 1 / band <= estimate.ratio <= band:
-        return NO_DIFFERENCE, [f"{name} differs by no more than this machine's noise"]
-    return (SLOWER if estimate.ratio > 1 else FASTER), []
+    low, high = estimate.interval
+    unclear, why = NO_DIFFERENCE, ""
+    # The interval alone would say more than the comparisons together do.
+    if (low > 1 or high < 1) and not student:
+        why = f"{name} is not significant among all comparisons (Holm)"
+    elif student and not guard:
+        why = f"{name} is not significant by the permutation test (p = {case.guards[name]:.2g}); more pairs are needed"
+    elif student and low <= band and high >= 1 / band:
+        why = f"{name} differs by no more than this machine's noise: the interval overlaps the band"
+    elif student:
+        word = SLOWER if estimate.ratio > 1 else FASTER
+        if case.failures is None or case.more_failures == (1 if word == SLOWER else -1):
+            return word, ""
+    if case.failures is not None:
+        unclear = NO_VERDICT
+    return unclear, why
 
 
-def _band_note(band: NoiseBand) -> str:
-    if band.measured:
+def _band_note(band: NoiseBand, *, p99: bool) -> str:
+    if band.measured and band.p99 is not None:
         return f"noise band of this machine: p50 ±{band.p50 - 1:.1%}, p99 ±{band.p99 - 1:.1%}"
     return (
-        f"no noise band was measured for these cells (`run --aa`), so differences within "
-        f"{max(band.p50, band.p99) - 1:.0%} are not called any"
+        f"no noise band was measured for these cells (`run --aa`), so p50 is held against an assumed "
+        f"±{band.p50 - 1:.0%}" + (", and there is no verdict on p99" if p99 else "")
     )
 
 
