@@ -8,6 +8,7 @@ use super::intake::{Intake, Seen, fault};
 use super::keyed::{Item, KeyLog, Prefix};
 use super::ledger::{Ledger, Scope};
 use super::packed::{pack_lag, unpack_lag};
+use super::partitions::misplaced;
 use super::result::{ResultRecord, Shape};
 use super::rules::{Aggregate, AggregateRules, Emission, Windows};
 use super::timeline::{Phase, Sample, Samples, timeline};
@@ -25,7 +26,7 @@ const AVERAGE_TOLERANCE: f64 = 1e-12;
 /// Give it every input record ([`Aggregates::input`]), call [`Aggregates::input_ended`], then give it every
 /// output ([`Aggregates::output`]), each partition in offset order. Memory, whatever the output holds: 16
 /// bytes and a bit an event, 4 an event and window, 64 a key and window (vectors grow by doubling, so up to
-/// twice the first and the last), 84 a key of the workload.
+/// twice the first and the last), 76 a key of the workload.
 pub struct Aggregates<'a> {
     intake: Intake<'a>,
     rules: AggregateRules,
@@ -36,11 +37,12 @@ pub struct Aggregates<'a> {
     newest_ms: Vec<Option<i64>>,
     bounds: CloseBounds,
     ledger: Ledger,
+    output_partitions: u32,
 }
 
 impl<'a> Aggregates<'a> {
-    /// An oracle that has read nothing yet.
-    pub fn new(workload: &'a Workload, rules: AggregateRules, scope: Scope) -> Self {
+    /// An oracle that has read nothing yet, for an output topic of that many partitions.
+    pub fn new(workload: &'a Workload, rules: AggregateRules, scope: Scope, output_partitions: u32) -> Self {
         Self {
             intake: Intake::new(workload),
             rules,
@@ -50,6 +52,7 @@ impl<'a> Aggregates<'a> {
             newest_ms: Vec::new(),
             bounds: CloseBounds::NONE,
             ledger: Ledger::new(scope),
+            output_partitions,
         }
     }
 
@@ -116,7 +119,7 @@ impl<'a> Aggregates<'a> {
             let detail = format!("{name}: no watermark has passed it");
             return self.ledger.unexpected(message, "open", &detail);
         }
-        let mut unaltered = check_place(&mut self.ledger, message, &record, &name, key);
+        let mut unaltered = check_place(&mut self.ledger, message, &record, &name, self.output_partitions);
         let span = &key.spans()[place];
         let (total, covered) = (span.count, span.covered());
         let Some(count) = u32::try_from(record.count).ok().filter(|count| (1..=total).contains(count)) else {
@@ -215,7 +218,7 @@ fn check_place(
     message: Message<'_>,
     record: &ResultRecord<'_>,
     name: &Name<'_>,
-    key: &mut KeyLog,
+    output_partitions: u32,
 ) -> bool {
     let mut right = true;
     let mut wrong = |kind, detail: String| {
@@ -229,10 +232,8 @@ fn check_place(
     if message.key != Some(record.key.as_bytes()) {
         let seen = message.key.map_or_else(|| "none".to_owned(), excerpt);
         wrong("key", format!("{name}: its Kafka key is {seen}"));
-    }
-    let partition = *key.output_partition.get_or_insert(message.partition);
-    if partition != message.partition {
-        wrong("order", format!("{name}: its key came out in partition {partition} before"));
+    } else if let Some(detail) = misplaced(message, output_partitions) {
+        wrong("partition", format!("{name}: {detail}"));
     }
     right
 }

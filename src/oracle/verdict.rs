@@ -16,7 +16,8 @@ pub struct Counts {
     pub missing: u64,
     /// Outputs that nothing in the input explains.
     pub unexpected: u64,
-    /// Outputs with a wrong content or key, out of order, or before or after another than they should be.
+    /// Outputs with a wrong content or key, in a wrong partition, out of order, or before or after another than
+    /// they should be.
     pub wrong: u64,
     /// Outputs that repeat one that came before, those included that a restart excuses.
     pub duplicate: u64,
@@ -30,8 +31,9 @@ pub struct Offence {
     /// - missing: `missing`;
     /// - unexpected: `malformed` (no result), `foreign` (no event or key of this run), `filtered` (pattern 01),
     ///   `window` (no event of that key lies in such a window), `open` (a final result that is not due yet);
-    /// - wrong: `altered` (a field differs), `key` (the Kafka key does), `order` (a key out of order or in two
-    ///   partitions), `gap` (an update that skips one), `early` (a final result that is not final);
+    /// - wrong: `altered` (a field differs), `key` (the Kafka key does), `partition` (not the one that the key
+    ///   hashes to), `order` (a key out of order), `gap` (an update that skips one), `early` (a final result that
+    ///   is not final);
     /// - duplicate: `duplicate`;
     /// - of a job that is not ours: `timestamp` (none in the record), `foreign` (that of no event of the trial).
     pub kind: &'static str,

@@ -220,9 +220,8 @@ fn mutate(
             ("decreasing count", &["order", "duplicate"])
         }
         15 => {
-            later(output, at)?;
-            output[at].partition = (victim.partition + 1) % 4;
-            ("two partitions", &["order"])
+            output[at].partition = (victim.partition + 1 + numbers.below(3) as i32) % 4;
+            ("other partition", &["partition"])
         }
         16 => {
             let payload = victim.payload.clone().unwrap();
@@ -269,6 +268,20 @@ fn a_thousand_mutants_of_each_pattern_are_caught() {
                 break;
             }
         }
+    }
+}
+
+#[test]
+fn an_engine_that_writes_all_keys_to_one_partition_is_wrong() {
+    for job in JOBS {
+        let mut output = job.output(&workload(), &arrivals(), LATENCY_US);
+        let moved = output.iter().filter(|record| record.partition != 0).count() as u64;
+        for record in &mut output {
+            record.partition = 0;
+        }
+        let verdict = judge(job, &output);
+        assert_eq!((verdict.counts.wrong, verdict.counts.missing), (moved, 0), "{job:?}");
+        assert!(moved > 0 && kinds(&verdict).iter().all(|kind| *kind == "partition"));
     }
 }
 
