@@ -1,4 +1,5 @@
-//! The reference of patterns 02 to 04: counts and means of the events of a key, in windows or over all of them.
+//! The reference of patterns 02 to 04: counts, sums and means of the events of a key, in windows or over all of
+//! them.
 //!
 //! An output with `count` = k covers the first k events of its key and window in offset order. Whether its
 //! other fields are right follows from the same k events.
@@ -253,11 +254,15 @@ fn difference(
     if record.produced_at != newest_ms {
         return Some(format!("`produced_at` is {}, not {newest_ms}", record.produced_at));
     }
-    let average = prefix.sum as f64 / f64::from(count);
-    if aggregate == Aggregate::Average && (record.avg - average).abs() > AVERAGE_TOLERANCE * average.abs() {
-        return Some(format!("`avg` is {}, not {average}", record.avg));
+    match aggregate {
+        Aggregate::Sum => (u64::try_from(record.sum) != Ok(prefix.sum))
+            .then(|| format!("`sum` is {}, not {}", record.sum, prefix.sum)),
+        Aggregate::Average => {
+            let average = prefix.sum as f64 / f64::from(count);
+            ((record.avg - average).abs() > AVERAGE_TOLERANCE * average.abs())
+                .then(|| format!("`avg` is {}, not {average}", record.avg))
+        }
     }
-    None
 }
 
 /// What a message calls a key and its window.

@@ -125,13 +125,13 @@ impl Job {
         let window = self.windows.map_or_else(String::new, |(size, _)| {
             format!("\"window_start\":{start},\"window_end\":{},", start + size)
         });
-        let average = if self.pattern == "03" {
+        let values = if self.pattern == "03" {
             format!("\"avg\":{:?},", state.sum as f64 / state.count as f64)
         } else {
-            String::new()
+            format!("\"sum\":{},", state.sum)
         };
         let payload = format!(
-            "{{\"key\":\"user_{key}\",{window}{average}\"count\":{},\"produced_at\":{},\"scheduled_at_us\":{}}}",
+            "{{\"key\":\"user_{key}\",{window}{values}\"count\":{},\"produced_at\":{},\"scheduled_at_us\":{}}}",
             state.count,
             state.newest_us / 1000,
             state.newest_us
