@@ -76,7 +76,7 @@ impl<'a> Aggregates<'a> {
         let lag = pack_lag(scheduled_us, message.append_ms);
         self.keys[event.key as usize]
             .push(Item { scheduled_us, value: event.value, lag }, self.rules.windows);
-        self.ledger.counts.produced += 1;
+        self.ledger.produced(message);
         Ok(())
     }
 
@@ -87,10 +87,12 @@ impl<'a> Aggregates<'a> {
             self.bounds = CloseBounds::of(&self.newest_ms, self.rules.watermark_delay_ms);
         }
         let bounds = self.bounds;
-        for key in &mut self.keys {
+        for (number, key) in (0..).zip(&mut self.keys) {
             key.seal(windows);
             let due = key.spans().iter().filter(|span| bounds.must_close(windows.end(span.start)));
-            self.ledger.counts.expected += due.map(|span| u64::from(span.count)).sum::<u64>();
+            let expected = due.map(|span| u64::from(span.count)).sum();
+            self.ledger.counts.expected += expected;
+            self.ledger.inputs.expect(self.intake.partition(number), expected);
         }
     }
 
@@ -180,9 +182,11 @@ impl<'a> Aggregates<'a> {
     pub fn conclude(mut self, phase: &Phase<'_>) -> Result<Verdict> {
         self.ledger.check_receipts()?;
         let windows = self.rules.windows;
-        for (number, key) in self.keys.iter().enumerate() {
+        for (number, key) in (0..).zip(&self.keys) {
+            let partition = self.intake.partition(number);
             for span in key.spans().iter().filter(|span| self.bounds.must_close(windows.end(span.start))) {
                 let (covered, total) = (span.covered(), span.count);
+                self.ledger.inputs.cover(partition, u64::from(covered));
                 if covered < total {
                     let name = Name { key: &format!("user_{number}"), start: span.start, windows };
                     let detail = || format!("{name}: nothing covers counts {} to {total}", covered + 1);

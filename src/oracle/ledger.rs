@@ -1,5 +1,6 @@
-//! What every reference keeps book of: counts, offences, hops, and which repetitions a restart excuses.
+//! What every reference keeps book of: counts, bytes, offences, hops, and which repetitions a restart excuses.
 
+use super::partitions::InputPartitions;
 use super::timeline::Timeline;
 use super::verdict::{Counts, Hops, Offence, Verdict};
 use crate::error::{Error, Result};
@@ -51,11 +52,14 @@ impl Scope {
     }
 }
 
-/// Counts, offences and hops of one trial.
+/// Counts, bytes, offences and hops of one trial.
 pub(super) struct Ledger {
     pub scope: Scope,
     pub counts: Counts,
     pub hops: Hops,
+    pub inputs: InputPartitions,
+    input_bytes: u64,
+    output_bytes: u64,
     legal_duplicates: u64,
     offending: Vec<Offence>,
     unreceived: u64,
@@ -68,6 +72,9 @@ impl Ledger {
             scope,
             counts: Counts::default(),
             hops: Hops::default(),
+            inputs: InputPartitions::default(),
+            input_bytes: 0,
+            output_bytes: 0,
             legal_duplicates: 0,
             offending: Vec::new(),
             unreceived: 0,
@@ -75,10 +82,18 @@ impl Ledger {
         }
     }
 
+    /// Counts an input record.
+    #[inline]
+    pub fn produced(&mut self, message: Message<'_>) {
+        self.counts.produced += 1;
+        self.input_bytes += value_bytes(message);
+    }
+
     /// Counts an output record.
     #[inline]
     pub fn received(&mut self, message: Message<'_>, received_us: Option<i64>) {
         self.counts.received += 1;
+        self.output_bytes += value_bytes(message);
         if received_us.is_none() {
             self.unreceived += 1;
             self.first_unreceived.get_or_insert((message.partition, message.offset));
@@ -152,6 +167,9 @@ impl Ledger {
     pub fn verdict(self, timeline: Timeline, close: Option<Histogram>) -> Verdict {
         Verdict {
             counts: self.counts,
+            input_bytes: self.input_bytes,
+            output_bytes: self.output_bytes,
+            unread_partitions: self.inputs.unread(),
             legal_duplicates: self.legal_duplicates,
             latency: timeline.latency,
             close_latency: close,
@@ -170,4 +188,8 @@ impl Ledger {
             offending: self.offending,
         }
     }
+}
+
+fn value_bytes(message: Message<'_>) -> u64 {
+    message.payload.map_or(0, <[u8]>::len) as u64
 }

@@ -43,7 +43,7 @@ impl InputPartitions {
 
     #[inline]
     fn at(&mut self, partition: i32) -> &mut Reading {
-        // A record that was read has a partition: its number is never negative.
+        // Negative only for a key without records, of which nothing is counted.
         let place = partition.max(0) as usize;
         if place >= self.0.len() {
             self.0.resize(place + 1, Reading::default());

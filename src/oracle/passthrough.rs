@@ -134,8 +134,12 @@ impl<'a> Passthrough<'a> {
             ));
         }
         state.next_input = index + 1;
-        self.ledger.counts.produced += 1;
-        self.ledger.counts.expected += u64::from(expected);
+        self.ledger.produced(message);
+        if expected {
+            self.ledger.counts.expected += 1;
+            self.ledger.inputs.expect(message.partition, 1);
+            self.ledger.inputs.cover(message.partition, u64::from(covered_us.is_some()));
+        }
         Ok(scheduled_us)
     }
 
@@ -175,6 +179,7 @@ impl<'a> Passthrough<'a> {
             self.check_order(message, index, &event);
         }
         let Some(received_us) = received_us else { return };
+        self.ledger.inputs.cover(self.intake.partition(event.key), 1);
         self.table.cover(index, received_us - entry.scheduled_us);
         if self.ledger.scope.measures(entry.scheduled_us) {
             let input = (entry.scheduled_us, entry.append_ms);

@@ -145,7 +145,7 @@ impl<'a> Stamped<'a> {
         })?;
         self.resolution_us = self.resolution_us.max(stamp.resolution_us);
         self.sent.push(Sent { at_us: stamp.at_us, append_ms: message.append_ms });
-        self.ledger.counts.produced += 1;
+        self.ledger.produced(message);
         Ok(())
     }
 

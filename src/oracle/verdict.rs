@@ -93,6 +93,13 @@ impl Hops {
 pub struct Verdict {
     /// Counts over the whole trial.
     pub counts: Counts,
+    /// Bytes of the values in the input topic, without keys and what Kafka adds.
+    pub input_bytes: u64,
+    /// The same of the output topic.
+    pub output_bytes: u64,
+    /// Input partitions that hold events which an output has to cover, and of which none is covered: nobody has
+    /// read them. Ascending; never any for a job that is not ours.
+    pub unread_partitions: Vec<i32>,
     /// Of the duplicates, those that a restart excuses.
     pub legal_duplicates: u64,
     /// Update latency, µs: one value for each sample of the measuring phase; censored ones at the deadline.

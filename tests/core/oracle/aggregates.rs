@@ -273,6 +273,21 @@ fn a_thousand_mutants_of_each_pattern_are_caught() {
 }
 
 #[test]
+fn a_partition_that_nobody_read_is_named() {
+    for job in JOBS {
+        let output = job.output(&workload(), &arrivals(), LATENCY_US);
+        let all = judge(job, &output);
+        assert!(all.unread_partitions.is_empty(), "{job:?}");
+        let bytes = output.iter().map(|record| record.payload.as_ref().unwrap().len() as u64).sum::<u64>();
+        assert_eq!(all.output_bytes, bytes);
+        for unread in 0..4 {
+            let read: Vec<_> = output.iter().filter(|record| record.partition != unread).cloned().collect();
+            assert_eq!(judge(job, &read).unread_partitions, [unread], "{job:?}");
+        }
+    }
+}
+
+#[test]
 fn an_event_that_is_counted_twice_does_not_hide_a_dropped_one() {
     let workload = workload();
     for job in JOBS.iter().filter(|job| job.emission != Emission::Update) {

@@ -192,6 +192,26 @@ fn a_thousand_mutants_are_caught() {
 }
 
 #[test]
+fn a_partition_that_nobody_read_is_named() {
+    let workload = workload();
+    let output = correct_output(&workload);
+    let verdict = judge(&output).unwrap();
+    assert!(verdict.unread_partitions.is_empty());
+    let bytes =
+        |records: &[Stored]| records.iter().map(|one| one.payload.as_ref().unwrap().len() as u64).sum();
+    assert_eq!((verdict.input_bytes, verdict.output_bytes), (bytes(&input(&workload)), bytes(&output)));
+    let without = |unread: &[i32]| {
+        let read = output.iter().filter(|record| !unread.contains(&record.partition));
+        judge(&read.cloned().collect::<Vec<_>>()).unwrap().unread_partitions
+    };
+    assert_eq!(without(&[2]), [2]);
+    assert_eq!(without(&[0, 1, 2, 3]), [0, 1, 2, 3]);
+    // One output of a partition shows that it is read, whatever else is missing.
+    let one = output.iter().find(|record| record.partition == 2).unwrap().clone();
+    assert_eq!(judge(&[one]).unwrap().unread_partitions, [0, 1, 3]);
+}
+
+#[test]
 fn an_altered_event_still_counts_as_covered() {
     let mut output = correct_output(&workload());
     let value = field(&output[5], "value");
@@ -297,6 +317,8 @@ fn a_topic_that_is_input_and_output_is_judged_in_one_look_as_in_two() {
     assert_eq!((once.min_us, once.max_us, once.censored), (twice.min_us, twice.max_us, twice.censored));
     assert_eq!((&once.latency, &once.seconds), (&twice.latency, &twice.seconds));
     assert_eq!((&once.stalls, &once.tail), (&twice.stalls, &twice.tail));
+    assert_eq!((&once.unread_partitions, once.input_bytes), (&Vec::new(), twice.input_bytes));
+    assert_eq!((once.output_bytes, twice.output_bytes), (once.input_bytes, once.input_bytes));
     // From the input's append to the output's there is no hop: it is the same record.
     assert_eq!((once.hops.named().len(), twice.hops.named().len()), (2, 3));
     let mut unreceived = input(&workload);
