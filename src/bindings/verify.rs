@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyList};
 
 use super::convert;
 use super::histogram::Histogram;
+use super::signed_histogram::SignedHistogram;
 use super::wait::{awaitable, wait_for};
 use super::workload::Workload;
 use crate::oracle;
@@ -164,6 +165,24 @@ impl Verdict {
         Ok(dict)
     }
 
+    /// Bytes of the values in the input topic.
+    #[getter]
+    fn input_bytes(&self) -> u64 {
+        self.inner.input_bytes
+    }
+
+    /// Bytes of the values in the output topic.
+    #[getter]
+    fn output_bytes(&self) -> u64 {
+        self.inner.output_bytes
+    }
+
+    /// Input partitions that hold expected events of which none is covered.
+    #[getter]
+    fn unread_partitions(&self) -> Vec<i32> {
+        self.inner.unread_partitions.clone()
+    }
+
     /// Of the duplicates, those that a restart excuses.
     #[getter]
     fn legal_duplicates(&self) -> u64 {
@@ -264,12 +283,12 @@ impl Verdict {
         Ok(dict)
     }
 
-    /// Histograms in µs, good to 1 ms, by hop; empty unless the topics keep LogAppendTime.
+    /// By hop, in µs, signed; append times have a resolution of 1 ms. Empty unless the topics keep LogAppendTime.
     #[getter]
     fn hops<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         for (name, histogram) in self.inner.hops.named() {
-            dict.set_item(name, Py::new(py, Histogram::of(histogram.clone()))?)?;
+            dict.set_item(name, Py::new(py, SignedHistogram::of(histogram.clone()))?)?;
         }
         Ok(dict)
     }

@@ -2,6 +2,7 @@
 
 use super::timeline::{Second, Stall, TailSample};
 use crate::histogram::Histogram;
+use crate::signed_histogram::SignedHistogram;
 
 /// Counts over the whole trial. A sample is an input event, for patterns with windows an event in one window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,16 +48,21 @@ pub struct Offence {
     pub record: String,
 }
 
-/// Where the time went, for events of the measuring phase. Brokers stamp in whole ms, so each hop is good to
-/// 1 ms; they compare a broker's clock with ours. Empty where the topics keep the producer's time.
+/// Brokers stamp in whole ms, rounded down: half a ms more is right on average.
+const APPEND_BIAS_US: i64 = 500;
+
+/// Where the time went, signed: one value in each hop for each output that was the first to cover its newest event,
+/// if that lies in the measuring phase. Brokers stamp in whole ms, so one value is good to 1 ms; means are better, and
+/// those of the hops add up to the mean latency of the same outputs. They compare a broker's clock with ours. Empty
+/// where the topics keep the producer's time.
 #[derive(Clone, Debug, Default)]
 pub struct Hops {
     /// Intended time to the input's append, µs.
-    pub scheduled_to_input: Histogram,
+    pub scheduled_to_input: SignedHistogram,
     /// The input's append to the output's, µs; empty where the output topic is the input topic.
-    pub input_to_output: Histogram,
+    pub input_to_output: SignedHistogram,
     /// The output's append to our receipt, µs.
-    pub output_to_received: Histogram,
+    pub output_to_received: SignedHistogram,
 }
 
 impl Hops {
@@ -68,15 +74,16 @@ impl Hops {
         same: bool,
     ) {
         let (Some(input_ms), Some(output_ms)) = (input_append_ms, output_append_ms) else { return };
-        self.scheduled_to_input.record(input_ms * 1000 - scheduled_us);
+        let appended_us = |ms: i64| ms * 1000 + APPEND_BIAS_US;
+        self.scheduled_to_input.record(appended_us(input_ms) - scheduled_us);
         if !same {
             self.input_to_output.record((output_ms - input_ms) * 1000);
         }
-        self.output_to_received.record(received_us - output_ms * 1000);
+        self.output_to_received.record(received_us - appended_us(output_ms));
     }
 
     /// The hops that have samples, by name.
-    pub fn named(&self) -> Vec<(&'static str, &Histogram)> {
+    pub fn named(&self) -> Vec<(&'static str, &SignedHistogram)> {
         [
             ("scheduled_to_input", &self.scheduled_to_input),
             ("input_to_output", &self.input_to_output),
