@@ -194,7 +194,7 @@ impl<'a> Aggregates<'a> {
                 }
             }
         }
-        let timeline = timeline(&self, self.ledger.scope.measure, phase)?;
+        let timeline = timeline(&self, &self.ledger.scope, phase)?;
         let close = (self.rules.emission == Emission::Close)
             .then(|| close::latency(&self.keys, &self.rules, self.bounds, self.ledger.scope.measure, phase))
             .transpose()?;

@@ -17,23 +17,36 @@ pub struct Scope {
     /// committed offset to the crash. An output that comes again, unaltered, any number of times, is excused if
     /// what causes it lies in one: its newest event, or for a final result the moment window end + watermark delay.
     pub restarts: Vec<(i64, i64)>,
+    /// Where the cycles of the measuring phase begin and end, µs since the Unix epoch, ascending: the first time is
+    /// `measure.0`, the last `measure.1`. Empty where no cycles were observed.
+    pub cycles: Vec<i64>,
     /// How many offending records to keep.
     pub offending_limit: usize,
 }
 
 impl Scope {
-    /// A scope without restarts that keeps 20 offending records.
+    /// A scope without restarts and cycles that keeps 20 offending records.
     pub fn of(measure: (i64, i64)) -> Self {
-        Self { measure, restarts: Vec::new(), offending_limit: 20 }
+        Self { measure, restarts: Vec::new(), cycles: Vec::new(), offending_limit: 20 }
     }
 
     /// # Errors
-    /// [`Error::Invalid`] for a window that ends before it begins.
+    /// [`Error::Invalid`] for a window that ends before it begins, or cycles that do not fill the measuring window.
     pub(super) fn check(&self) -> Result<()> {
         if self.measure.0 >= self.measure.1 {
             return Err(Error::Invalid(
                 "the measuring window is empty: `from` must be before `to`".to_owned(),
             ));
+        }
+        let ends = (self.cycles.first(), self.cycles.last());
+        if !self.cycles.is_empty()
+            && (ends != (Some(&self.measure.0), Some(&self.measure.1))
+                || !self.cycles.is_sorted_by(|a, b| a < b))
+        {
+            return Err(Error::Invalid(format!(
+                "the cycles {:?} must ascend from the start of the measuring window {:?} to its end",
+                self.cycles, self.measure
+            )));
         }
         match self.restarts.iter().find(|(from, to)| from >= to) {
             Some((from, to)) => Err(Error::Invalid(format!(
@@ -179,6 +192,7 @@ impl Ledger {
             max_us: timeline.max_us,
             negative: timeline.negative,
             halves: timeline.halves,
+            cycles: timeline.cycles,
             stall_share: timeline.stall_share,
             stall_max_us: timeline.stall_max_us,
             stalls: timeline.stalls,

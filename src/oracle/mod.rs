@@ -11,12 +11,14 @@
 
 mod aggregate;
 mod close;
+mod cycles;
 mod intake;
 mod keyed;
 mod ledger;
 mod packed;
 mod partitions;
 mod passthrough;
+mod resampling;
 mod result;
 mod rules;
 mod stamped;
@@ -28,8 +30,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use aggregate::Aggregates;
+pub use cycles::{Cycle, Cycles};
 pub use ledger::Scope;
 pub use passthrough::{Identity, Passthrough};
+pub use resampling::Resampling;
 pub use rules::{Aggregate, AggregateRules, Emission, Rules, Windows};
 pub use stamped::{Side, Stamped, StampedSettings, StampedVerdict, verify_stamped};
 pub use timeline::{Phase, STALL_US, Second, Stall, TailSample};

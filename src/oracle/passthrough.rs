@@ -240,7 +240,7 @@ impl<'a> Passthrough<'a> {
                 });
             }
         }
-        let timeline = timeline(&self.table, self.ledger.scope.measure, phase)?;
+        let timeline = timeline(&self.table, &self.ledger.scope, phase)?;
         Ok(self.ledger.verdict(timeline, None))
     }
 }

@@ -217,7 +217,7 @@ impl<'a> Stamped<'a> {
                 newest_us = Some(group[0].at_us - from_us);
             }
         }
-        let timeline = timeline(&self.found, (from_us, to_us), phase)?;
+        let timeline = timeline(&self.found, &self.ledger.scope, phase)?;
         Ok(StampedVerdict {
             stamped: self.with_stamp,
             without: self.without,

@@ -1,5 +1,6 @@
 //! What the oracle found.
 
+use super::cycles::Cycles;
 use super::timeline::{Second, Stall, TailSample};
 use crate::histogram::Histogram;
 use crate::signed_histogram::SignedHistogram;
@@ -125,8 +126,11 @@ pub struct Verdict {
     pub max_us: i64,
     /// Samples below 0.
     pub negative: u64,
-    /// The latencies of events intended for the first and for the second half of the measuring phase.
+    /// The latencies of events intended for the first and for the second half of the measuring phase; with cycles,
+    /// of equal numbers of whole ones.
     pub halves: (Histogram, Histogram),
+    /// The cycles of the measuring phase, where their boundaries were given.
+    pub cycles: Cycles,
     /// Share of the measuring time in which nothing came out for more than 100 ms although input waited.
     pub stall_share: f64,
     /// The longest such stall, µs.
