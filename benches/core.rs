@@ -120,7 +120,7 @@ fn oracle(criterion: &mut Criterion) {
     };
     let new = |pattern| {
         let rules = Rules::of(pattern, "row", None, None, 10_000).unwrap();
-        Oracle::new(&workload, rules, Scope::of((START, START + 2_000_000)))
+        Oracle::new(&workload, rules, Scope::of((START, START + 2_000_000)), 1)
     };
     let received_us = Some(START + 2_000_000);
     group.bench_function("transport", |bencher| {

@@ -16,6 +16,7 @@
 //! | [`relay`] | Kafka → Kafka: the floor of any engine |
 //! | [`spool`] | receipt times on disk, by partition and offset |
 //! | [`oracle`] | both topics and the receipts → counts, update latency, verdict |
+//! | [`signed_histogram`] | durations that may be below 0, with exact means |
 //! | [`histogram`], [`live_log`] | HDR histograms; the interval log, written at the end or meanwhile |
 //! | [`interval_log`] | reads such a log |
 //! | [`arrow`] | tables that other libraries read where they lie |
@@ -40,6 +41,7 @@ pub mod measure;
 pub mod oracle;
 pub mod relay;
 pub mod schedule;
+pub mod signed_histogram;
 pub mod spool;
 pub mod stamp;
 pub mod stop;

@@ -13,7 +13,7 @@ use crate::histogram::{Histogram, MAX_US};
 use crate::kafka::consumer::{Fetched, Message, PartitionReader};
 use crate::kafka::{KafkaConfig, lock};
 use crate::live_log::{LiveLog, SecondsRecorder};
-use crate::spool::SpoolWriter;
+use crate::spool::{Spool, SpoolWriter};
 use crate::stop::Stop;
 
 /// Malformed records of which a sample is kept, per thread.
@@ -268,6 +268,7 @@ impl LatencyConsumer {
         let threads = self.settings.threads;
         let path = self.settings.interval_log.as_ref();
         *lock(&self.shared.log) = path.map(|path| LiveLog::create(path, clock::now_us())).transpose()?;
+        let spool = self.settings.spool.as_ref().map(|path| Spool::create(path)).transpose()?;
         let mut readers = Vec::with_capacity(threads);
         for number in 0..threads {
             let open =
@@ -280,8 +281,7 @@ impl LatencyConsumer {
                 &self.shared.stop,
             )?;
             let spools = reader.partitions().iter().map(|&partition| {
-                let spool = &self.settings.spool;
-                Ok((partition, spool.as_ref().map(|path| SpoolWriter::create(path, partition)).transpose()?))
+                Ok((partition, spool.as_ref().map(|spool| spool.partition(partition)).transpose()?))
             });
             let spools: Vec<(i32, Option<SpoolWriter>)> = spools.collect::<Result<_>>()?;
             readers.push((reader, spools));

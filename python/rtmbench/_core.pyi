@@ -154,6 +154,7 @@ def verify(
     hlog: str | PathLike[str] | None = None,
     close_hlog: str | PathLike[str] | None = None,
     offending_limit: int = 20,
+    cycles: Sequence[int] | None = None,
 ) -> Verdict:
     """Read both topics whole after the drain, judge the output, and join it with the spooled receipts.
 
@@ -166,7 +167,11 @@ def verify(
     `measure` is the window [from, to) of intended times whose latency is reported; what nothing covered by
     `deadline_us` is a censored sample there. `restarts` are windows [from, to) of intended times: an unaltered
     output may be repeated if its newest event lies in one, or, for "close", window end + watermark delay. `hlog`
-    and `close_hlog` are where the interval logs of update and of close latency go.
+    and `close_hlog` are where the interval logs of update and of close latency go. `cycles` are the observed boundaries
+    of the measuring phase, ascending times from `measure[0]` to `measure[1]`.
+
+    Each result must be in the partition that Java's default partitioner chooses for its key; those of "02" and "04"
+    carry `count` and `sum`, those of "03" `count` and `avg`, of the first `count` events.
 
     Call it after the consumer was stopped and joined. ValueError for settings that do not fit the pattern; KafkaError
     when a topic cannot be read; HarnessError when the input is not what the workload generates or outputs were
@@ -212,6 +217,7 @@ def verify_async(
     hlog: str | PathLike[str] | None = None,
     close_hlog: str | PathLike[str] | None = None,
     offending_limit: int = 20,
+    cycles: Sequence[int] | None = None,
 ) -> Future[Verdict]:
     """`verify()` for asyncio.
 
@@ -246,6 +252,7 @@ def verify_stamped(
     shared: bool = False,
     hlog: str | PathLike[str] | None = None,
     offending_limit: int = 20,
+    cycles: Sequence[int] | None = None,
 ) -> tuple[Verdict, _Stamped]:
     """Read both topics after the drain, and judge outputs of any job by the time stamps that they carry.
 
@@ -254,7 +261,7 @@ def verify_stamped(
     should come out, so nothing is missing, and nothing censored unless it was received after `deadline_us`.
 
     `input_from` and `output_from` are where the trial's records begin in each partition, `shared` says that the topics
-    held others before. `measure`, `spool` and `hlog` are as in `verify()`; so are the errors.
+    held others before. `measure`, `spool`, `hlog` and `cycles` are as in `verify()`; so are the errors.
 
     >>> import tempfile
     >>> spool = tempfile.mkdtemp() + "/spool"
@@ -294,6 +301,7 @@ def verify_stamped_async(
     shared: bool = False,
     hlog: str | PathLike[str] | None = None,
     offending_limit: int = 20,
+    cycles: Sequence[int] | None = None,
 ) -> Future[tuple[Verdict, _Stamped]]:
     """`verify_stamped()` for asyncio.
 
@@ -1119,6 +1127,33 @@ class ConsumerReport:
     def partitions(self) -> list[int]:
         """Records received of each partition."""
 
+@final
+class SignedHistogram:
+    """Signed durations: percentiles within 0.1 % (magnitudes up to 1 h); exact mean, least and greatest value."""
+
+    @property
+    def count(self) -> int:
+        """The number of samples."""
+
+    @property
+    def negative(self) -> int:
+        """The number of samples below 0."""
+
+    @property
+    def min(self) -> int:
+        """The least sample, exact; 0 when empty."""
+
+    @property
+    def max(self) -> int:
+        """The greatest sample, exact; 0 when empty."""
+
+    @property
+    def mean(self) -> float:
+        """The exact mean; 0 when empty."""
+
+    def percentile(self, q: float) -> int:
+        """Return the value at or below which q percent (0 to 100) of the samples lie; 0 when empty."""
+
 class _Counts(TypedDict):
     produced: int
     expected: int
@@ -1150,6 +1185,15 @@ class _Seconds(TypedDict):
     max_us: NDArray[np.int64]
     backlog: NDArray[np.int64]
 
+class _Cycles(TypedDict):
+    from_us: NDArray[np.int64]  # since the measuring phase began
+    to_us: NDArray[np.int64]
+    count: NDArray[np.int64]
+    p50_us: NDArray[np.int64]
+    p95_us: NDArray[np.int64]
+    p99_us: NDArray[np.int64]
+    max_us: NDArray[np.int64]
+
 class _Stalls(TypedDict):
     from_us: NDArray[np.int64]  # since the measuring phase began
     length_us: NDArray[np.int64]
@@ -1167,6 +1211,7 @@ _Kind: TypeAlias = Literal[
     "open",
     "altered",
     "key",
+    "partition",
     "order",
     "gap",
     "early",
@@ -1192,6 +1237,18 @@ class Verdict:
     @property
     def correct(self) -> bool:
         """Whether the output was exactly what the input asks for, but for repetitions that a restart excuses."""
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of the values in the input topic, without keys and what Kafka adds."""
+
+    @property
+    def output_bytes(self) -> int:
+        """The same of the output topic."""
+
+    @property
+    def unread_partitions(self) -> list[int]:
+        """Input partitions that hold expected events of which none is covered. Always empty after verify_stamped()."""
 
     @property
     def legal_duplicates(self) -> int:
@@ -1234,7 +1291,10 @@ class Verdict:
 
     @property
     def halves(self) -> tuple[Histogram, Histogram]:
-        """The latencies of events intended for the first and for the second half of the measuring phase."""
+        """The latencies of events intended for the first and for the second half of the measuring phase.
+
+        With `cycles`, halves are equal numbers of whole cycles; of an odd number the middle one is in neither.
+        """
 
     @property
     def stall_share(self) -> float:
@@ -1253,10 +1313,26 @@ class Verdict:
         """The samples above p99, in order of intended time; censored ones at the deadline."""
 
     @property
-    def hops(self) -> dict[str, Histogram]:
-        """scheduled_to_input, input_to_output (not for "transport"), output_to_received; good to 1 ms.
+    def cycles(self) -> _Cycles:
+        """Each cycle [from, to) by intended time, a censored sample at the deadline; empty without `cycles`."""
 
-        Empty unless the topics keep LogAppendTime.
+    def intervals(
+        self, percentiles: Sequence[float], *, resamples: int = 1000, seed: int = 1, confidence: float = 0.95
+    ) -> list[tuple[int, int] | None]:
+        """Return an interval (low, high) for each percentile (0 to 100) of the update latency.
+
+        Whole cycles are drawn with replacement, `resamples` times; equal seeds give equal intervals. None where the
+        samples at or above the percentile come from fewer than 5 cycles, so always without `cycles`. ValueError for
+        settings out of their range.
+        """
+
+    @property
+    def hops(self) -> dict[str, SignedHistogram]:
+        """scheduled_to_input, input_to_output (not for "transport"), output_to_received; signed.
+
+        One value in each for each output that was the first to cover its newest event. Kafka stamps appends in whole
+        ms, rounded down: half a ms is added, so that means are unbiased; they add up to the mean latency of the same
+        outputs. Empty unless the topics keep LogAppendTime.
         """
 
     @property

@@ -44,9 +44,10 @@ def halves(verdict: _core.Verdict) -> tuple[tuple[int, int], tuple[int, int]] | 
     )
 
 
-def spread(histogram: _core.Histogram, divisor: float = 1) -> Spread:
-    """Return three figures of a distribution in µs, divided by `divisor`."""
+def spread(histogram: _core.Histogram | _core.SignedHistogram, divisor: float = 1) -> Spread:
+    """Return figures of a distribution in µs, divided by `divisor`."""
     return Spread(
+        mean=histogram.mean / divisor,
         p50=histogram.percentile(50) / divisor,
         p99=histogram.percentile(99) / divisor,
         max=histogram.max / divisor,

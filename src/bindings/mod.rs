@@ -16,6 +16,7 @@ mod mock;
 mod relay;
 mod runtime;
 mod schedule;
+mod signed_histogram;
 mod stamped;
 mod table;
 mod verify;
@@ -43,6 +44,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<relay::Relay>()?;
     module.add_class::<relay::RelaySnapshot>()?;
     module.add_class::<schedule::Schedule>()?;
+    module.add_class::<signed_histogram::SignedHistogram>()?;
     module.add_class::<table::Table>()?;
     module.add_class::<verify::Verdict>()?;
     module.add_class::<workload::Workload>()?;

@@ -19,9 +19,11 @@ use crate::stop::Stop;
 /// Read both topics and judge outputs by the time stamps that they carry: one sample for each.
 #[pyfunction]
 #[pyo3(signature = (config, *, input_topic, input_field, output_topic, output_field, spool, measure, deadline_us,
-                    input_from=Vec::new(), output_from=Vec::new(), shared=false, hlog=None, offending_limit=20),
+                    input_from=Vec::new(), output_from=Vec::new(), shared=false, hlog=None, offending_limit=20,
+                    cycles=None),
        text_signature = "(config, *, input_topic, input_field, output_topic, output_field, spool, measure, \
-                         deadline_us, input_from=(), output_from=(), shared=False, hlog=None, offending_limit=20)")]
+                         deadline_us, input_from=(), output_from=(), shared=False, hlog=None, offending_limit=20, \
+                         cycles=None)")]
 #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
 pub(super) fn verify_stamped<'py>(
     py: Python<'py>,
@@ -38,13 +40,14 @@ pub(super) fn verify_stamped<'py>(
     shared: bool,
     hlog: Option<PathBuf>,
     offending_limit: usize,
+    cycles: Option<Vec<i64>>,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let settings = StampedSettings {
         config: convert::config(config)?,
         input: Side { topic: input_topic, field: StampPath::new(input_field)?, from: input_from },
         output: Side { topic: output_topic, field: StampPath::new(output_field)?, from: output_from },
         spool,
-        scope: Scope { offending_limit, ..Scope::of(measure) },
+        scope: Scope { offending_limit, cycles: cycles.unwrap_or_default(), ..Scope::of(measure) },
         deadline_us,
         shared,
         interval_log: hlog,
@@ -58,9 +61,11 @@ pub(super) fn verify_stamped<'py>(
 /// `verify_stamped()` for asyncio.
 #[pyfunction]
 #[pyo3(signature = (config, *, input_topic, input_field, output_topic, output_field, spool, measure, deadline_us,
-                    input_from=Vec::new(), output_from=Vec::new(), shared=false, hlog=None, offending_limit=20),
+                    input_from=Vec::new(), output_from=Vec::new(), shared=false, hlog=None, offending_limit=20,
+                    cycles=None),
        text_signature = "(config, *, input_topic, input_field, output_topic, output_field, spool, measure, \
-                         deadline_us, input_from=(), output_from=(), shared=False, hlog=None, offending_limit=20)")]
+                         deadline_us, input_from=(), output_from=(), shared=False, hlog=None, offending_limit=20, \
+                         cycles=None)")]
 #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
 pub(super) fn verify_stamped_async<'py>(
     py: Python<'py>,
@@ -77,13 +82,14 @@ pub(super) fn verify_stamped_async<'py>(
     shared: bool,
     hlog: Option<PathBuf>,
     offending_limit: usize,
+    cycles: Option<Vec<i64>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let settings = StampedSettings {
         config: convert::config(config)?,
         input: Side { topic: input_topic, field: StampPath::new(input_field)?, from: input_from },
         output: Side { topic: output_topic, field: StampPath::new(output_field)?, from: output_from },
         spool,
-        scope: Scope { offending_limit, ..Scope::of(measure) },
+        scope: Scope { offending_limit, cycles: cycles.unwrap_or_default(), ..Scope::of(measure) },
         deadline_us,
         shared,
         interval_log: hlog,

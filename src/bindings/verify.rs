@@ -9,6 +9,7 @@ use pyo3::types::{PyDict, PyList};
 
 use super::convert;
 use super::histogram::Histogram;
+use super::signed_histogram::SignedHistogram;
 use super::wait::{awaitable, wait_for};
 use super::workload::Workload;
 use crate::oracle;
@@ -18,10 +19,10 @@ use crate::stop::Stop;
 #[pyfunction]
 #[pyo3(signature = (pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us, emit="row",
                     window_ms=None, slide_ms=None, watermark_delay_ms=10_000, restarts=Vec::new(), hlog=None,
-                    close_hlog=None, offending_limit=20),
+                    close_hlog=None, offending_limit=20, cycles=None),
        text_signature = "(pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us, \
                          emit='row', window_ms=None, slide_ms=None, watermark_delay_ms=10000, restarts=(), \
-                         hlog=None, close_hlog=None, offending_limit=20)")]
+                         hlog=None, close_hlog=None, offending_limit=20, cycles=None)")]
 #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
 pub(super) fn verify(
     py: Python<'_>,
@@ -41,6 +42,7 @@ pub(super) fn verify(
     hlog: Option<PathBuf>,
     close_hlog: Option<PathBuf>,
     offending_limit: usize,
+    cycles: Option<Vec<i64>>,
 ) -> PyResult<Verdict> {
     let settings = oracle::VerifySettings {
         rules: oracle::Rules::of(pattern, emit, window_ms, slide_ms, watermark_delay_ms)?,
@@ -48,7 +50,7 @@ pub(super) fn verify(
         input_topic,
         output_topic,
         spool,
-        scope: oracle::Scope { measure, restarts, offending_limit },
+        scope: oracle::Scope { measure, restarts, cycles: cycles.unwrap_or_default(), offending_limit },
         deadline_us,
         interval_log: hlog,
         close_log: close_hlog,
@@ -63,10 +65,10 @@ pub(super) fn verify(
 #[pyfunction]
 #[pyo3(signature = (pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us, emit="row",
                     window_ms=None, slide_ms=None, watermark_delay_ms=10_000, restarts=Vec::new(), hlog=None,
-                    close_hlog=None, offending_limit=20),
+                    close_hlog=None, offending_limit=20, cycles=None),
        text_signature = "(pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us, \
                          emit='row', window_ms=None, slide_ms=None, watermark_delay_ms=10000, restarts=(), \
-                         hlog=None, close_hlog=None, offending_limit=20)")]
+                         hlog=None, close_hlog=None, offending_limit=20, cycles=None)")]
 #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
 pub(super) fn verify_async<'py>(
     py: Python<'py>,
@@ -86,6 +88,7 @@ pub(super) fn verify_async<'py>(
     hlog: Option<PathBuf>,
     close_hlog: Option<PathBuf>,
     offending_limit: usize,
+    cycles: Option<Vec<i64>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let settings = oracle::VerifySettings {
         rules: oracle::Rules::of(pattern, emit, window_ms, slide_ms, watermark_delay_ms)?,
@@ -93,7 +96,7 @@ pub(super) fn verify_async<'py>(
         input_topic,
         output_topic,
         spool,
-        scope: oracle::Scope { measure, restarts, offending_limit },
+        scope: oracle::Scope { measure, restarts, cycles: cycles.unwrap_or_default(), offending_limit },
         deadline_us,
         interval_log: hlog,
         close_log: close_hlog,
@@ -164,6 +167,24 @@ impl Verdict {
         Ok(dict)
     }
 
+    /// Bytes of the values in the input topic.
+    #[getter]
+    fn input_bytes(&self) -> u64 {
+        self.inner.input_bytes
+    }
+
+    /// Bytes of the values in the output topic.
+    #[getter]
+    fn output_bytes(&self) -> u64 {
+        self.inner.output_bytes
+    }
+
+    /// Input partitions that hold expected events of which none is covered.
+    #[getter]
+    fn unread_partitions(&self) -> Vec<i32> {
+        self.inner.unread_partitions.clone()
+    }
+
     /// Of the duplicates, those that a restart excuses.
     #[getter]
     fn legal_duplicates(&self) -> u64 {
@@ -223,7 +244,7 @@ impl Verdict {
         self.inner.ge(q)
     }
 
-    /// The latencies of events intended for the first and for the second half of the measuring phase.
+    /// The latencies of events intended for the first and for the second half of the measuring phase, in whole cycles.
     #[getter]
     fn halves(&self, py: Python<'_>) -> (Py<Histogram>, Py<Histogram>) {
         (self.halves.0.clone_ref(py), self.halves.1.clone_ref(py))
@@ -264,12 +285,12 @@ impl Verdict {
         Ok(dict)
     }
 
-    /// Histograms in µs, good to 1 ms, by hop; empty unless the topics keep LogAppendTime.
+    /// By hop, in µs, signed; append times have a resolution of 1 ms. Empty unless the topics keep LogAppendTime.
     #[getter]
     fn hops<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dict = PyDict::new(py);
         for (name, histogram) in self.inner.hops.named() {
-            dict.set_item(name, Py::new(py, Histogram::of(histogram.clone()))?)?;
+            dict.set_item(name, Py::new(py, SignedHistogram::of(histogram.clone()))?)?;
         }
         Ok(dict)
     }
@@ -287,6 +308,37 @@ impl Verdict {
         dict.set_item("max_us", column(&|second| second.max_us as i64))?;
         dict.set_item("backlog", column(&|second| second.backlog))?;
         Ok(dict)
+    }
+
+    /// Each cycle: arrays from_us, to_us (since the measuring phase began), count, p50_us, p95_us, p99_us, max_us.
+    #[getter]
+    fn cycles<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let cycles = self.inner.cycles.each();
+        let column = |of: &dyn Fn(&oracle::Cycle) -> i64| PyArray1::from_iter(py, cycles.iter().map(of));
+        let dict = PyDict::new(py);
+        dict.set_item("from_us", column(&|cycle| cycle.from_us))?;
+        dict.set_item("to_us", column(&|cycle| cycle.to_us))?;
+        dict.set_item("count", column(&|cycle| cycle.count as i64))?;
+        dict.set_item("p50_us", column(&|cycle| cycle.p50_us as i64))?;
+        dict.set_item("p95_us", column(&|cycle| cycle.p95_us as i64))?;
+        dict.set_item("p99_us", column(&|cycle| cycle.p99_us as i64))?;
+        dict.set_item("max_us", column(&|cycle| cycle.max_us as i64))?;
+        Ok(dict)
+    }
+
+    /// The interval [low, high], µs, of each percentile (0 to 100), from resampling whole cycles; None where
+    /// fewer than 5 cycles reach the percentile. ValueError for settings out of their range.
+    #[pyo3(signature = (percentiles, *, resamples=1000, seed=1, confidence=0.95))]
+    fn intervals(
+        &self,
+        py: Python<'_>,
+        percentiles: Vec<f64>,
+        resamples: u32,
+        seed: u64,
+        confidence: f64,
+    ) -> PyResult<Vec<Option<(i64, i64)>>> {
+        let resampling = oracle::Resampling { resamples, seed, confidence };
+        Ok(py.detach(|| self.inner.cycles.intervals(&percentiles, &resampling))?)
     }
 
     /// The first offending records: dicts of kind, partition, offset, detail, record.

@@ -3,6 +3,7 @@
 mod client;
 pub mod config;
 pub mod consumer;
+pub mod partitioner;
 pub mod producer;
 pub mod topics;
 

@@ -10,6 +10,7 @@ use sys::rd_kafka_resp_err_t as Code;
 
 use super::client::{Client, Role, Topic, describe, last_error};
 use super::config::KafkaConfig;
+use super::partitioner::partition_of;
 use super::topics::leaders;
 use crate::error::Result;
 use crate::stop::Stop;
@@ -135,7 +136,7 @@ impl Producer {
         messages.extend(left.iter_mut().map(|Slot { index, key, payload }| sys::rd_kafka_message_t {
             err: Code::RD_KAFKA_RESP_ERR_NO_ERROR,
             rkt: ptr::null_mut(),
-            partition: self.partitions.map_or(-1, |count| partition(key, count)),
+            partition: self.partitions.map_or(-1, |count| partition_of(key, count)),
             payload: payload.as_mut_ptr().cast(),
             len: payload.len(),
             key: key.as_mut_ptr().cast(),
@@ -241,56 +242,5 @@ impl Producer {
         let mut errors = self.client.events().samples();
         errors.extend(self.client.events().last());
         errors
-    }
-}
-
-/// The partition of a record with this key, as Java's default partitioner and librdkafka's `murmur2_random` have it.
-#[inline]
-fn partition(key: &[u8], count: u32) -> i32 {
-    ((murmur2(key) & 0x7fff_ffff) % count) as i32
-}
-
-/// `MurmurHash2` with Kafka's seed.
-#[inline]
-fn murmur2(key: &[u8]) -> u32 {
-    const M: u32 = 0x5bd1_e995;
-    let (words, rest) = key.as_chunks();
-    let mut hash = 0x9747_b28c ^ key.len() as u32;
-    for &word in words {
-        let mut k = u32::from_le_bytes(word).wrapping_mul(M);
-        k ^= k >> 24;
-        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
-    }
-    if !rest.is_empty() {
-        let tail = rest.iter().rev().fold(0, |tail, &byte| (tail << 8) | u32::from(byte));
-        hash = (hash ^ tail).wrapping_mul(M);
-    }
-    hash ^= hash >> 13;
-    hash = hash.wrapping_mul(M);
-    hash ^ (hash >> 15)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn partitions_are_librdkafkas(key in proptest::collection::vec(any::<u8>(), 1..40), count in 1..1_000_u32) {
-            // SAFETY: with a key the partitioner looks at nothing but the key and the count.
-            let expected = unsafe {
-                sys::rd_kafka_msg_partitioner_murmur2_random(
-                    ptr::null(),
-                    key.as_ptr().cast(),
-                    key.len(),
-                    count as i32,
-                    ptr::null_mut(),
-                    ptr::null_mut(),
-                )
-            };
-            prop_assert_eq!(partition(&key, count), expected);
-        }
     }
 }

@@ -1,4 +1,5 @@
-//! The reference of patterns 02 to 04: counts and means of the events of a key, in windows or over all of them.
+//! The reference of patterns 02 to 04: counts, sums and means of the events of a key, in windows or over all of
+//! them.
 //!
 //! An output with `count` = k covers the first k events of its key and window in offset order. Whether its
 //! other fields are right follows from the same k events.
@@ -8,6 +9,7 @@ use super::intake::{Intake, Seen, fault};
 use super::keyed::{Item, KeyLog, Prefix};
 use super::ledger::{Ledger, Scope};
 use super::packed::{pack_lag, unpack_lag};
+use super::partitions::misplaced;
 use super::result::{ResultRecord, Shape};
 use super::rules::{Aggregate, AggregateRules, Emission, Windows};
 use super::timeline::{Phase, Sample, Samples, timeline};
@@ -25,7 +27,7 @@ const AVERAGE_TOLERANCE: f64 = 1e-12;
 /// Give it every input record ([`Aggregates::input`]), call [`Aggregates::input_ended`], then give it every
 /// output ([`Aggregates::output`]), each partition in offset order. Memory, whatever the output holds: 16
 /// bytes and a bit an event, 4 an event and window, 64 a key and window (vectors grow by doubling, so up to
-/// twice the first and the last), 84 a key of the workload.
+/// twice the first and the last), 76 a key of the workload.
 pub struct Aggregates<'a> {
     intake: Intake<'a>,
     rules: AggregateRules,
@@ -36,11 +38,12 @@ pub struct Aggregates<'a> {
     newest_ms: Vec<Option<i64>>,
     bounds: CloseBounds,
     ledger: Ledger,
+    output_partitions: u32,
 }
 
 impl<'a> Aggregates<'a> {
-    /// An oracle that has read nothing yet.
-    pub fn new(workload: &'a Workload, rules: AggregateRules, scope: Scope) -> Self {
+    /// An oracle that has read nothing yet, for an output topic of that many partitions.
+    pub fn new(workload: &'a Workload, rules: AggregateRules, scope: Scope, output_partitions: u32) -> Self {
         Self {
             intake: Intake::new(workload),
             rules,
@@ -50,6 +53,7 @@ impl<'a> Aggregates<'a> {
             newest_ms: Vec::new(),
             bounds: CloseBounds::NONE,
             ledger: Ledger::new(scope),
+            output_partitions,
         }
     }
 
@@ -72,7 +76,7 @@ impl<'a> Aggregates<'a> {
         let lag = pack_lag(scheduled_us, message.append_ms);
         self.keys[event.key as usize]
             .push(Item { scheduled_us, value: event.value, lag }, self.rules.windows);
-        self.ledger.counts.produced += 1;
+        self.ledger.produced(message);
         Ok(())
     }
 
@@ -83,10 +87,12 @@ impl<'a> Aggregates<'a> {
             self.bounds = CloseBounds::of(&self.newest_ms, self.rules.watermark_delay_ms);
         }
         let bounds = self.bounds;
-        for key in &mut self.keys {
+        for (number, key) in (0..).zip(&mut self.keys) {
             key.seal(windows);
             let due = key.spans().iter().filter(|span| bounds.must_close(windows.end(span.start)));
-            self.ledger.counts.expected += due.map(|span| u64::from(span.count)).sum::<u64>();
+            let expected = due.map(|span| u64::from(span.count)).sum();
+            self.ledger.counts.expected += expected;
+            self.ledger.inputs.expect(self.intake.partition(number), expected);
         }
     }
 
@@ -116,7 +122,7 @@ impl<'a> Aggregates<'a> {
             let detail = format!("{name}: no watermark has passed it");
             return self.ledger.unexpected(message, "open", &detail);
         }
-        let mut unaltered = check_place(&mut self.ledger, message, &record, &name, key);
+        let mut unaltered = check_place(&mut self.ledger, message, &record, &name, self.output_partitions);
         let span = &key.spans()[place];
         let (total, covered) = (span.count, span.covered());
         let Some(count) = u32::try_from(record.count).ok().filter(|count| (1..=total).contains(count)) else {
@@ -176,9 +182,11 @@ impl<'a> Aggregates<'a> {
     pub fn conclude(mut self, phase: &Phase<'_>) -> Result<Verdict> {
         self.ledger.check_receipts()?;
         let windows = self.rules.windows;
-        for (number, key) in self.keys.iter().enumerate() {
+        for (number, key) in (0..).zip(&self.keys) {
+            let partition = self.intake.partition(number);
             for span in key.spans().iter().filter(|span| self.bounds.must_close(windows.end(span.start))) {
                 let (covered, total) = (span.covered(), span.count);
+                self.ledger.inputs.cover(partition, u64::from(covered));
                 if covered < total {
                     let name = Name { key: &format!("user_{number}"), start: span.start, windows };
                     let detail = || format!("{name}: nothing covers counts {} to {total}", covered + 1);
@@ -186,7 +194,7 @@ impl<'a> Aggregates<'a> {
                 }
             }
         }
-        let timeline = timeline(&self, self.ledger.scope.measure, phase)?;
+        let timeline = timeline(&self, &self.ledger.scope, phase)?;
         let close = (self.rules.emission == Emission::Close)
             .then(|| close::latency(&self.keys, &self.rules, self.bounds, self.ledger.scope.measure, phase))
             .transpose()?;
@@ -215,7 +223,7 @@ fn check_place(
     message: Message<'_>,
     record: &ResultRecord<'_>,
     name: &Name<'_>,
-    key: &mut KeyLog,
+    output_partitions: u32,
 ) -> bool {
     let mut right = true;
     let mut wrong = |kind, detail: String| {
@@ -229,10 +237,8 @@ fn check_place(
     if message.key != Some(record.key.as_bytes()) {
         let seen = message.key.map_or_else(|| "none".to_owned(), excerpt);
         wrong("key", format!("{name}: its Kafka key is {seen}"));
-    }
-    let partition = *key.output_partition.get_or_insert(message.partition);
-    if partition != message.partition {
-        wrong("order", format!("{name}: its key came out in partition {partition} before"));
+    } else if let Some(detail) = misplaced(message, output_partitions) {
+        wrong("partition", format!("{name}: {detail}"));
     }
     right
 }
@@ -252,11 +258,15 @@ fn difference(
     if record.produced_at != newest_ms {
         return Some(format!("`produced_at` is {}, not {newest_ms}", record.produced_at));
     }
-    let average = prefix.sum as f64 / f64::from(count);
-    if aggregate == Aggregate::Average && (record.avg - average).abs() > AVERAGE_TOLERANCE * average.abs() {
-        return Some(format!("`avg` is {}, not {average}", record.avg));
+    match aggregate {
+        Aggregate::Sum => (u64::try_from(record.sum) != Ok(prefix.sum))
+            .then(|| format!("`sum` is {}, not {}", record.sum, prefix.sum)),
+        Aggregate::Average => {
+            let average = prefix.sum as f64 / f64::from(count);
+            ((record.avg - average).abs() > AVERAGE_TOLERANCE * average.abs())
+                .then(|| format!("`avg` is {}, not {average}", record.avg))
+        }
     }
-    None
 }
 
 /// What a message calls a key and its window.

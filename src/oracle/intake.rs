@@ -47,6 +47,12 @@ impl<'a> Intake<'a> {
         Ok((index, event))
     }
 
+    /// The partition of the input that holds a key's records; -1 before the first.
+    #[inline]
+    pub fn partition(&self, key: u32) -> i32 {
+        self.partitions[key as usize]
+    }
+
     /// The number of a key on the wire, if the workload has it.
     #[inline]
     pub fn key_number(&self, key: &str) -> Option<u32> {

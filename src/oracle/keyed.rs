@@ -70,8 +70,6 @@ pub(super) struct KeyLog {
     spans: Vec<Span>,
     /// Of each event in each of its windows.
     latencies: Vec<u32>,
-    /// Where its outputs lie.
-    pub output_partition: Option<i32>,
 }
 
 impl KeyLog {
@@ -188,6 +186,6 @@ mod tests {
 
     #[test]
     fn memory_is_what_the_docs_say() {
-        assert_eq!((size_of::<Item>(), size_of::<Span>(), size_of::<KeyLog>()), (16, 64, 80));
+        assert_eq!((size_of::<Item>(), size_of::<Span>(), size_of::<KeyLog>()), (16, 64, 72));
     }
 }

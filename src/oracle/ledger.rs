@@ -1,5 +1,6 @@
-//! What every reference keeps book of: counts, offences, hops, and which repetitions a restart excuses.
+//! What every reference keeps book of: counts, bytes, offences, hops, and which repetitions a restart excuses.
 
+use super::partitions::InputPartitions;
 use super::timeline::Timeline;
 use super::verdict::{Counts, Hops, Offence, Verdict};
 use crate::error::{Error, Result};
@@ -16,23 +17,36 @@ pub struct Scope {
     /// committed offset to the crash. An output that comes again, unaltered, any number of times, is excused if
     /// what causes it lies in one: its newest event, or for a final result the moment window end + watermark delay.
     pub restarts: Vec<(i64, i64)>,
+    /// Where the cycles of the measuring phase begin and end, µs since the Unix epoch, ascending: the first time is
+    /// `measure.0`, the last `measure.1`. Empty where no cycles were observed.
+    pub cycles: Vec<i64>,
     /// How many offending records to keep.
     pub offending_limit: usize,
 }
 
 impl Scope {
-    /// A scope without restarts that keeps 20 offending records.
+    /// A scope without restarts and cycles that keeps 20 offending records.
     pub fn of(measure: (i64, i64)) -> Self {
-        Self { measure, restarts: Vec::new(), offending_limit: 20 }
+        Self { measure, restarts: Vec::new(), cycles: Vec::new(), offending_limit: 20 }
     }
 
     /// # Errors
-    /// [`Error::Invalid`] for a window that ends before it begins.
+    /// [`Error::Invalid`] for a window that ends before it begins, or cycles that do not fill the measuring window.
     pub(super) fn check(&self) -> Result<()> {
         if self.measure.0 >= self.measure.1 {
             return Err(Error::Invalid(
                 "the measuring window is empty: `from` must be before `to`".to_owned(),
             ));
+        }
+        let ends = (self.cycles.first(), self.cycles.last());
+        if !self.cycles.is_empty()
+            && (ends != (Some(&self.measure.0), Some(&self.measure.1))
+                || !self.cycles.is_sorted_by(|a, b| a < b))
+        {
+            return Err(Error::Invalid(format!(
+                "the cycles {:?} must ascend from the start of the measuring window {:?} to its end",
+                self.cycles, self.measure
+            )));
         }
         match self.restarts.iter().find(|(from, to)| from >= to) {
             Some((from, to)) => Err(Error::Invalid(format!(
@@ -51,11 +65,14 @@ impl Scope {
     }
 }
 
-/// Counts, offences and hops of one trial.
+/// Counts, bytes, offences and hops of one trial.
 pub(super) struct Ledger {
     pub scope: Scope,
     pub counts: Counts,
     pub hops: Hops,
+    pub inputs: InputPartitions,
+    input_bytes: u64,
+    output_bytes: u64,
     legal_duplicates: u64,
     offending: Vec<Offence>,
     unreceived: u64,
@@ -68,6 +85,9 @@ impl Ledger {
             scope,
             counts: Counts::default(),
             hops: Hops::default(),
+            inputs: InputPartitions::default(),
+            input_bytes: 0,
+            output_bytes: 0,
             legal_duplicates: 0,
             offending: Vec::new(),
             unreceived: 0,
@@ -75,10 +95,18 @@ impl Ledger {
         }
     }
 
+    /// Counts an input record.
+    #[inline]
+    pub fn produced(&mut self, message: Message<'_>) {
+        self.counts.produced += 1;
+        self.input_bytes += value_bytes(message);
+    }
+
     /// Counts an output record.
     #[inline]
     pub fn received(&mut self, message: Message<'_>, received_us: Option<i64>) {
         self.counts.received += 1;
+        self.output_bytes += value_bytes(message);
         if received_us.is_none() {
             self.unreceived += 1;
             self.first_unreceived.get_or_insert((message.partition, message.offset));
@@ -152,6 +180,9 @@ impl Ledger {
     pub fn verdict(self, timeline: Timeline, close: Option<Histogram>) -> Verdict {
         Verdict {
             counts: self.counts,
+            input_bytes: self.input_bytes,
+            output_bytes: self.output_bytes,
+            unread_partitions: self.inputs.unread(),
             legal_duplicates: self.legal_duplicates,
             latency: timeline.latency,
             close_latency: close,
@@ -161,6 +192,7 @@ impl Ledger {
             max_us: timeline.max_us,
             negative: timeline.negative,
             halves: timeline.halves,
+            cycles: timeline.cycles,
             stall_share: timeline.stall_share,
             stall_max_us: timeline.stall_max_us,
             stalls: timeline.stalls,
@@ -170,4 +202,8 @@ impl Ledger {
             offending: self.offending,
         }
     }
+}
+
+fn value_bytes(message: Message<'_>) -> u64 {
+    message.payload.map_or(0, <[u8]>::len) as u64
 }

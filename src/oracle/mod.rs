@@ -11,11 +11,14 @@
 
 mod aggregate;
 mod close;
+mod cycles;
 mod intake;
 mod keyed;
 mod ledger;
 mod packed;
+mod partitions;
 mod passthrough;
+mod resampling;
 mod result;
 mod rules;
 mod stamped;
@@ -27,8 +30,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use aggregate::Aggregates;
+pub use cycles::{Cycle, Cycles};
 pub use ledger::Scope;
 pub use passthrough::{Identity, Passthrough};
+pub use resampling::Resampling;
 pub use rules::{Aggregate, AggregateRules, Emission, Rules, Windows};
 pub use stamped::{Side, Stamped, StampedSettings, StampedVerdict, verify_stamped};
 pub use timeline::{Phase, STALL_US, Second, Stall, TailSample};
@@ -80,11 +85,15 @@ pub enum Oracle<'a> {
 }
 
 impl<'a> Oracle<'a> {
-    /// The reference that goes by `rules`; it has read nothing yet.
-    pub fn new(workload: &'a Workload, rules: Rules, scope: Scope) -> Self {
+    /// The reference that goes by `rules`, for an output topic of that many partitions; it has read nothing yet.
+    pub fn new(workload: &'a Workload, rules: Rules, scope: Scope, output_partitions: u32) -> Self {
         match rules {
-            Rules::Identity(identity) => Self::Passthrough(Passthrough::new(workload, identity, scope)),
-            Rules::Aggregate(rules) => Self::Aggregates(Aggregates::new(workload, rules, scope)),
+            Rules::Identity(identity) => {
+                Self::Passthrough(Passthrough::new(workload, identity, scope, output_partitions))
+            }
+            Rules::Aggregate(rules) => {
+                Self::Aggregates(Aggregates::new(workload, rules, scope, output_partitions))
+            }
         }
     }
 
@@ -166,16 +175,20 @@ pub fn verify(settings: &VerifySettings, workload: &Workload, stop: &Stop) -> Re
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(Error::io("cannot read the spool", &settings.spool, missing));
     }
-    let mut oracle = Oracle::new(workload, settings.rules, settings.scope.clone());
     let input_ends = ends(settings, &settings.input_topic, stop)?;
-    if same_topic {
+    let oracle =
+        |partitions: usize| Oracle::new(workload, settings.rules, settings.scope.clone(), partitions as u32);
+    let oracle = if same_topic {
+        let mut oracle = oracle(input_ends.len());
         let mut spools = open_spools(settings, input_ends.len())?;
         read_whole(&settings.config, &settings.input_topic, &input_ends, READ_TIMEOUT, stop, |message| {
             let received_us = spools[message.partition as usize].receipt(message.offset)?;
             oracle.transported(message, received_us)
         })?;
+        oracle
     } else {
         let output_ends = ends(settings, &settings.output_topic, stop)?;
+        let mut oracle = oracle(output_ends.len());
         read_whole(&settings.config, &settings.input_topic, &input_ends, READ_TIMEOUT, stop, |message| {
             oracle.input(message)
         })?;
@@ -186,7 +199,8 @@ pub fn verify(settings: &VerifySettings, workload: &Workload, stop: &Stop) -> Re
             oracle.output(message, received_us);
             Ok(())
         })?;
-    }
+        oracle
+    };
     oracle.conclude(&Phase {
         deadline_us: settings.deadline_us,
         interval_log: settings.interval_log.as_deref(),

@@ -16,6 +16,7 @@ pub(super) struct ResultRecord<'a> {
     /// ms since the Unix epoch, exclusive.
     pub window_end: i64,
     pub avg: f64,
+    pub sum: i64,
     pub count: i64,
     /// ms since the Unix epoch.
     pub produced_at: i64,
@@ -30,6 +31,7 @@ struct Strict<'a> {
     window_start: Option<i64>,
     window_end: Option<i64>,
     avg: Option<f64>,
+    sum: Option<i64>,
     count: i64,
     produced_at: i64,
     scheduled_at_us: i64,
@@ -42,6 +44,7 @@ const SCHEDULED: u8 = 8;
 const START: u8 = 16;
 const END: u8 = 32;
 const AVG: u8 = 64;
+const SUM: u8 = 128;
 
 /// The fields that a pattern's results have.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +53,12 @@ pub(super) struct Shape(u8);
 impl Shape {
     pub fn of(rules: &AggregateRules) -> Self {
         let windows = if rules.windows == Windows::Whole { 0 } else { START | END };
-        let average = if rules.aggregate == Aggregate::Average { AVG } else { 0 };
-        Self(KEY | COUNT | PRODUCED | SCHEDULED | windows | average)
+        // Without either of them, one event dropped and another counted twice would look right.
+        let values = match rules.aggregate {
+            Aggregate::Sum => SUM,
+            Aggregate::Average => AVG,
+        };
+        Self(KEY | COUNT | PRODUCED | SCHEDULED | windows | values)
     }
 
     /// Reads a result: fields in any order, whitespace and escapes allowed, other fields ignored.
@@ -73,6 +80,7 @@ impl Shape {
             window_start: 0,
             window_end: 0,
             avg: 0.0,
+            sum: 0,
             count: 0,
             produced_at: 0,
             scheduled_at_us: 0,
@@ -95,6 +103,10 @@ impl Shape {
                 b"avg" => {
                     record.avg = scan.float()?;
                     AVG
+                }
+                b"sum" => {
+                    record.sum = scan.integer()?;
+                    SUM
                 }
                 b"count" => {
                     record.count = scan.integer()?;
@@ -138,6 +150,7 @@ impl Shape {
                 Some(avg) => avg,
                 None => return Err(missing("avg")),
             },
+            sum: needed(SUM, strict.sum, "sum")?,
             count: strict.count,
             produced_at: strict.produced_at,
             scheduled_at_us: strict.scheduled_at_us,

@@ -39,8 +39,8 @@ impl Emission {
 /// What is computed of the events of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aggregate {
-    /// How many there are.
-    Count,
+    /// How many there are, and the sum of their values.
+    Sum,
     /// How many there are, and the mean of their values.
     Average,
 }
@@ -178,7 +178,7 @@ impl Rules {
                     )));
                 }
                 return Ok(Self::Aggregate(AggregateRules {
-                    aggregate: if pattern == "03" { Aggregate::Average } else { Aggregate::Count },
+                    aggregate: if pattern == "03" { Aggregate::Average } else { Aggregate::Sum },
                     windows: Windows::of(pattern, window_ms, slide_ms)?,
                     emission: Emission::of(pattern, emit)?,
                     watermark_delay_ms,

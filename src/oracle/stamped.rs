@@ -145,7 +145,7 @@ impl<'a> Stamped<'a> {
         })?;
         self.resolution_us = self.resolution_us.max(stamp.resolution_us);
         self.sent.push(Sent { at_us: stamp.at_us, append_ms: message.append_ms });
-        self.ledger.counts.produced += 1;
+        self.ledger.produced(message);
         Ok(())
     }
 
@@ -217,7 +217,7 @@ impl<'a> Stamped<'a> {
                 newest_us = Some(group[0].at_us - from_us);
             }
         }
-        let timeline = timeline(&self.found, (from_us, to_us), phase)?;
+        let timeline = timeline(&self.found, &self.ledger.scope, phase)?;
         Ok(StampedVerdict {
             stamped: self.with_stamp,
             without: self.without,

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use super::cycles::Cycles;
+use super::ledger::Scope;
 use crate::error::{Error, Result};
 use crate::histogram::{Histogram, IntervalLog};
 
@@ -24,6 +26,15 @@ pub(super) struct Sample {
     pub due_us: i64,
     /// First receipt of a covering output minus the intended time, µs.
     pub latency_us: Option<i64>,
+}
+
+impl Sample {
+    /// Its latency, µs; where nothing covered it by the deadline, the time until then.
+    #[inline]
+    pub fn by(&self, deadline_us: i64) -> i64 {
+        let limit_us = deadline_us - self.scheduled_us;
+        self.latency_us.map_or(limit_us, |latency_us| latency_us.min(limit_us))
+    }
 }
 
 /// Whoever holds the samples of a trial.
@@ -89,6 +100,7 @@ pub struct TailSample {
 pub(super) struct Timeline {
     pub latency: Histogram,
     pub halves: (Histogram, Histogram),
+    pub cycles: Cycles,
     pub censored: u64,
     pub least_censored_us: Option<i64>,
     pub negative: u64,
@@ -102,13 +114,25 @@ pub(super) struct Timeline {
 }
 
 /// Goes through the samples and works the measuring phase out; writes the interval log where asked to.
-pub(super) fn timeline(samples: &impl Samples, measure: (i64, i64), phase: &Phase<'_>) -> Result<Timeline> {
+pub(super) fn timeline(samples: &impl Samples, scope: &Scope, phase: &Phase<'_>) -> Result<Timeline> {
     let deadline_us = phase.deadline_us;
-    match phase.interval_log {
-        Some(path) => IntervalLog { path, from_us: measure.0 }
-            .stream(|write| Timeline::of(samples, measure, deadline_us, write)),
-        None => Timeline::of(samples, measure, deadline_us, &mut |_, _| Ok(()))
+    let mut timeline = match phase.interval_log {
+        Some(path) => IntervalLog { path, from_us: scope.measure.0 }
+            .stream(|write| Timeline::of(samples, scope, deadline_us, write)),
+        None => Timeline::of(samples, scope, deadline_us, &mut |_, _| Ok(()))
             .map_err(|error| Error::io("cannot write", Path::new("the interval log"), error)),
+    }?;
+    timeline.cycles = Cycles::of(samples, &scope.cycles, deadline_us);
+    Ok(timeline)
+}
+
+/// Where the first half ends and the second begins: in the middle or, where there are cycles, such that both have
+/// the same number of whole ones. Of an odd number the middle one is in neither.
+fn halves(scope: &Scope) -> (i64, i64) {
+    let (from_us, to_us) = scope.measure;
+    match scope.cycles.len().checked_sub(1) {
+        None => (i64::midpoint(from_us, to_us), i64::midpoint(from_us, to_us)),
+        Some(cycles) => (scope.cycles[cycles / 2], scope.cycles[cycles - cycles / 2]),
     }
 }
 
@@ -121,8 +145,7 @@ fn tail(
 ) -> Vec<TailSample> {
     let mut tail = Vec::new();
     samples.each(|sample| {
-        let limit_us = deadline_us - sample.scheduled_us;
-        let latency_us = sample.latency_us.map_or(limit_us, |latency_us| latency_us.min(limit_us));
+        let latency_us = sample.by(deadline_us);
         if latency_us > above_us && (from_us..to_us).contains(&sample.scheduled_us) {
             tail.push(TailSample { scheduled_us: sample.scheduled_us - from_us, latency_us });
         }
@@ -135,10 +158,11 @@ impl Timeline {
     /// Gives each second's histogram, with its length in µs, to `log`.
     fn of(
         samples: &impl Samples,
-        measure: (i64, i64),
+        scope: &Scope,
         deadline_us: i64,
         log: &mut dyn FnMut(&Histogram, i64) -> io::Result<()>,
     ) -> io::Result<Self> {
+        let measure = scope.measure;
         let (from_us, to_us) = measure;
         let activity = Activity::of(samples, measure);
         let stalls = activity.stalls();
@@ -146,6 +170,7 @@ impl Timeline {
         let mut timeline = Self {
             latency: Histogram::new(),
             halves: (Histogram::new(), Histogram::new()),
+            cycles: Cycles::default(),
             censored: 0,
             least_censored_us: None,
             negative: 0,
@@ -157,7 +182,8 @@ impl Timeline {
             stalls,
             tail: Vec::new(),
         };
-        let middle_us = i64::midpoint(from_us, to_us);
+        let (first_to_us, second_from_us) = halves(scope);
+        let mut between = Histogram::new();
         let seconds = (to_us - from_us + SECOND_US - 1) / SECOND_US;
         let mut histograms = vec![Histogram::new(); seconds.min(BLOCK as i64) as usize];
         // Blocks of seconds, each filled by one walk: events may be in any order of time.
@@ -171,10 +197,12 @@ impl Timeline {
                 }
                 let sample_us = timeline.sample(&sample, deadline_us);
                 histograms[second as usize].record(sample_us);
-                if sample.scheduled_us < middle_us {
+                if sample.scheduled_us < first_to_us {
                     timeline.halves.0.record(sample_us);
-                } else {
+                } else if sample.scheduled_us >= second_from_us {
                     timeline.halves.1.record(sample_us);
+                } else {
+                    between.record(sample_us);
                 }
             });
             for (histogram, second) in histograms.iter().zip(block..) {
@@ -193,6 +221,7 @@ impl Timeline {
         }
         timeline.latency.merge(&timeline.halves.0);
         timeline.latency.merge(&timeline.halves.1);
+        timeline.latency.merge(&between);
         if timeline.latency.count() == 0 {
             (timeline.min_us, timeline.max_us) = (0, 0);
         }
@@ -316,7 +345,7 @@ mod tests {
     }
 
     fn worked_out(events: &[(i64, Option<i64>)], measure: (i64, i64), deadline_us: i64) -> Timeline {
-        timeline(&listed(events), measure, &Phase::until(deadline_us)).unwrap()
+        timeline(&listed(events), &Scope::of(measure), &Phase::until(deadline_us)).unwrap()
     }
 
     #[test]
@@ -327,8 +356,8 @@ mod tests {
         for sample in &mut events.0 {
             sample.due_us = START + 5_000_000;
         }
-        let window = (START, START + 6_000_000);
-        let timeline = timeline(&events, window, &Phase::until(START + 9_000_000)).unwrap();
+        let scope = Scope::of((START, START + 6_000_000));
+        let timeline = timeline(&events, &scope, &Phase::until(START + 9_000_000)).unwrap();
         assert!(timeline.stall_share < f64::EPSILON);
         assert!(timeline.seconds.iter().all(|second| second.backlog == 0));
         assert_eq!((timeline.min_us, timeline.max_us), (1_150_000, 5_050_000));
@@ -369,6 +398,29 @@ mod tests {
             START + 3_000_000,
         );
         assert!(timeline.stall_share < f64::EPSILON);
+    }
+
+    #[test]
+    fn halves_hold_whole_cycles() {
+        // A sawtooth: each cycle of 2 s ends the wait of all its events. Halves of 3 s would differ by a factor.
+        let sawtooth = |cycles: i64| {
+            let events: Vec<_> =
+                (0..cycles * 2_000).map(|ms: i64| (ms * 1_000, Some((2_000 - ms % 2_000) * 1_000))).collect();
+            let measure = (START, START + cycles * 2_000_000);
+            let boundaries = (0..=cycles).map(|cycle| START + cycle * 2_000_000).collect();
+            let scope = Scope { cycles: boundaries, ..Scope::of(measure) };
+            timeline(&listed(&events), &scope, &Phase::until(START + 99_000_000)).unwrap()
+        };
+        for (cycles, half) in [(1, 0), (2, 2_000), (3, 2_000), (4, 4_000)] {
+            let timeline = sawtooth(cycles);
+            assert_eq!((timeline.halves.0.count(), timeline.halves.1.count()), (half, half), "{cycles}");
+            assert!(timeline.halves.0 == timeline.halves.1, "{cycles}");
+            assert_eq!(timeline.latency.count(), cycles as u64 * 2_000);
+            assert_eq!(timeline.cycles.each().len() as i64, cycles);
+            assert!(
+                timeline.cycles.each().iter().all(|cycle| (cycle.count, cycle.max_us) == (2_000, 2_000_000))
+            );
+        }
     }
 
     #[test]

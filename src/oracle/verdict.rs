@@ -1,7 +1,9 @@
 //! What the oracle found.
 
+use super::cycles::Cycles;
 use super::timeline::{Second, Stall, TailSample};
 use crate::histogram::Histogram;
+use crate::signed_histogram::SignedHistogram;
 
 /// Counts over the whole trial. A sample is an input event, for patterns with windows an event in one window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,7 +18,8 @@ pub struct Counts {
     pub missing: u64,
     /// Outputs that nothing in the input explains.
     pub unexpected: u64,
-    /// Outputs with a wrong content or key, out of order, or before or after another than they should be.
+    /// Outputs with a wrong content or key, in a wrong partition, out of order, or before or after another than
+    /// they should be.
     pub wrong: u64,
     /// Outputs that repeat one that came before, those included that a restart excuses.
     pub duplicate: u64,
@@ -30,8 +33,9 @@ pub struct Offence {
     /// - missing: `missing`;
     /// - unexpected: `malformed` (no result), `foreign` (no event or key of this run), `filtered` (pattern 01),
     ///   `window` (no event of that key lies in such a window), `open` (a final result that is not due yet);
-    /// - wrong: `altered` (a field differs), `key` (the Kafka key does), `order` (a key out of order or in two
-    ///   partitions), `gap` (an update that skips one), `early` (a final result that is not final);
+    /// - wrong: `altered` (a field differs), `key` (the Kafka key does), `partition` (not the one that the key
+    ///   hashes to), `order` (a key out of order), `gap` (an update that skips one), `early` (a final result that
+    ///   is not final);
     /// - duplicate: `duplicate`;
     /// - of a job that is not ours: `timestamp` (none in the record), `foreign` (that of no event of the trial).
     pub kind: &'static str,
@@ -45,16 +49,21 @@ pub struct Offence {
     pub record: String,
 }
 
-/// Where the time went, for events of the measuring phase. Brokers stamp in whole ms, so each hop is good to
-/// 1 ms; they compare a broker's clock with ours. Empty where the topics keep the producer's time.
+/// Brokers stamp in whole ms, rounded down: half a ms more is right on average.
+const APPEND_BIAS_US: i64 = 500;
+
+/// Where the time went, signed: one value in each hop for each output that was the first to cover its newest event,
+/// if that lies in the measuring phase. Brokers stamp in whole ms, so one value is good to 1 ms; means are better, and
+/// those of the hops add up to the mean latency of the same outputs. They compare a broker's clock with ours. Empty
+/// where the topics keep the producer's time.
 #[derive(Clone, Debug, Default)]
 pub struct Hops {
     /// Intended time to the input's append, µs.
-    pub scheduled_to_input: Histogram,
+    pub scheduled_to_input: SignedHistogram,
     /// The input's append to the output's, µs; empty where the output topic is the input topic.
-    pub input_to_output: Histogram,
+    pub input_to_output: SignedHistogram,
     /// The output's append to our receipt, µs.
-    pub output_to_received: Histogram,
+    pub output_to_received: SignedHistogram,
 }
 
 impl Hops {
@@ -66,15 +75,16 @@ impl Hops {
         same: bool,
     ) {
         let (Some(input_ms), Some(output_ms)) = (input_append_ms, output_append_ms) else { return };
-        self.scheduled_to_input.record(input_ms * 1000 - scheduled_us);
+        let appended_us = |ms: i64| ms * 1000 + APPEND_BIAS_US;
+        self.scheduled_to_input.record(appended_us(input_ms) - scheduled_us);
         if !same {
             self.input_to_output.record((output_ms - input_ms) * 1000);
         }
-        self.output_to_received.record(received_us - output_ms * 1000);
+        self.output_to_received.record(received_us - appended_us(output_ms));
     }
 
     /// The hops that have samples, by name.
-    pub fn named(&self) -> Vec<(&'static str, &Histogram)> {
+    pub fn named(&self) -> Vec<(&'static str, &SignedHistogram)> {
         [
             ("scheduled_to_input", &self.scheduled_to_input),
             ("input_to_output", &self.input_to_output),
@@ -91,6 +101,13 @@ impl Hops {
 pub struct Verdict {
     /// Counts over the whole trial.
     pub counts: Counts,
+    /// Bytes of the values in the input topic, without keys and what Kafka adds.
+    pub input_bytes: u64,
+    /// The same of the output topic.
+    pub output_bytes: u64,
+    /// Input partitions that hold events which an output has to cover, and of which none is covered: nobody has
+    /// read them. Ascending; never any for a job that is not ours.
+    pub unread_partitions: Vec<i32>,
     /// Of the duplicates, those that a restart excuses.
     pub legal_duplicates: u64,
     /// Update latency, µs: one value for each sample of the measuring phase; censored ones at the deadline.
@@ -109,8 +126,11 @@ pub struct Verdict {
     pub max_us: i64,
     /// Samples below 0.
     pub negative: u64,
-    /// The latencies of events intended for the first and for the second half of the measuring phase.
+    /// The latencies of events intended for the first and for the second half of the measuring phase; with cycles,
+    /// of equal numbers of whole ones.
     pub halves: (Histogram, Histogram),
+    /// The cycles of the measuring phase, where their boundaries were given.
+    pub cycles: Cycles,
     /// Share of the measuring time in which nothing came out for more than 100 ms although input waited.
     pub stall_share: f64,
     /// The longest such stall, µs.

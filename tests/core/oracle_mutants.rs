@@ -5,6 +5,7 @@ mod oracle {
     mod aggregates;
     mod coverage;
     mod engine;
+    mod hops;
     mod identity;
     mod malformed;
     mod stored;

@@ -280,12 +280,24 @@ def test_a_round_trip_is_verified(broker, config, tmp_path):
         measure=measure,
         deadline_us=_core.now_us(),
         hlog=tmp_path / "latency.hlog",
+        cycles=[measure[0] + at for at in range(0, 1_000_001, 100_000)],
     )
     assert verdict.correct
     assert verdict.offending == []
     assert verdict.counts["expected"] == 2000
     assert verdict.latency.count == verdict.seconds["count"].sum() == 1000
     assert sum(half.count for half in verdict.halves) == 1000
+    assert verdict.input_bytes == verdict.output_bytes > 2000 * 100
+    assert verdict.unread_partitions == []
+    cycles = verdict.cycles
+    assert (cycles["from_us"][1:] == cycles["to_us"][:-1]).all()
+    assert cycles["count"].sum() == 1000
+    assert cycles["max_us"].max() == verdict.latency.max
+    low, high = verdict.intervals([50])[0] or (0, 0)
+    assert 0 < low <= high <= verdict.latency.max
+    assert verdict.intervals([50, 100]) == [(low, high), None]
+    with pytest.raises(ValueError, match="percentiles must be 0 to 100"):
+        verdict.intervals([101])
     assert not verdict.ge(100)
     assert (verdict.legal_duplicates, verdict.close_latency, verdict.close_windows) == (0, None, 0)
     assert verdict.tail["scheduled_us"].shape == verdict.tail["latency_us"].shape

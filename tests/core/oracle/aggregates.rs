@@ -164,7 +164,8 @@ fn mutate(
         }
         7 => {
             if job.pattern != "03" {
-                return None;
+                replace(output, "sum", by);
+                return Some(("sum", &["altered"]));
             }
             let text = field(&victim, "avg");
             let seen: f64 = text.rsplit(':').next().unwrap().parse().unwrap();
@@ -220,9 +221,8 @@ fn mutate(
             ("decreasing count", &["order", "duplicate"])
         }
         15 => {
-            later(output, at)?;
-            output[at].partition = (victim.partition + 1) % 4;
-            ("two partitions", &["order"])
+            output[at].partition = (victim.partition + 1 + numbers.below(3) as i32) % 4;
+            ("other partition", &["partition"])
         }
         16 => {
             let payload = victim.payload.clone().unwrap();
@@ -269,6 +269,78 @@ fn a_thousand_mutants_of_each_pattern_are_caught() {
                 break;
             }
         }
+    }
+}
+
+#[test]
+fn a_partition_that_nobody_read_is_named() {
+    for job in JOBS {
+        let output = job.output(&workload(), &arrivals(), LATENCY_US);
+        let all = judge(job, &output);
+        assert!(all.unread_partitions.is_empty(), "{job:?}");
+        let bytes = output.iter().map(|record| record.payload.as_ref().unwrap().len() as u64).sum::<u64>();
+        assert_eq!(all.output_bytes, bytes);
+        for unread in 0..4 {
+            let read: Vec<_> = output.iter().filter(|record| record.partition != unread).cloned().collect();
+            assert_eq!(judge(job, &read).unread_partitions, [unread], "{job:?}");
+        }
+    }
+}
+
+#[test]
+fn an_event_that_is_counted_twice_does_not_hide_a_dropped_one() {
+    let workload = workload();
+    for job in JOBS.iter().filter(|job| job.emission != Emission::Update) {
+        // The 100th event is lost, and another of its key and of all of its windows is counted twice.
+        let dropped = 100_usize;
+        let (index, at_us) = arrivals()[dropped];
+        let event = workload.event(index, at_us);
+        let counted_twice = (0..EVENTS as usize)
+            .find(|&other| {
+                let (index, other_us) = arrivals()[other];
+                let candidate = workload.event(index, other_us);
+                candidate.key == event.key
+                    && candidate.value != event.value
+                    && job.starts(other_us) == job.starts(at_us)
+            })
+            .unwrap();
+        let mut counted = arrivals();
+        counted[dropped] = (counted[counted_twice].0, at_us);
+        let output = job.output(&workload, &counted, LATENCY_US);
+        let correct = job.output(&workload, &arrivals(), LATENCY_US);
+        let counts =
+            |output: &[Stored]| output.iter().map(|record| number(record, "count")).collect::<Vec<_>>();
+        assert_eq!(counts(&output), counts(&correct));
+        let verdict = judge(*job, &output);
+        assert!(verdict.counts.wrong > 0, "{job:?}");
+        let field = if job.pattern == "03" { "`avg` is" } else { "`sum` is" };
+        assert!(verdict.offending.iter().all(|offence| offence.detail.contains(field)), "{job:?}");
+    }
+}
+
+#[test]
+fn a_result_without_its_sum_is_malformed() {
+    for job in [JOBS[0], JOBS[1], JOBS[2], JOBS[6], JOBS[7]] {
+        let mut output = job.output(&workload(), &arrivals(), LATENCY_US);
+        let sum = format!("{},", field(&output[0], "sum"));
+        output[0] = edited(&output[0], &sum, "");
+        let verdict = judge(job, &output);
+        assert_eq!(kinds(&verdict)[0], "malformed", "{job:?}");
+        assert!(verdict.offending[0].detail.contains("missing field `sum`"), "{job:?}");
+    }
+}
+
+#[test]
+fn an_engine_that_writes_all_keys_to_one_partition_is_wrong() {
+    for job in JOBS {
+        let mut output = job.output(&workload(), &arrivals(), LATENCY_US);
+        let moved = output.iter().filter(|record| record.partition != 0).count() as u64;
+        for record in &mut output {
+            record.partition = 0;
+        }
+        let verdict = judge(job, &output);
+        assert_eq!((verdict.counts.wrong, verdict.counts.missing), (moved, 0), "{job:?}");
+        assert!(moved > 0 && kinds(&verdict).iter().all(|kind| *kind == "partition"));
     }
 }
 

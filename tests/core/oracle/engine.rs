@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rtmbench::kafka::partitioner::partition_of;
 use rtmbench::oracle::{Emission, Rules};
 use rtmbench::workload::Workload;
 
@@ -107,12 +108,14 @@ impl Job {
 
     /// Whether a window is closed for certain: the watermark of each partition has passed its end.
     pub fn closes(workload: &Workload, start: i64, arrivals: &[Arrival]) -> bool {
-        let last_ms = |partition: u32| {
-            let own =
-                |&&(index, at_us): &&Arrival| workload.event(index, at_us).key % PARTITIONS == partition;
+        let last_ms = |partition: i32| {
+            let own = |&&(index, at_us): &&Arrival| {
+                let key = format!("user_{}", workload.event(index, at_us).key);
+                partition_of(key.as_bytes(), PARTITIONS) == partition
+            };
             arrivals.iter().filter(own).map(|&(_, at_us)| at_us / 1000).max()
         };
-        (0..PARTITIONS)
+        (0..PARTITIONS as i32)
             .filter_map(last_ms)
             .min()
             .is_some_and(|slowest| start + WINDOW_MS + DELAY_MS < slowest)
@@ -122,20 +125,21 @@ impl Job {
         let window = self.windows.map_or_else(String::new, |(size, _)| {
             format!("\"window_start\":{start},\"window_end\":{},", start + size)
         });
-        let average = if self.pattern == "03" {
+        let values = if self.pattern == "03" {
             format!("\"avg\":{:?},", state.sum as f64 / state.count as f64)
         } else {
-            String::new()
+            format!("\"sum\":{},", state.sum)
         };
         let payload = format!(
-            "{{\"key\":\"user_{key}\",{window}{average}\"count\":{},\"produced_at\":{},\"scheduled_at_us\":{}}}",
+            "{{\"key\":\"user_{key}\",{window}{values}\"count\":{},\"produced_at\":{},\"scheduled_at_us\":{}}}",
             state.count,
             state.newest_us / 1000,
             state.newest_us
         );
+        let key = format!("user_{key}").into_bytes();
         Stored {
-            partition: (key % PARTITIONS) as i32,
-            key: Some(format!("user_{key}").into_bytes()),
+            partition: partition_of(&key, PARTITIONS),
+            key: Some(key),
             payload: Some(payload.into_bytes()),
             received_us: Some(received_us),
         }

@@ -2,6 +2,7 @@
 
 use rtmbench::Error;
 use rtmbench::event::EventType;
+use rtmbench::kafka::partitioner::partition_of;
 use rtmbench::oracle::{Identity, Oracle, Passthrough, Phase, Rules, Scope, Verdict};
 use rtmbench::workload::Workload;
 
@@ -39,21 +40,48 @@ fn a_correct_output_is_correct() {
 }
 
 #[test]
-fn other_partitions_and_other_key_orders_are_correct() {
+fn another_order_of_keys_and_another_number_of_partitions_are_correct() {
     let workload = workload();
     let mut output = correct_output(&workload);
-    // One partition instead of four; whole keys one after the other.
-    for record in &mut output {
-        record.partition = 0;
-    }
+    // Whole keys one after the other.
     output.sort_by_key(|record| record.key.clone());
     assert!(judge(&output).unwrap().is_correct());
     // More partitions than the input has.
     for record in &mut output {
-        let key = String::from_utf8(record.key.clone().unwrap()).unwrap();
-        record.partition = key.trim_start_matches("user_").parse::<i32>().unwrap() + 20;
+        record.partition = partition_of(record.key.as_ref().unwrap(), 30);
     }
-    assert!(judge(&output).unwrap().is_correct());
+    let scope = scope();
+    let mut oracle = Passthrough::new(&workload, Identity::ClicksAndPurchases, scope, 30);
+    each(&input(&workload), |message, _| oracle.input(message).unwrap());
+    each(&output, |message, received_us| oracle.output(message, received_us));
+    let verdict = oracle.conclude(&Phase::until(measure().1 + 10_000_000)).unwrap();
+    assert!(verdict.is_correct(), "{:?}", verdict.offending);
+}
+
+#[test]
+fn a_partition_that_the_key_does_not_hash_to_is_wrong() {
+    let workload = workload();
+    for rules in [Rules::Identity(Identity::ClicksAndPurchases), Rules::Identity(Identity::Relay)] {
+        let correct = match rules {
+            Rules::Identity(Identity::Relay) => input(&workload),
+            _ => correct_output(&workload),
+        };
+        // Everything in one partition: half of the work for broker and consumer.
+        let mut output = correct.clone();
+        let moved = output.iter().filter(|record| record.partition != 0).count() as u64;
+        for record in &mut output {
+            record.partition = 0;
+        }
+        let verdict = judged(&workload, rules, &scope(), &output).unwrap();
+        assert_eq!((verdict.counts.wrong, verdict.counts.missing), (moved, 0));
+        assert!(moved > 0 && kinds(&verdict).iter().all(|kind| *kind == "partition"));
+        assert!(verdict.offending[0].detail.contains("it is in partition 0; its key belongs in"));
+        // Another Kafka key is one offence, not two.
+        let mut output = correct;
+        output[0].key = Some(b"user_999".to_vec());
+        output[0].partition = (output[0].partition + 1) % 4;
+        assert_eq!(kinds(&judged(&workload, rules, &scope(), &output).unwrap()), ["key"]);
+    }
 }
 
 #[test]
@@ -164,6 +192,26 @@ fn a_thousand_mutants_are_caught() {
 }
 
 #[test]
+fn a_partition_that_nobody_read_is_named() {
+    let workload = workload();
+    let output = correct_output(&workload);
+    let verdict = judge(&output).unwrap();
+    assert!(verdict.unread_partitions.is_empty());
+    let bytes =
+        |records: &[Stored]| records.iter().map(|one| one.payload.as_ref().unwrap().len() as u64).sum();
+    assert_eq!((verdict.input_bytes, verdict.output_bytes), (bytes(&input(&workload)), bytes(&output)));
+    let without = |unread: &[i32]| {
+        let read = output.iter().filter(|record| !unread.contains(&record.partition));
+        judge(&read.cloned().collect::<Vec<_>>()).unwrap().unread_partitions
+    };
+    assert_eq!(without(&[2]), [2]);
+    assert_eq!(without(&[0, 1, 2, 3]), [0, 1, 2, 3]);
+    // One output of a partition shows that it is read, whatever else is missing.
+    let one = output.iter().find(|record| record.partition == 2).unwrap().clone();
+    assert_eq!(judge(&[one]).unwrap().unread_partitions, [0, 1, 3]);
+}
+
+#[test]
 fn an_altered_event_still_counts_as_covered() {
     let mut output = correct_output(&workload());
     let value = field(&output[5], "value");
@@ -217,7 +265,7 @@ fn an_input_that_is_not_this_runs_is_a_harness_fault() {
         (stored(&workload, 0), "second time"),
     ] {
         let mut oracle =
-            Passthrough::new(&workload, Identity::ClicksAndPurchases, Scope::of((START, START + 1)));
+            Passthrough::new(&workload, Identity::ClicksAndPurchases, Scope::of((START, START + 1)), 4);
         let mut outcomes = Vec::new();
         each(&[stored(&workload, 0), bad], |message, _| outcomes.push(oracle.input(message)));
         assert!(outcomes[0].is_ok());
@@ -257,7 +305,7 @@ fn a_topic_that_is_input_and_output_is_judged_in_one_look_as_in_two() {
     let twice = judged(&workload, Rules::Identity(Identity::Relay), &scope(), &input(&workload)).unwrap();
     let phase = Phase::until(measure().1 + 10_000_000);
     let judge_once = |records: &[Stored]| {
-        let mut oracle = Oracle::new(&workload, Rules::Identity(Identity::Transport), scope());
+        let mut oracle = Oracle::new(&workload, Rules::Identity(Identity::Transport), scope(), 4);
         let mut fault = None;
         each(records, |message, received_us| {
             fault = fault.take().or(oracle.transported(message, received_us).err());
@@ -269,6 +317,8 @@ fn a_topic_that_is_input_and_output_is_judged_in_one_look_as_in_two() {
     assert_eq!((once.min_us, once.max_us, once.censored), (twice.min_us, twice.max_us, twice.censored));
     assert_eq!((&once.latency, &once.seconds), (&twice.latency, &twice.seconds));
     assert_eq!((&once.stalls, &once.tail), (&twice.stalls, &twice.tail));
+    assert_eq!((&once.unread_partitions, once.input_bytes), (&Vec::new(), twice.input_bytes));
+    assert_eq!((once.output_bytes, twice.output_bytes), (once.input_bytes, once.input_bytes));
     // From the input's append to the output's there is no hop: it is the same record.
     assert_eq!((once.hops.named().len(), twice.hops.named().len()), (2, 3));
     let mut unreceived = input(&workload);

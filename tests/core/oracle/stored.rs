@@ -2,6 +2,7 @@
 
 use rtmbench::Error;
 use rtmbench::kafka::consumer::Message;
+use rtmbench::kafka::partitioner::partition_of;
 use rtmbench::oracle::{Oracle, Phase, Rules, Scope, Verdict};
 use rtmbench::workload::Workload;
 
@@ -9,6 +10,7 @@ pub const START: i64 = 1_700_000_000_000_000;
 pub const EVENTS: u64 = 400;
 pub const INTERVAL_US: i64 = 1_000;
 pub const LATENCY_US: i64 = 2_500;
+/// Of the input topic and of the output topic.
 pub const PARTITIONS: u32 = 4;
 
 /// A record and when it was received.
@@ -52,7 +54,7 @@ pub fn stored_at(workload: &Workload, index: u64, at_us: i64) -> Stored {
     event.encode_key(&mut key);
     event.encode(&mut payload);
     Stored {
-        partition: (event.key % PARTITIONS) as i32,
+        partition: partition_of(&key, PARTITIONS),
         key: Some(key),
         payload: Some(payload),
         received_us: Some(at_us + LATENCY_US),
@@ -94,7 +96,7 @@ pub fn judge_input(
     output: &[Stored],
     deadline_us: i64,
 ) -> Result<Verdict, Error> {
-    let mut oracle = Oracle::new(workload, rules, scope.clone());
+    let mut oracle = Oracle::new(workload, rules, scope.clone(), PARTITIONS);
     each(input, |message, _| oracle.input(message).unwrap());
     oracle.input_ended();
     each(output, |message, received_us| oracle.output(message, received_us));
