@@ -294,6 +294,8 @@ class TrialRunner:
             slip_p99_us=report.slip.percentile(99) if report.slip.count else None,
             consumer_lag_p99_us=lag.percentile(99) if lag is not None and lag.count else None,
             halves_us=None if self._closes else halves(verdict),
+            samples=verdict.latency.count,
+            negative=verdict.negative,
             censored=0 if self._closes else verdict.censored,
             drained=self._drained,
             backlog=in_seconds,

@@ -208,7 +208,7 @@ def _is_topic(name: str) -> bool:
 
 def _check_field(field: str) -> None:
     try:
-        _core.LatencyConsumer({"bootstrap.servers": "127.0.0.1:1"}, "any", timestamp_field=field, detect_unit=True)
+        _core.LatencyConsumer({"bootstrap.servers": "127.0.0.1:1"}, "any", timestamp_field=field)
     except ValueError as error:
         raise ConfigurationError(f"--timestamp-field: {error}.") from error
 

@@ -72,7 +72,6 @@ class JobTrialRunner(TrialRunner):
             self.topics.output,
             spool=self._spool,
             timestamp_field=self._field,
-            detect_unit=True,
             from_end=self.topics.output in self._job_topics.existing,
         )
 

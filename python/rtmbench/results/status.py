@@ -3,7 +3,7 @@
 | status | when |
 | --- | --- |
 | refused | the engine refused the query |
-| void | a cause outside the engine: harness or broker fault, clock jump, nothing to measure |
+| void | a cause outside the engine: harness or broker fault, clock jump, clocks that disagree, nothing to measure |
 | failed | output wrong, missing, unexpected or duplicate; late drops; crash or restart |
 | unsustained | the backlog grew through the measurement, or events were still out at the deadline |
 | contended | schedule slip or consumer lag is too large beside the engine's own latency |
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from rtmbench.results import backlog
 from rtmbench.results.model import Status
+from rtmbench.timestamps import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,6 +74,10 @@ class Observation:
     halves_us: tuple[tuple[int, int], tuple[int, int]] | None = None
     """(p50, p99) of the first and of the second half of the measurement."""
 
+    samples: int = 0
+    """Measured latencies."""
+    negative: int = 0
+    """Of these, those that were received before their time stamp."""
     censored: int = 0
     """Measured events that were not covered at the drain deadline."""
     drained: bool = True
@@ -159,6 +164,12 @@ def _clock(seen: Observation) -> Iterator[Finding]:
     if abs(seen.clock_jump_us) > CLOCK_JUMP_US:
         jump = f"{seen.clock_jump_us / 1_000:+,.1f} ms"
         yield Status.VOID, f"the machine's clock jumped by {jump} during the trial"
+    if seen.negative > MOST * seen.samples:
+        text = (
+            f"the clocks disagree: {seen.negative:,} of {seen.samples:,} samples were received before their time "
+            "stamp, so no latency is known; synchronise the clocks of the machines that take part (chrony, PTP)"
+        )
+        yield Status.VOID, text
 
 
 def _unsustained(seen: Observation) -> Iterator[Finding]:
