@@ -26,7 +26,6 @@ CROWDED = 0.01
 """From this share of the time stamps on, more outputs than events of one are told."""
 SILENT_CYCLES = 2
 """As many batch or commit intervals without an event of theirs among the outputs are told."""
-_SHOWN = 400
 
 
 def runner_for(engine: Engine, plan: TrialPlan) -> TrialRunner:
@@ -94,7 +93,7 @@ class JobTrialRunner(TrialRunner):
                 sample = consumer.join().malformed_samples[0]
                 raise RunFailedError(
                     f"none of the first {seen.received:,} outputs of {self.plan.name} has a time stamp in "
-                    f"`{self._field}`: {sample[:_SHOWN]}. Let the job pass the time stamp of its input on, and name "
+                    f"`{self._field}`: {sample}. Let the job pass the time stamp of its input on, and name "
                     f"its field with --timestamp-field; the input has it in `{self.job.payload.field}`."
                 )
             time.sleep(TICK_S)
@@ -123,6 +122,7 @@ class JobTrialRunner(TrialRunner):
             input_from=self._input_from,
             output_from=self._output_from,
             shared=bool(self._job_topics.existing),
+            filters=self.job.filters and not self._floor,
             hlog=hlog,
         )
         oracle = None if self._floor else self.job.oracle
@@ -154,12 +154,35 @@ class JobTrialRunner(TrialRunner):
         return Judged(
             verdict=verdict,
             outputs=outputs,
-            faults=list(self._faults(verdict, outputs)),
-            notes=list(self._notes(outputs, found["newest_us"], measure)),
+            faults=[*self._append_time(found["append_time"]), *self._faults(verdict, outputs)],
+            notes=[*self._coverage(outputs, found["uncovered"]), *self._notes(outputs, found["newest_us"], measure)],
         )
 
+    def _append_time(self, passed_on: bool) -> Iterator[str]:
+        if passed_on and not self._floor:
+            yield (
+                f"the time stamps in `{self._field}` are those at which Kafka appended the input (LogAppendTime), not "
+                "the events' own, so every latency would leave the way into the broker out. Let the job pass on the "
+                f"field `{self.job.payload.field}` of its input, instead of the Kafka record's time stamp"
+            )
+
+    def _coverage(self, outputs: Outputs, uncovered: int) -> Iterator[str]:
+        if self._floor or not uncovered:
+            return
+        share = outputs.covered / outputs.stamps
+        text = (
+            f"coverage {share:.2%}: some output carries {outputs.covered:,} of {outputs.stamps:,} measured time stamps"
+        )
+        if self.job.filters:
+            yield f"{text}; events without an output are not samples, as --filters asks for"
+        else:
+            yield (
+                f"{text}; the {uncovered:,} events of the others count as still missing at the drain deadline. If the "
+                "job drops or merges events by design, --filters measures only what it writes"
+            )
+
     def _faults(self, verdict: _core.Verdict, outputs: Outputs) -> Iterator[str]:
-        first = {one["kind"]: f"{one['detail']}: {one['record']}"[:_SHOWN] for one in reversed(verdict.offending)}
+        first = {one["kind"]: f"{one['detail']}: {one['record']}" for one in reversed(verdict.offending)}
         if outputs.without:
             yield (
                 f"{outputs.without:,} of {outputs.received:,} output records have no time stamp in "
