@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
 use crate::stamp::{Stamp, StampPath};
 
@@ -360,15 +359,12 @@ pub(crate) fn utf8(payload: &[u8]) -> Result<&str, DecodeError> {
     std::str::from_utf8(payload).map_err(|error| DecodeError(error.to_string()))
 }
 
-/// A field that holds a time stamp, and its unit.
+/// A field that holds a time stamp, see [`StampPath`]; rtmbench's own records and flat ones are read fast.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimestampField {
-    name: String,
-    scale: i64,
+    path: StampPath,
     /// Where the field is in a record that has the generator's order.
     place: Place,
-    /// Where it is, when its unit is to be seen from its value.
-    detected: Option<StampPath>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -380,49 +376,30 @@ enum Place {
 }
 
 impl TimestampField {
-    /// The field of that name: µs since the Unix epoch where the name ends in `_us`, else ms.
+    /// The field of that name in the record itself.
     pub fn new(name: &str) -> Self {
-        let place = match name {
+        Self::detected(&StampPath::flat(name))
+    }
+
+    /// The field at that path.
+    pub fn detected(path: &StampPath) -> Self {
+        let place = match path.text() {
             "produced_at" => Place::ProducedAt,
             "scheduled_at_us" => Place::ScheduledAt,
             _ => Place::Elsewhere,
         };
-        let scale = if name.ends_with("_us") { 1 } else { 1000 };
-        Self { name: name.to_owned(), scale, place, detected: None }
+        Self { path: path.clone(), place }
     }
 
-    /// A field whose unit shows in its value, and which may be nested, see [`StampPath`].
-    pub fn detected(path: &StampPath) -> Self {
-        Self { detected: Some(path.clone()), ..Self::new(path.text()) }
-    }
-
-    /// The time stamp of a record, µs since the Unix epoch. The whole record is checked, so that a
-    /// truncated one is no sample.
+    /// The time stamp of a record. The whole record is checked, so that a truncated one is no sample.
     ///
     /// # Errors
-    /// [`DecodeError`] when the record is not one JSON object in UTF-8, the field is absent, given twice, no
-    /// integer, or not after the epoch.
+    /// As for [`StampPath::decode`].
     #[inline]
-    pub fn decode(&self, payload: &[u8]) -> Result<i64, DecodeError> {
-        if let Some(path) = &self.detected {
-            return self.stamp(path, payload).map(|stamp| stamp.at_us);
-        }
-        let raw = match self.decode_fast(payload) {
-            Some(raw) => raw,
-            None => self.decode_strict(payload)?,
-        };
-        if raw <= 0 {
-            return Err(DecodeError(format!("`{}` is {raw}, not a time after the epoch", self.name)));
-        }
-        raw.checked_mul(self.scale)
-            .ok_or_else(|| DecodeError(format!("`{}` is {raw}, beyond any clock", self.name)))
-    }
-
-    #[inline]
-    fn stamp(&self, path: &StampPath, payload: &[u8]) -> Result<Stamp, DecodeError> {
-        match path.is_flat().then(|| self.decode_fast(payload)).flatten() {
-            Some(raw) => path.of_integer(raw),
-            None => path.decode(payload),
+    pub fn decode(&self, payload: &[u8]) -> Result<Stamp, DecodeError> {
+        match self.path.is_flat().then(|| self.decode_fast(payload)).flatten() {
+            Some(raw) => self.path.of_integer(raw),
+            None => self.path.decode(payload),
         }
     }
 
@@ -439,7 +416,7 @@ impl TimestampField {
             }
         }
         loop {
-            if scan.name()? == self.name.as_bytes() {
+            if scan.name()? == self.path.text().as_bytes() {
                 if found.is_some() {
                     return None;
                 }
@@ -451,47 +428,6 @@ impl TimestampField {
                 return found;
             }
         }
-    }
-
-    fn decode_strict(&self, payload: &[u8]) -> Result<i64, DecodeError> {
-        let mut deserializer = serde_json::Deserializer::from_str(utf8(payload)?);
-        let found = FieldSeed(&self.name).deserialize(&mut deserializer);
-        found
-            .and_then(|value| deserializer.end().map(|()| value))
-            .map_err(|error| DecodeError(error.to_string()))
-    }
-}
-
-struct FieldSeed<'a>(&'a str);
-
-impl<'de> DeserializeSeed<'de> for FieldSeed<'_> {
-    type Value = i64;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<i64, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for FieldSeed<'_> {
-    type Value = i64;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "a JSON object with an integer `{}`", self.0)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<i64, A::Error> {
-        use serde::de::Error as _;
-        let mut found = None;
-        while let Some(name) = map.next_key::<Cow<'_, str>>()? {
-            if name == self.0 {
-                if found.replace(map.next_value()?).is_some() {
-                    return Err(A::Error::custom(format_args!("duplicate field `{}`", self.0)));
-                }
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        found.ok_or_else(|| A::Error::custom(format_args!("{MISSING_FIELD} `{}`", self.0)))
     }
 }
 
@@ -802,14 +738,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn encode_then_decode_is_identity(seed: u64, index: u64, scheduled in 1..4_000_000_000_000_000_i64, keys in 1..1000_u32) {
+        fn encode_then_decode_is_identity(seed: u64, index: u64, scheduled in 1_000_000_000_000_000..4_000_000_000_000_000_i64, keys in 1..1000_u32) {
             let event = Workload::new(seed, keys, None).unwrap().event(index, scheduled);
             let bytes = encoded(&event);
             let fast = Record::decode_fast(&bytes).expect("our own records take the fast path");
             prop_assert_eq!(&fast, &Record::decode_strict(&bytes).unwrap());
             prop_assert!(event.matches(&fast));
             prop_assert_eq!(TimestampField::new("scheduled_at_us").decode_fast(&bytes), Some(scheduled));
-            prop_assert_eq!(TimestampField::new("produced_at").decode(&bytes).ok(), Some(scheduled / 1000 * 1000).filter(|&us| us > 0));
+            let produced = TimestampField::new("produced_at").decode(&bytes);
+            prop_assert_eq!(produced.map(|stamp| stamp.at_us).ok(), Some(scheduled / 1000 * 1000));
         }
 
         #[test]
@@ -838,7 +775,7 @@ mod tests {
     fn a_mutated_byte_never_makes_the_paths_disagree() {
         let event = Workload::new(3, 100, None).unwrap().event(42, 1_700_000_000_123_456);
         let bytes = encoded(&event);
-        let field = TimestampField::new("scheduled_at_us");
+        let (field, path) = (TimestampField::new("scheduled_at_us"), StampPath::flat("scheduled_at_us"));
         for at in 0..bytes.len() {
             for replacement in [0, b' ', b'"', b'\\', b'-', b'.', b'0', b'9', b'e', b'}', b',', 0x7f, 0xc3] {
                 let mut mutant = bytes.clone();
@@ -847,7 +784,7 @@ mod tests {
                     assert_eq!(Some(fast), Record::decode_strict(&mutant).ok(), "{mutant:?}");
                 }
                 if let Some(fast) = field.decode_fast(&mutant) {
-                    assert_eq!(Some(fast), field.decode_strict(&mutant).ok(), "{mutant:?}");
+                    assert_eq!(path.of_integer(fast), path.decode(&mutant), "{mutant:?}");
                 }
             }
             assert!(Record::decode(&bytes[..at]).is_err());
@@ -858,13 +795,18 @@ mod tests {
     #[test]
     fn other_shapes_are_read() {
         let spaced =
-            br#" { "scheduled_at_us" : 5000 , "extra":{"a":[1,null]}, "value":1, "key":"\u0075ser_1",
-            "event_id":"x", "event_type":"view", "produced_at":5 } "#;
+            br#" { "scheduled_at_us" : 1700000000123456 , "extra":{"a":[1,null]}, "value":1, "key":"\u0075ser_1",
+            "event_id":"x", "event_type":"view", "produced_at":1700000000123 } "#;
         let record = Record::decode(spaced).unwrap();
-        assert_eq!((record.key.as_ref(), record.scheduled_at_us), ("user_1", 5000));
-        assert_eq!(TimestampField::new("scheduled_at_us").decode(spaced), Ok(5000));
-        assert_eq!(TimestampField::new("produced_at").decode(spaced), Ok(5000));
-        assert_eq!(TimestampField::new("produced_at").decode(br#"{"produced_at":7,"avg":1.5}"#), Ok(7000));
+        assert_eq!((record.key.as_ref(), record.scheduled_at_us), ("user_1", 1_700_000_000_123_456));
+        let at_us =
+            |name: &str, record: &[u8]| TimestampField::new(name).decode(record).map(|stamp| stamp.at_us);
+        assert_eq!(at_us("scheduled_at_us", spaced), Ok(1_700_000_000_123_456));
+        assert_eq!(at_us("produced_at", spaced), Ok(1_700_000_000_123_000));
+        assert_eq!(
+            at_us("produced_at", br#"{"produced_at":1700000000123,"avg":1.5}"#),
+            Ok(1_700_000_000_123_000)
+        );
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub fn write(at_us: i64, buffer: &mut Vec<u8>) {
     put(us % SECOND_US, 6, b"Z");
 }
 
-/// Reads `YYYY-MM-DDTHH:MM:SS[.fraction][Z|±HH[[:]MM]]`, with a space for the `T` too; without a zone it is UTC.
+/// Reads `YYYY-MM-DDTHH:MM[:SS[.fraction]][Z|±HH[[:]MM]]`, with a space for the `T` too; without a zone it is UTC.
+/// Java's time classes leave out seconds that are 0.
 /// Returns the time in µs since the Unix epoch, and the µs that its last digit stands for.
 pub fn read(text: &str) -> Option<(i64, i64)> {
     let bytes = text.as_bytes();
@@ -34,18 +35,20 @@ pub fn read(text: &str) -> Option<(i64, i64)> {
             .try_fold(0, |value, byte| byte.is_ascii_digit().then(|| value * 10 + i64::from(byte - b'0')))
     };
     let is = |at: usize, wanted: &[u8]| bytes.get(at).is_some_and(|byte| wanted.contains(byte));
-    if !(is(4, b"-") && is(7, b"-") && is(10, b"Tt ") && is(13, b":") && is(16, b":")) {
+    if !(is(4, b"-") && is(7, b"-") && is(10, b"Tt ") && is(13, b":")) {
         return None;
     }
+    let has_seconds = is(16, b":");
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let (hour, minute) = (number(11, 13)?, number(14, 16)?);
+    let second = if has_seconds { number(17, 19)? } else { 0 };
     let days = days_from_civil(year, month, day);
     if civil(days) != (year, month, day) || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let mut rest = &bytes[19..];
-    let (mut fraction_us, mut resolution_us) = (0, SECOND_US);
-    if let [b'.' | b',', digits @ ..] = rest {
+    let mut rest = &bytes[if has_seconds { 19 } else { 16 }..];
+    let (mut fraction_us, mut resolution_us) = (0, if has_seconds { SECOND_US } else { 60 * SECOND_US });
+    if has_seconds && let [b'.' | b',', digits @ ..] = rest {
         let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if count == 0 {
             return None;
@@ -133,6 +136,9 @@ mod tests {
             assert_eq!(read(text), Some((at_us, resolution_us)), "{text}");
         }
         assert_eq!(read("2023-11-14T22:13:20Z"), Some((1_700_000_000_000_000, 1_000_000)));
+        for text in ["2023-11-14T22:13Z", "2023-11-14T22:13", "2023-11-14T23:13+01:00"] {
+            assert_eq!(read(text), Some((1_699_999_980_000_000, 60_000_000)), "{text}");
+        }
     }
 
     #[test]
@@ -146,6 +152,8 @@ mod tests {
             "2023-11-14T22:13:20.Z",
             "2023-11-14T22:13:20 Europe/Berlin",
             "2023-11-14T22:13:20+1",
+            "2023-11-14T22:13.5Z",
+            "2023-11-14T22Z",
             "1700000000123",
         ] {
             assert_eq!(read(text), None, "{text}");

@@ -14,6 +14,7 @@ use crate::kafka::consumer::{Fetched, Message, PartitionReader};
 use crate::kafka::{KafkaConfig, lock};
 use crate::live_log::{LiveLog, SecondsRecorder};
 use crate::spool::{Spool, SpoolWriter};
+use crate::stamp::{Stamp, Unit, Units};
 use crate::stop::Stop;
 
 /// Malformed records of which a sample is kept, per thread.
@@ -82,6 +83,10 @@ pub struct ConsumerReport {
     pub fallback: u64,
     /// The least latency, µs, unclamped; 0 without any.
     pub min_us: i64,
+    /// How far the time stamps of the negative latencies were ahead, µs; since `reset_live()`, if that was called.
+    pub ahead: Histogram,
+    /// The units of the time stamps.
+    pub units: Units,
     /// The first malformed records: where, why, and what they look like.
     pub malformed_samples: Vec<String>,
     /// Receipt minus the time stamp that the record carries, µs.
@@ -103,10 +108,13 @@ struct Tally {
     negative: u64,
     fallback: u64,
     min_us: i64,
+    units: Units,
     samples: Vec<String>,
     newest_received_us: i64,
     total: Histogram,
     live: Histogram,
+    /// How far time stamps were ahead; made when the first one is, for most clocks agree.
+    ahead: Option<Box<Histogram>>,
     partitions: Vec<u64>,
 }
 
@@ -118,10 +126,12 @@ impl Tally {
             negative: 0,
             fallback: 0,
             min_us: i64::MAX,
+            units: Units::default(),
             samples: Vec::new(),
             newest_received_us: 0,
             total: Histogram::new(),
             live: Histogram::new(),
+            ahead: None,
             partitions: Vec::new(),
         }
     }
@@ -139,7 +149,7 @@ impl Tally {
         let decoded = match message.payload {
             None => Err("a tombstone: the record has no value".to_owned()),
             Some(payload) => match fields.timestamp.decode(payload) {
-                Ok(at_us) => Ok(at_us),
+                Ok(stamp) => Ok(stamp),
                 Err(error) if error.is_missing_field() => {
                     self.second_choice(payload, fields).ok_or_else(|| error.to_string())
                 }
@@ -147,16 +157,22 @@ impl Tally {
             },
         };
         match decoded {
-            Ok(at_us) if at_us - received_us > MAX_US as i64 => {
+            Ok(Stamp { at_us, unit, .. }) if at_us - received_us > MAX_US as i64 => {
+                let ahead_s = (at_us - received_us) / 1_000_000;
+                let zone = if unit == Unit::Text { "; without a zone it is taken as UTC" } else { "" };
                 self.malformed(
                     message,
-                    &format!("its time stamp is {} s ahead", (at_us - received_us) / 1_000_000),
+                    &format!("its time stamp, read as {}, is {ahead_s} s ahead{zone}", unit.name()),
                 );
                 None
             }
-            Ok(at_us) => {
-                let latency_us = received_us - at_us;
-                self.negative += u64::from(latency_us < 0);
+            Ok(stamp) => {
+                let latency_us = received_us - stamp.at_us;
+                if latency_us < 0 {
+                    self.negative += 1;
+                    self.ahead.get_or_insert_default().record(-latency_us);
+                }
+                self.units.add(stamp);
                 self.min_us = self.min_us.min(latency_us);
                 self.total.record(latency_us);
                 self.live.record(latency_us);
@@ -169,10 +185,10 @@ impl Tally {
         }
     }
 
-    fn second_choice(&mut self, payload: &[u8], fields: &Fields) -> Option<i64> {
-        let at_us = fields.fallback.as_ref()?.decode(payload).ok()?;
+    fn second_choice(&mut self, payload: &[u8], fields: &Fields) -> Option<Stamp> {
+        let stamp = fields.fallback.as_ref()?.decode(payload).ok()?;
         self.fallback += 1;
-        Some(at_us)
+        Some(stamp)
     }
 
     #[cold]
@@ -383,6 +399,8 @@ impl LatencyConsumer {
             negative: 0,
             fallback: 0,
             min_us: i64::MAX,
+            ahead: self.ahead(),
+            units: self.units(),
             malformed_samples: Vec::new(),
             latency: Histogram::new(),
             partitions: Vec::new(),
@@ -411,6 +429,26 @@ impl LatencyConsumer {
     /// The first malformed records so far: where, why, and what they look like.
     pub fn malformed_samples(&self) -> Vec<String> {
         self.shared.tallies.iter().flat_map(|tally| lock(tally).samples.clone()).collect()
+    }
+
+    /// How far the time stamps of negative latencies were ahead, µs, since the start or the last `reset_live()`.
+    pub fn ahead(&self) -> Histogram {
+        let mut merged = Histogram::new();
+        for tally in &self.shared.tallies {
+            if let Some(ahead) = lock(tally).ahead.as_deref() {
+                merged.merge(ahead);
+            }
+        }
+        merged
+    }
+
+    /// The units of the time stamps until now.
+    pub fn units(&self) -> Units {
+        let mut units = Units::default();
+        for tally in &self.shared.tallies {
+            units.merge(&lock(tally).units);
+        }
+        units
     }
 
     /// The counters and live percentiles now.
@@ -448,10 +486,12 @@ impl LatencyConsumer {
         taken
     }
 
-    /// Starts the live percentiles afresh.
+    /// Starts the live percentiles and `ahead()` afresh.
     pub fn reset_live(&self) {
         for tally in &self.shared.tallies {
-            lock(tally).live.clear();
+            let mut tally = lock(tally);
+            tally.live.clear();
+            tally.ahead = None;
         }
     }
 }

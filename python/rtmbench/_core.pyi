@@ -250,15 +250,21 @@ def verify_stamped(
     input_from: Sequence[int] = (),
     output_from: Sequence[int] = (),
     shared: bool = False,
+    filters: bool = False,
     hlog: str | PathLike[str] | None = None,
     offending_limit: int = 20,
     cycles: Sequence[int] | None = None,
 ) -> tuple[Verdict, _Stamped]:
     """Read both topics after the drain, and judge outputs of any job by the time stamps that they carry.
 
-    A field is a name, or names with dots between; its time is epoch µs or ms, by its size, or an ISO 8601 text. An
-    output with the time stamp of an input record is a sample: receipt minus that time stamp. Nothing is known of what
-    should come out, so nothing is missing, and nothing censored unless it was received after `deadline_us`.
+    A field is read as by `LatencyConsumer`. An output with the time stamp of an input record is a sample: receipt minus
+    that time stamp. Nothing is known of what should come out, so nothing is missing; but each input record of the
+    measuring phase whose time stamp no output carries is a sample at `deadline_us`, censored. With `filters` the job
+    drops or merges records by design, and such a record is no sample; `uncovered` counts it in any case.
+
+    `append_time` is whether the outputs carry the ms in which the broker appended the input, instead of the input's
+    time stamps. `unread_partitions` are the input partitions of which nothing came out in the measuring phase, although
+    as much as came out of the others would be at least 10 outputs; only time stamps of one partition alone count.
 
     `input_from` and `output_from` are where the trial's records begin in each partition, `shared` says that the topics
     held others before. `measure`, `spool`, `hlog` and `cycles` are as in `verify()`; so are the errors.
@@ -299,6 +305,7 @@ def verify_stamped_async(
     input_from: Sequence[int] = (),
     output_from: Sequence[int] = (),
     shared: bool = False,
+    filters: bool = False,
     hlog: str | PathLike[str] | None = None,
     offending_limit: int = 20,
     cycles: Sequence[int] | None = None,
@@ -893,11 +900,12 @@ class LatencyConsumer:
     """Receives a topic, times each record on receipt, and writes the receipts to a spool. Use it once.
 
     `spool` is a directory of its own, made by it, without which `verify()` has no receipts. `timestamp_field` is
-    in µs where its name ends in `_us`, else in ms; a record that lacks it is read by its `fallback_field`. `threads`
+    a name, or names with dots between (`outer.inner`); its time is a number since the Unix epoch in s, ms, µs or ns,
+    by its size, with or without a fraction or quotes, or an ISO 8601 text (in UTC without a zone). What is not a time
+    of the years 2001 to 2099 is malformed. A record that lacks the field is read by its `fallback_field`. `threads`
     share the partitions. It receives what the topic holds from offset 0 on, or with `from_end` only what comes after
     `start()`. `hlog` is the file for an HdrHistogram interval log (V2) of the latencies in each second of
-    receipt times, written meanwhile. With `detect_unit` the field may be nested (`outer.inner`) and its unit shows in
-    its value: epoch µs, epoch ms, or an ISO 8601 text.
+    receipt times, written meanwhile.
 
     >>> from rtmbench import _core
     >>> with _core.MockBroker() as broker:
@@ -925,7 +933,6 @@ class LatencyConsumer:
         threads: int = 1,
         from_end: bool = False,
         hlog: str | PathLike[str] | None = None,
-        detect_unit: bool = False,
     ) -> Self: ...
     def start(self) -> None:
         """Start; return once every partition is being fetched. KafkaError after 30 s.
@@ -1030,8 +1037,51 @@ class LatencyConsumer:
         (20, 0)
         """
 
+    def units(self) -> list[tuple[str, int]]:
+        """Return the units of the time stamps until now and how often each occurred, the most frequent first.
+
+        They are "epoch s", "epoch ms", "epoch µs", "epoch ns" and "ISO 8601".
+
+        >>> consumer = LatencyConsumer(kafka, "topic", timestamp_field="produced_at")
+        >>> consumer.start()
+        >>> sent = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20).run()
+        >>> while consumer.snapshot().received < sent.acked:
+        ...     pass
+        >>> consumer.units()
+        [('epoch ms', 20)]
+        """
+
+    def resolution_us(self) -> int | None:
+        """Return what the time stamps until now are good to; None without any.
+
+        Of texts and fractions it is that of the finest, since trailing zeros are often left out; of several units, that
+        of the coarsest.
+
+        >>> consumer = LatencyConsumer(kafka, "topic", timestamp_field="produced_at")
+        >>> consumer.start()
+        >>> sent = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20).run()
+        >>> while consumer.snapshot().received < sent.acked:
+        ...     pass
+        >>> consumer.resolution_us()
+        1000
+        """
+
+    def ahead(self) -> Histogram:
+        """Return how far time stamps were ahead of their receipt, since the start or the last `reset_live()`.
+
+        It holds the negative latencies alone, which the other histograms count as 1 µs.
+
+        >>> consumer = LatencyConsumer(kafka, "topic")
+        >>> consumer.start()
+        >>> sent = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20).run()
+        >>> while consumer.snapshot().received < sent.acked:
+        ...     pass
+        >>> consumer.ahead().count
+        0
+        """
+
     def reset_live(self) -> None:
-        """Start the live percentiles afresh.
+        """Start the live percentiles and `ahead()` afresh.
 
         >>> consumer = LatencyConsumer(kafka, "topic")
         >>> consumer.start()
@@ -1116,6 +1166,18 @@ class ConsumerReport:
         """The least latency, unclamped; 0 without any."""
 
     @property
+    def ahead(self) -> Histogram:
+        """How far the time stamps of the negative latencies were ahead; since `reset_live()`, if that was called."""
+
+    @property
+    def units(self) -> list[tuple[str, int]]:
+        """The units of the time stamps and how often each occurred, the most frequent first."""
+
+    @property
+    def resolution_us(self) -> int | None:
+        """What the time stamps are good to; None without any."""
+
+    @property
     def malformed_samples(self) -> list[str]:
         """The first malformed records: where, why, and what they look like."""
 
@@ -1174,8 +1236,12 @@ class _Stamped(TypedDict):
     stamps: int
     covered: int
     crowded: int
+    uncovered: int
+    censored: int
     resolution_us: int
     newest_us: int | None
+    append_time: bool
+    unread_partitions: list[int]
 
 class _Seconds(TypedDict):
     second: NDArray[np.int64]

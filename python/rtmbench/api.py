@@ -141,6 +141,7 @@ def run_job(
     events: str | Callable[[], Iterable[Any]] | None = None,
     oracle: str | Check | None = None,
     first_output_s: float = 120.0,
+    filters: bool = False,
     engines: Iterable[str] = DEFAULT_ENGINES,
     slo: str | Iterable[str] = (),
     results: str | os.PathLike[str] = "results",
@@ -165,6 +166,8 @@ def run_job(
         oracle: a function of the lists of input and output `Record`s that raises or returns what is wrong, or
             `FILE.py:FUNCTION`; without, the output is not checked, and the report says so.
         first_output_s: how long a job may take to its first output.
+        filters: whether the job drops or merges events by design. Without it, each event whose time stamp no output
+            carries is a sample at the drain deadline, so that percentiles which reach one are lower bounds.
         engines: of those that a job was given for; without, all of them.
         slo: as in `run`.
         results: as in `run`.
@@ -196,6 +199,7 @@ def run_job(
         events=events,
         oracle=oracle,
         first_output_s=first_output_s,
+        filters=filters,
     )
     return _run((), engines, slo, results, {**settings, "job": job})[0]
 

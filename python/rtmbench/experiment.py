@@ -22,7 +22,6 @@ from rtmbench.engines.base import EngineRefusedError
 from rtmbench.engines.hints import pointer
 from rtmbench.errors import NotMetError, NoValidTrialError, RunFailedError
 from rtmbench.find_rate import search
-from rtmbench.jobs.model import REMARK
 from rtmbench.jobs.trial import runner_for
 from rtmbench.options import AA_TRIALS, Options
 from rtmbench.parity import Parity, parity
@@ -601,7 +600,7 @@ class PatternRun:
         hint = ""
         if (spec.engine, spec.version) in asked and choose(default, self.pattern).mode == spec.mode:
             hint = pointer(default, self.pattern, self.settings.engines)
-        own = REMARK if self.pattern.job is not None and spec.engine not in FLOORS else ""
+        own = self.pattern.job.remark if self.pattern.job is not None and spec.engine not in FLOORS else ""
         remark = "; ".join(filter(None, [choose(spec, self.pattern).remark, hint, own]))
         return Column(name=spec_name(spec, self.pattern), engine=engine, remark=remark)
 

@@ -334,6 +334,8 @@ class TrialRunner:
             warm_up=None if self._floor else self._warm_up,
             interval_s=own_interval_s,
             requested_interval_s=settings.checkpoint_interval_s,
+            samples=verdict.latency.count,
+            negative=verdict.negative,
             censored=0 if self._closes else verdict.censored,
             drained=self._drained,
             backlog=in_seconds,

@@ -28,7 +28,7 @@ pub(super) struct LatencyConsumer {
 impl LatencyConsumer {
     #[new]
     #[pyo3(signature = (config, topic, *, spool=None, timestamp_field="scheduled_at_us", fallback_field=None, threads=1,
-                        from_end=false, hlog=None, detect_unit=false))]
+                        from_end=false, hlog=None))]
     #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
     fn new(
         config: &Bound<'_, PyAny>,
@@ -39,19 +39,14 @@ impl LatencyConsumer {
         threads: usize,
         from_end: bool,
         hlog: Option<PathBuf>,
-        detect_unit: bool,
     ) -> PyResult<Self> {
-        let timestamp = if detect_unit {
-            TimestampField::detected(&StampPath::new(timestamp_field)?)
-        } else {
-            TimestampField::new(timestamp_field)
-        };
+        let field = |path: &str| StampPath::new(path).map(|path| TimestampField::detected(&path));
         let settings = measure::ConsumerSettings {
             config: convert::config(config)?,
             topic,
             spool,
-            timestamp,
-            fallback: fallback_field.map(TimestampField::new),
+            timestamp: field(timestamp_field)?,
+            fallback: fallback_field.map(field).transpose()?,
             from_end,
             threads,
             interval_log: hlog,
@@ -123,13 +118,31 @@ impl LatencyConsumer {
         Ok(py.detach(|| self.inner.malformed_samples()))
     }
 
+    /// Return the units of the time stamps until now and how often each occurred, the most frequent first.
+    fn units(&self, py: Python<'_>) -> PyResult<Vec<(&'static str, u64)>> {
+        self.owner.check()?;
+        Ok(py.detach(|| self.inner.units()).named())
+    }
+
+    /// Return what the time stamps until now are good to, µs; None without any.
+    fn resolution_us(&self, py: Python<'_>) -> PyResult<Option<i64>> {
+        self.owner.check()?;
+        Ok(py.detach(|| self.inner.units()).resolution_us())
+    }
+
+    /// Return how far time stamps were ahead of their receipt, µs, since the start or the last reset_live().
+    fn ahead(&self, py: Python<'_>) -> PyResult<Histogram> {
+        self.owner.check()?;
+        Ok(Histogram::of(py.detach(|| self.inner.ahead())))
+    }
+
     /// Return the latencies since the live percentiles were started afresh, and start them afresh.
     fn take_live(&self, py: Python<'_>) -> PyResult<Histogram> {
         self.owner.check()?;
         Ok(Histogram::of(py.detach(|| self.inner.take_live())))
     }
 
-    /// Start the live percentiles afresh.
+    /// Start the live percentiles and ahead() afresh.
     fn reset_live(&self, py: Python<'_>) -> PyResult<()> {
         self.owner.check()?;
         py.detach(|| self.inner.reset_live());
@@ -220,6 +233,9 @@ pub(super) struct ConsumerReport {
     negative: u64,
     fallback: u64,
     min_us: i64,
+    ahead: Py<Histogram>,
+    units: Vec<(&'static str, u64)>,
+    resolution_us: Option<i64>,
     malformed_samples: Vec<String>,
     latency: Py<Histogram>,
     partitions: Vec<u64>,
@@ -233,6 +249,9 @@ impl ConsumerReport {
             negative: report.negative,
             fallback: report.fallback,
             min_us: report.min_us,
+            ahead: Py::new(py, Histogram::of(report.ahead))?,
+            units: report.units.named(),
+            resolution_us: report.units.resolution_us(),
             malformed_samples: report.malformed_samples,
             latency: Py::new(py, Histogram::of(report.latency))?,
             partitions: report.partitions,

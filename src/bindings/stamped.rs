@@ -19,11 +19,11 @@ use crate::stop::Stop;
 /// Read both topics and judge outputs by the time stamps that they carry: one sample for each.
 #[pyfunction]
 #[pyo3(signature = (config, *, input_topic, input_field, output_topic, output_field, spool, measure, deadline_us,
-                    input_from=Vec::new(), output_from=Vec::new(), shared=false, hlog=None, offending_limit=20,
-                    cycles=None),
+                    input_from=Vec::new(), output_from=Vec::new(), shared=false, filters=false, hlog=None,
+                    offending_limit=20, cycles=None),
        text_signature = "(config, *, input_topic, input_field, output_topic, output_field, spool, measure, \
-                         deadline_us, input_from=(), output_from=(), shared=False, hlog=None, offending_limit=20, \
-                         cycles=None)")]
+                         deadline_us, input_from=(), output_from=(), shared=False, filters=False, hlog=None, \
+                         offending_limit=20, cycles=None)")]
 #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
 pub(super) fn verify_stamped<'py>(
     py: Python<'py>,
@@ -38,6 +38,7 @@ pub(super) fn verify_stamped<'py>(
     input_from: Vec<i64>,
     output_from: Vec<i64>,
     shared: bool,
+    filters: bool,
     hlog: Option<PathBuf>,
     offending_limit: usize,
     cycles: Option<Vec<i64>>,
@@ -50,6 +51,7 @@ pub(super) fn verify_stamped<'py>(
         scope: Scope { offending_limit, cycles: cycles.unwrap_or_default(), ..Scope::of(measure) },
         deadline_us,
         shared,
+        filters,
         interval_log: hlog,
     };
     let stop = Stop::new();
@@ -61,11 +63,11 @@ pub(super) fn verify_stamped<'py>(
 /// `verify_stamped()` for asyncio.
 #[pyfunction]
 #[pyo3(signature = (config, *, input_topic, input_field, output_topic, output_field, spool, measure, deadline_us,
-                    input_from=Vec::new(), output_from=Vec::new(), shared=false, hlog=None, offending_limit=20,
-                    cycles=None),
+                    input_from=Vec::new(), output_from=Vec::new(), shared=false, filters=false, hlog=None,
+                    offending_limit=20, cycles=None),
        text_signature = "(config, *, input_topic, input_field, output_topic, output_field, spool, measure, \
-                         deadline_us, input_from=(), output_from=(), shared=False, hlog=None, offending_limit=20, \
-                         cycles=None)")]
+                         deadline_us, input_from=(), output_from=(), shared=False, filters=False, hlog=None, \
+                         offending_limit=20, cycles=None)")]
 #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
 pub(super) fn verify_stamped_async<'py>(
     py: Python<'py>,
@@ -80,6 +82,7 @@ pub(super) fn verify_stamped_async<'py>(
     input_from: Vec<i64>,
     output_from: Vec<i64>,
     shared: bool,
+    filters: bool,
     hlog: Option<PathBuf>,
     offending_limit: usize,
     cycles: Option<Vec<i64>>,
@@ -92,6 +95,7 @@ pub(super) fn verify_stamped_async<'py>(
         scope: Scope { offending_limit, cycles: cycles.unwrap_or_default(), ..Scope::of(measure) },
         deadline_us,
         shared,
+        filters,
         interval_log: hlog,
     };
     let stop = Stop::new();
@@ -112,11 +116,15 @@ fn converted(py: Python<'_>, found: StampedVerdict) -> PyResult<Py<PyTuple>> {
         ("stamps", found.stamps),
         ("covered", found.covered),
         ("crowded", found.crowded),
+        ("uncovered", found.uncovered),
+        ("censored", found.verdict.censored),
     ] {
         dict.set_item(name, count)?;
     }
     dict.set_item("resolution_us", found.resolution_us)?;
     dict.set_item("newest_us", found.newest_us)?;
+    dict.set_item("append_time", found.append_time)?;
+    dict.set_item("unread_partitions", found.unread_partitions)?;
     let verdict = Py::new(py, Verdict::of(py, found.verdict)?)?;
     Ok((verdict, dict).into_pyobject(py)?.unbind())
 }

@@ -10,6 +10,7 @@
 //! offset order, and go by event time even where that is out of order.
 
 mod aggregate;
+mod append_time;
 mod close;
 mod cycles;
 mod intake;

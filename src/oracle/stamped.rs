@@ -1,11 +1,14 @@
 //! Outputs of a job that is not ours: each is known by the time stamp that it carries of one input event.
 //!
 //! Nothing is known of what should come out, so nothing can be missing. What can be told is whether an output's
-//! time stamp is that of an event of the trial at all; only such outputs are samples, one each.
+//! time stamp is that of an event of the trial at all, and which time stamps no output carries. Each output with an
+//! event's time stamp is a sample. Each event whose time stamp no output carries is one at the deadline, censored,
+//! unless the job is said to drop events by design.
 
 use std::path::PathBuf;
 
 use super::READ_TIMEOUT;
+use super::append_time::Appended;
 use super::intake::fault;
 use super::ledger::{Ledger, Scope};
 use super::timeline::{Phase, Sample, Samples, timeline};
@@ -15,8 +18,13 @@ use crate::kafka::KafkaConfig;
 use crate::kafka::consumer::{Message, read_range};
 use crate::kafka::topics::bounds;
 use crate::spool::SpoolReader;
-use crate::stamp::StampPath;
+use crate::stamp::{Stamp, StampPath, Unit, Units};
 use crate::stop::Stop;
+
+/// Outputs that a partition should have, by the coverage of the others, before their absence says something.
+const EXPECTED_OF_PARTITION: f64 = 10.0;
+/// And the time stamps of its own that it must have.
+const STAMPS_OF_PARTITION: u64 = 20;
 
 /// One side of a job.
 #[derive(Clone, Debug)]
@@ -46,6 +54,8 @@ pub struct StampedSettings {
     pub deadline_us: i64,
     /// Whether the input topic held records before the trial, which the job may have read too.
     pub shared: bool,
+    /// Whether the job drops or merges events by design: then an event without an output is not a sample.
+    pub filters: bool,
     /// Where to write the interval log of the measuring phase, if anywhere.
     pub interval_log: Option<PathBuf>,
 }
@@ -69,10 +79,17 @@ pub struct StampedVerdict {
     pub covered: u64,
     /// How many of these more outputs carry than there are events of them.
     pub crowded: u64,
+    /// Events of the measuring phase whose time stamp no output carries.
+    pub uncovered: u64,
     /// What the time stamps are good to, µs: the coarser of both sides.
     pub resolution_us: i64,
     /// The newest time stamp of the measuring phase that some output carries, µs from its start.
     pub newest_us: Option<i64>,
+    /// Whether the outputs' time stamps are those at which the broker appended the input, not the events' own.
+    pub append_time: bool,
+    /// Input partitions of which nothing came out in the measuring phase, although as much as came out of the others
+    /// would be at least 10 outputs. Only time stamps that no other partition has are looked at.
+    pub unread_partitions: Vec<i32>,
 }
 
 /// An input record.
@@ -80,54 +97,73 @@ pub struct StampedVerdict {
 struct Sent {
     at_us: i64,
     append_ms: Option<i64>,
+    partition: i32,
+}
+
+/// An output whose time stamp is coarse, or has dropped its trailing zeros: which, shows when all were read.
+struct Deferred {
+    stamp: Stamp,
+    received_us: Option<i64>,
+    append_ms: Option<i64>,
+    partition: i32,
+    offset: i64,
+    /// The record, of the first that may be an offence.
+    record: Vec<u8>,
 }
 
 #[derive(Default)]
-struct Found(Vec<(i64, i64)>);
+struct Found {
+    outputs: Vec<(i64, i64)>,
+    uncovered: Vec<i64>,
+}
 
 impl Samples for Found {
     fn each(&self, mut visit: impl FnMut(Sample)) {
-        for &(at_us, latency_us) in &self.0 {
-            visit(Sample { scheduled_us: at_us, due_us: at_us, latency_us: Some(latency_us) });
-        }
+        let sample = |at_us, latency_us| Sample { scheduled_us: at_us, due_us: at_us, latency_us };
+        self.outputs.iter().for_each(|&(at_us, latency_us)| visit(sample(at_us, Some(latency_us))));
+        self.uncovered.iter().for_each(|&at_us| visit(sample(at_us, None)));
     }
 }
 
 /// Judges outputs by their time stamps. Give it every input record before the first output.
 pub struct Stamped<'a> {
-    input: &'a StampPath,
-    output: &'a StampPath,
-    shared: bool,
+    settings: &'a StampedSettings,
     same: bool,
     sent: Vec<Sent>,
     /// How many outputs each event has; those of one time stamp all count for the first event of it.
     outputs: Vec<u32>,
+    deferred: Vec<Deferred>,
+    records_kept: usize,
     found: Found,
+    appended: Appended,
     ledger: Ledger,
     with_stamp: u64,
     without: u64,
     foreign: u64,
     earlier: u64,
-    resolution_us: i64,
+    input_units: Units,
+    output_units: Units,
 }
 
 impl<'a> Stamped<'a> {
-    /// A judge that has read nothing yet; `same` says that the output topic is the input topic.
-    pub fn new(input: &'a StampPath, output: &'a StampPath, scope: Scope, shared: bool, same: bool) -> Self {
+    /// A judge that has read nothing yet.
+    pub fn new(settings: &'a StampedSettings) -> Self {
         Self {
-            input,
-            output,
-            shared,
-            same,
+            settings,
+            same: settings.input.topic == settings.output.topic,
             sent: Vec::new(),
             outputs: Vec::new(),
+            deferred: Vec::new(),
+            records_kept: 0,
             found: Found::default(),
-            ledger: Ledger::new(scope),
+            appended: Appended::default(),
+            ledger: Ledger::new(settings.scope.clone()),
             with_stamp: 0,
             without: 0,
             foreign: 0,
             earlier: 0,
-            resolution_us: 1,
+            input_units: Units::default(),
+            output_units: Units::default(),
         }
     }
 
@@ -137,14 +173,15 @@ impl<'a> Stamped<'a> {
     /// [`Error::Harness`] when it has no time stamp: then it is not one that the generator sent.
     pub fn input(&mut self, message: Message<'_>) -> Result<()> {
         let payload = message.payload.ok_or_else(|| fault(message, "is a tombstone"))?;
-        let stamp = self.input.decode(payload).map_err(|error| {
+        let stamp = self.settings.input.field.decode(payload).map_err(|error| {
             fault(
                 message,
                 &format!("is none that was sent ({error}; does somebody else write to the topic?)"),
             )
         })?;
-        self.resolution_us = self.resolution_us.max(stamp.resolution_us);
-        self.sent.push(Sent { at_us: stamp.at_us, append_ms: message.append_ms });
+        self.input_units.add(stamp);
+        let (append_ms, partition) = (message.append_ms, message.partition);
+        self.sent.push(Sent { at_us: stamp.at_us, append_ms, partition });
         self.ledger.produced(message);
         Ok(())
     }
@@ -153,6 +190,9 @@ impl<'a> Stamped<'a> {
     pub fn input_ended(&mut self) {
         self.sent.sort_unstable_by_key(|sent| sent.at_us);
         self.outputs = vec![0; self.sent.len()];
+        if !self.same {
+            self.appended = Appended::of(self.sent.iter().map(|sent| (sent.at_us, sent.append_ms)));
+        }
     }
 
     /// Takes one record of the output topic, with its first receipt, µs since the Unix epoch, or `None`
@@ -161,7 +201,7 @@ impl<'a> Stamped<'a> {
         self.ledger.received(message, received_us);
         let decoded = match message.payload {
             None => Err("a tombstone: the record has no value".to_owned()),
-            Some(payload) => self.output.decode(payload).map_err(|error| error.to_string()),
+            Some(payload) => self.settings.output.field.decode(payload).map_err(|error| error.to_string()),
         };
         let stamp = match decoded {
             Ok(stamp) => stamp,
@@ -170,24 +210,61 @@ impl<'a> Stamped<'a> {
                 return self.ledger.wrong(message, "timestamp", &reason);
             }
         };
-        let first = self.sent.partition_point(|sent| sent.at_us < stamp.at_us);
-        let Some(&sent) = self.sent.get(first).filter(|sent| sent.at_us < stamp.at_us + stamp.resolution_us)
-        else {
-            if self.shared && self.sent.first().is_some_and(|sent| stamp.at_us < sent.at_us) {
-                self.earlier += 1;
-                return;
-            }
-            self.foreign += 1;
-            let detail = format!("its time stamp, {} µs, is that of no event of the trial", stamp.at_us);
-            return self.ledger.unexpected(message, "foreign", &detail);
-        };
-        self.resolution_us = self.resolution_us.max(stamp.resolution_us);
+        self.appended.output(stamp.at_us);
+        if self.event_of(stamp.at_us, stamp.resolution_us).is_none() {
+            return self.unknown(message, stamp.at_us);
+        }
+        self.output_units.add(stamp);
+        // Digits of texts and fractions may be fewer than the field's: the finest of them all counts.
+        if stamp.resolution_us > 1 && matches!(stamp.unit, Unit::Text | Unit::Seconds) {
+            let finest_us = self.output_units.finest_us(stamp.unit);
+            let keep = finest_us < Some(stamp.resolution_us)
+                && self.records_kept < self.settings.scope.offending_limit;
+            self.records_kept += usize::from(keep);
+            let record = if keep { message.payload.unwrap_or_default().to_vec() } else { Vec::new() };
+            let Message { partition, offset, append_ms, .. } = message;
+            self.deferred.push(Deferred { stamp, received_us, append_ms, partition, offset, record });
+        } else {
+            self.sample(message, stamp.at_us, stamp.resolution_us, received_us);
+        }
+    }
+
+    /// The first event within a time stamp's resolution, by its place among those that were sent.
+    fn event_of(&self, at_us: i64, resolution_us: i64) -> Option<usize> {
+        let first = self.sent.partition_point(|sent| sent.at_us < at_us);
+        self.sent.get(first).filter(|sent| sent.at_us < at_us + resolution_us).map(|_| first)
+    }
+
+    fn unknown(&mut self, message: Message<'_>, at_us: i64) {
+        if self.settings.shared && self.sent.first().is_some_and(|sent| at_us < sent.at_us) {
+            self.earlier += 1;
+            return;
+        }
+        self.foreign += 1;
+        let detail = format!("its time stamp, {at_us} µs, is that of no event of the trial");
+        self.ledger.unexpected(message, "foreign", &detail);
+    }
+
+    fn sample(&mut self, message: Message<'_>, at_us: i64, resolution_us: i64, received_us: Option<i64>) {
+        let Some(first) = self.event_of(at_us, resolution_us) else { return self.unknown(message, at_us) };
         self.with_stamp += 1;
         self.outputs[first] = self.outputs[first].saturating_add(1);
         let Some(received_us) = received_us else { return };
-        self.found.0.push((stamp.at_us, received_us - stamp.at_us));
-        if self.ledger.scope.measures(stamp.at_us) {
-            self.ledger.hops.record((stamp.at_us, sent.append_ms), message.append_ms, received_us, self.same);
+        self.found.outputs.push((at_us, received_us - at_us));
+        if self.ledger.scope.measures(at_us) {
+            let input = (at_us, self.sent[first].append_ms);
+            self.ledger.hops.record(input, message.append_ms, received_us, self.same);
+        }
+    }
+
+    /// Judges the outputs that had to wait for the finest time stamp.
+    fn settle(&mut self) {
+        for Deferred { stamp, received_us, append_ms, partition, offset, record } in
+            std::mem::take(&mut self.deferred)
+        {
+            let finest_us = self.output_units.finest_us(stamp.unit).unwrap_or(stamp.resolution_us);
+            let message = Message { partition, offset, key: None, payload: Some(&record), append_ms };
+            self.sample(message, stamp.at_us, finest_us, received_us);
         }
     }
 
@@ -196,13 +273,36 @@ impl<'a> Stamped<'a> {
     /// # Errors
     /// [`Error::Harness`] when outputs were never received by our consumer; [`Error::Io`] when the interval log
     /// cannot be written.
-    pub fn conclude(self, phase: &Phase<'_>) -> Result<StampedVerdict> {
+    pub fn conclude(mut self, phase: &Phase<'_>) -> Result<StampedVerdict> {
+        self.settle();
         self.ledger.check_receipts()?;
+        let resolution_us =
+            [self.input_units, self.output_units].iter().filter_map(Units::resolution_us).max().unwrap_or(1);
+        let coverage = self.coverage(resolution_us);
+        let timeline = timeline(&self.found, &self.ledger.scope, phase)?;
+        Ok(StampedVerdict {
+            stamped: self.with_stamp,
+            without: self.without,
+            foreign: self.foreign,
+            earlier: self.earlier,
+            stamps: coverage.stamps,
+            covered: coverage.covered,
+            crowded: coverage.crowded,
+            uncovered: coverage.uncovered,
+            resolution_us,
+            newest_us: coverage.newest_us,
+            append_time: self.appended.explains_outputs(),
+            unread_partitions: coverage.unread(),
+            verdict: self.ledger.verdict(timeline, None),
+        })
+    }
+
+    /// Counts the time stamps of the measuring phase, and makes samples of events that no output covers.
+    fn coverage(&mut self, resolution_us: i64) -> Coverage {
         let (from_us, to_us) = self.ledger.scope.measure;
-        let (mut stamps, mut covered, mut crowded, mut newest_us) = (0, 0, 0, None);
-        let alike = |a: &Sent, b: &Sent| {
-            a.at_us.div_euclid(self.resolution_us) == b.at_us.div_euclid(self.resolution_us)
-        };
+        let mut coverage = Coverage::default();
+        let alike =
+            |a: &Sent, b: &Sent| a.at_us.div_euclid(resolution_us) == b.at_us.div_euclid(resolution_us);
         let mut at = 0;
         for group in self.sent.chunk_by(alike) {
             let outputs: u64 = self.outputs[at..at + group.len()].iter().map(|&count| u64::from(count)).sum();
@@ -210,26 +310,56 @@ impl<'a> Stamped<'a> {
             if !(from_us..to_us).contains(&group[0].at_us) {
                 continue;
             }
-            stamps += 1;
-            crowded += u64::from(outputs > group.len() as u64);
+            coverage.stamps += 1;
+            coverage.crowded += u64::from(outputs > group.len() as u64);
             if outputs > 0 {
-                covered += 1;
-                newest_us = Some(group[0].at_us - from_us);
+                coverage.covered += 1;
+                coverage.newest_us = Some(group[0].at_us - from_us);
+            } else {
+                coverage.uncovered += group.len() as u64;
+                if !self.settings.filters {
+                    self.found.uncovered.extend(group.iter().map(|sent| sent.at_us));
+                }
+            }
+            let partition = group[0].partition;
+            if group.iter().all(|sent| sent.partition == partition) {
+                coverage.alone(partition, outputs > 0);
             }
         }
-        let timeline = timeline(&self.found, &self.ledger.scope, phase)?;
-        Ok(StampedVerdict {
-            stamped: self.with_stamp,
-            without: self.without,
-            foreign: self.foreign,
-            earlier: self.earlier,
-            stamps,
-            covered,
-            crowded,
-            resolution_us: self.resolution_us,
-            newest_us,
-            verdict: self.ledger.verdict(timeline, None),
-        })
+        coverage
+    }
+}
+
+/// How far outputs cover the time stamps of the measuring phase.
+#[derive(Default)]
+struct Coverage {
+    stamps: u64,
+    covered: u64,
+    crowded: u64,
+    uncovered: u64,
+    newest_us: Option<i64>,
+    /// Of each input partition: time stamps that are its alone, and how many of them are covered.
+    partitions: Vec<(u64, u64)>,
+}
+
+impl Coverage {
+    fn alone(&mut self, partition: i32, covered: bool) {
+        let partition = partition as usize;
+        if self.partitions.len() <= partition {
+            self.partitions.resize(partition + 1, (0, 0));
+        }
+        self.partitions[partition].0 += 1;
+        self.partitions[partition].1 += u64::from(covered);
+    }
+
+    fn unread(&self) -> Vec<i32> {
+        let read = self.partitions.iter().filter(|(_, covered)| *covered > 0);
+        let (stamps, covered) = read.fold((0, 0), |sum, each| (sum.0 + each.0, sum.1 + each.1));
+        let share = covered as f64 / u64::max(stamps, 1) as f64;
+        let is_unread = |&(stamps, covered): &(u64, u64)| {
+            covered == 0 && stamps >= STAMPS_OF_PARTITION && stamps as f64 * share >= EXPECTED_OF_PARTITION
+        };
+        (0..self.partitions.len() as i32).filter(|&at| is_unread(&self.partitions[at as usize])).collect()
     }
 }
 
@@ -246,8 +376,7 @@ pub fn verify_stamped(settings: &StampedSettings, stop: &Stop) -> Result<Stamped
         return Err(Error::io("cannot read the spool", &settings.spool, missing));
     }
     let (input, output) = (&settings.input, &settings.output);
-    let same = input.topic == output.topic;
-    let mut judge = Stamped::new(&input.field, &output.field, settings.scope.clone(), settings.shared, same);
+    let mut judge = Stamped::new(settings);
     read(settings, input, stop, |message| judge.input(message))?;
     judge.input_ended();
     let mut spools: Vec<SpoolReader> = Vec::new();
@@ -287,99 +416,4 @@ fn read(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const START: i64 = 1_700_000_000_000_000;
-
-    fn message(payload: &str) -> Message<'_> {
-        Message { partition: 0, offset: 0, key: None, payload: Some(payload.as_bytes()), append_ms: None }
-    }
-
-    /// The verdict on 1,000 events of one second, a ms apart, and what `output` makes of each: record and latency.
-    fn judged(shared: bool, output: impl Fn(i64) -> Option<(String, i64)>) -> StampedVerdict {
-        let (input_field, output_field) = (StampPath::new("at").unwrap(), StampPath::new("meta.ts").unwrap());
-        let scope = Scope::of((START, START + 1_000_000));
-        let mut judge = Stamped::new(&input_field, &output_field, scope, shared, false);
-        let times: Vec<i64> = (0..1_000).map(|n| START + n * 1_000 + 250).collect();
-        for at_us in times.iter().rev() {
-            judge.input(message(&format!(r#"{{"at":{at_us}}}"#))).unwrap();
-        }
-        judge.input_ended();
-        for at_us in times {
-            if let Some((record, latency_us)) = output(at_us) {
-                judge.output(message(&record), Some(at_us + latency_us));
-            }
-        }
-        judge.conclude(&Phase::until(START + 9_000_000)).unwrap()
-    }
-
-    #[test]
-    fn each_output_with_an_events_time_stamp_is_a_sample() {
-        let found = judged(false, |at_us| {
-            (at_us / 1_000 % 2 == 0).then(|| (format!(r#"{{"meta":{{"ts":{at_us}}}}}"#), 5_000))
-        });
-        assert_eq!((found.stamped, found.without, found.foreign), (500, 0, 0));
-        assert_eq!((found.stamps, found.covered, found.resolution_us), (1_000, 500, 1));
-        assert_eq!((found.verdict.latency.count(), found.verdict.latency.percentile(50.0)), (500, 5_000));
-        assert_eq!((found.verdict.counts.produced, found.verdict.counts.received), (1_000, 500));
-        assert_eq!(found.newest_us, Some(998_250));
-        assert_eq!(found.verdict.min_us, 5_000);
-    }
-
-    #[test]
-    fn a_time_stamp_in_ms_counts_from_its_ms() {
-        let found = judged(false, |at_us| Some((format!(r#"{{"meta":{{"ts":{}}}}}"#, at_us / 1_000), 5_000)));
-        assert_eq!((found.stamped, found.foreign, found.covered), (1_000, 0, 1_000));
-        assert_eq!(found.resolution_us, 1_000);
-        assert_eq!(found.verdict.min_us, 5_250);
-    }
-
-    #[test]
-    fn more_outputs_than_events_of_a_time_stamp_are_noticed() {
-        // Stamped by the job itself when it works off five events at once.
-        let stamped_late =
-            judged(false, |at_us| Some((format!(r#"{{"meta":{{"ts":{}}}}}"#, at_us / 5_000 * 5 + 4), 5_000)));
-        assert_eq!((stamped_late.foreign, stamped_late.covered, stamped_late.crowded), (0, 200, 200));
-        let passed_on =
-            judged(false, |at_us| Some((format!(r#"{{"meta":{{"ts":{}}}}}"#, at_us / 1_000), 5_000)));
-        assert_eq!(passed_on.crowded, 0);
-    }
-
-    #[test]
-    fn a_time_that_no_event_has_is_foreign() {
-        let found = judged(false, |at_us| Some((format!(r#"{{"meta":{{"ts":{}}}}}"#, at_us + 7), 5_000)));
-        assert_eq!((found.stamped, found.foreign), (0, 1_000));
-        assert_eq!(found.verdict.latency.count(), 0);
-        assert_eq!(found.verdict.offending[0].kind, "foreign");
-        assert_eq!(found.newest_us, None);
-    }
-
-    #[test]
-    fn outputs_of_earlier_events_are_told_apart_only_where_there_can_be_any() {
-        let early = |at_us: i64| Some((format!(r#"{{"meta":{{"ts":{}}}}}"#, at_us - 60_000_000), 5_000));
-        let shared = judged(true, early);
-        assert_eq!((shared.earlier, shared.foreign), (1_000, 0));
-        let fresh = judged(false, early);
-        assert_eq!((fresh.earlier, fresh.foreign), (0, 1_000));
-    }
-
-    #[test]
-    fn an_output_without_a_time_stamp_is_no_sample() {
-        let found = judged(false, |_| Some((r#"{"count":3}"#.to_owned(), 5_000)));
-        assert_eq!((found.stamped, found.without), (0, 1_000));
-        assert_eq!(found.verdict.offending[0].kind, "timestamp");
-        assert!(found.verdict.offending[0].detail.contains("missing field `meta.ts`"));
-    }
-
-    #[test]
-    fn an_input_that_was_not_sent_is_a_fault_of_the_harness() {
-        let field = StampPath::new("at").unwrap();
-        let mut judge = Stamped::new(&field, &field, Scope::of((0, 1)), true, false);
-        let error = judge.input(message("{}")).unwrap_err();
-        assert!(
-            matches!(&error, Error::Harness(text) if text.contains("does somebody else write")),
-            "{error}"
-        );
-    }
-}
+mod tests;

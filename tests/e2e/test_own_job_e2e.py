@@ -27,6 +27,7 @@ GENTLE = [
     "order.json",
     "--timestamp-field",
     "created_at",
+    "--filters",
 ]
 JAR = ["--flink-jar", "target/large-orders.jar"]
 
@@ -66,6 +67,8 @@ def test_a_query_and_a_jar_are_measured_side_by_side(project):
         assert abs(trial["latency_us"]["count"] - 0.801 * measured) < 5 * (measured * 0.8 * 0.2) ** 0.5
         assert trial["slip_us"]["p99"] > 0
         assert any("up to 1 ms" in reason for reason in trial["reasons"])
+        assert any(reason.startswith("coverage ") for reason in trial["reasons"])
+        assert trial["latency_us"]["censored"] == 0
     (floor,) = document["floors"]
     assert all(trial["valid"] for trial in floor["trials"])
     assert floor["headline"]["p50_us"] < min(flink["headline"]["p50_us"], spark["headline"]["p50_us"])
@@ -83,6 +86,7 @@ def test_python_measures_a_job_with_events_of_its_own_and_named_topics(project, 
         input="orders",
         output="large-orders",
         oracle="checks.py:large_orders",
+        filters=True,
         quick=True,
         rate=500,
         partitions=2,

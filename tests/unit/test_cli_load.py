@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
 import pytest
+from confluent_kafka import Producer
 
 from rtmbench import _core, kafka_properties
 from rtmbench.errors import ConfigurationError
@@ -156,7 +158,20 @@ def test_measure_prints_one_document_and_an_interval_log(broker, quick, tmp_path
         out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     document = json.loads(out)
-    assert list(document) == ["topic", "seconds", "latency_us", "malformed"]
+    assert list(document) == ["topic", "seconds", "timestamp", "latency_us", "clock", "malformed"]
+    assert document["timestamp"] == {
+        "field": "scheduled_at_us",
+        "unit": "epoch µs",
+        "units": {"epoch µs": 500},
+        "resolution_us": 1,
+    }
+    assert document["clock"] == {
+        "negative": 0,
+        "share": 0,
+        "median_us": document["latency_us"]["p50"],
+        "ahead_us": 0,
+        "ok": True,
+    }
     assert document["seconds"] == pytest.approx(3, abs=0.5)
     assert list(document["latency_us"]) == [*FIGURES, "negative"]
     latency = document["latency_us"]
@@ -177,7 +192,133 @@ def test_milliseconds_are_said_to_be_coarse(broker, quick, tmp_path):
     code, out, err = call("measure", *options, "--timestamp-field", "produced_at", cwd=tmp_path, broker=broker)
     assert code == 0, err
     assert "topic: 100 records" in out
-    assert "resolution: ±1 ms for 100 records, whose produced_at is in ms" in err
+    assert "time stamps: produced_at is epoch ms; resolution 1 ms, rounded down" in err
+
+
+def stamp_of(at_us, form):
+    """Give a time in one of the forms that people send."""
+    seconds = at_us / 1e6
+    text = datetime.fromtimestamp(seconds, tz=UTC).isoformat()
+    return {
+        "s": at_us // 1_000_000,
+        "ms": at_us // 1_000,
+        "us": at_us,
+        "ns": at_us * 1_000 + 7,
+        "float s": seconds,
+        "quoted ms": str(at_us // 1_000),
+        "ISO": text,
+        "ISO without trailing zeros": text.replace("+00:00", "").rstrip("0").rstrip(".") + "Z",
+    }[form]
+
+
+def send(broker, records):
+    """Send records to the topic, each a dictionary."""
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+    for record in records:
+        producer.produce("topic", json.dumps(record), partition=0)
+    assert producer.flush(10) == 0
+
+
+def measured(broker, quick, cwd, *options):
+    everything = ["--topic", "topic", "--duration", "0.5", "--from-beginning", "--kafka-properties", quick, "--json"]
+    code, out, err = call("measure", *everything, *options, cwd=cwd, broker=broker)
+    assert "Traceback" not in err
+    return code, json.loads(out), err
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("s", ("epoch s", 1_000_000)),
+        ("ms", ("epoch ms", 1_000)),
+        ("us", ("epoch µs", 1)),
+        ("ns", ("epoch ns", 1)),
+        ("float s", ("epoch s", 1)),
+        ("quoted ms", ("epoch ms", 1_000)),
+        ("ISO", ("ISO 8601", 1)),
+        ("ISO without trailing zeros", ("ISO 8601", 1)),
+    ],
+)
+def test_measure_recognises_the_unit_and_names_it(form, expected, broker, quick, tmp_path):
+    unit, resolution_us = expected
+    # The last one is on a whole second: as a text it loses all of its digits.
+    start_us = _core.now_us() // 1_000_000 * 1_000_000
+    ages_us = [*range(20_001, 500_000, 5_003), 1_000_000]
+    send(broker, ({"payload": {"source": {"at": stamp_of(start_us - age, form)}}} for age in ages_us))
+    code, document, err = measured(broker, quick, tmp_path, "--timestamp-field", "payload.source.at")
+    assert code == 0, err
+    assert document["malformed"] == 0
+    assert document["timestamp"] == {
+        "field": "payload.source.at",
+        "unit": unit,
+        "units": {unit: len(ages_us)},
+        "resolution_us": resolution_us,
+    }
+    assert document["latency_us"]["max"] < 60_000_000, "an hour is what a wrong unit gives"
+    lines = [line for line in err.splitlines() if line.startswith("time stamps: ")]
+    assert len(lines) == 1
+    assert f"payload.source.at is {unit}" in lines[0]
+    step = {1_000_000: "1 s", 1_000: "1 ms"}.get(resolution_us)
+    assert ("resolution" in lines[0]) == (step is not None)
+    assert step is None or f"may be too long by up to {step}" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (45_000_000_000, "as epoch s it is in the year 3395, as epoch ms it is in the year 1971"),
+        (638_355_536_001_234_567, "it may be .NET ticks"),
+        ("yesterday", "neither an ISO 8601 time nor a number"),
+        ("1970-01-20T16:13:20Z", "epoch s that were read as ms or µs give a time in 1970"),
+    ],
+)
+def test_a_field_in_no_unit_is_an_error_that_names_the_likely_one(value, reason, broker, quick, tmp_path):
+    send(broker, [{"at": value}] * 3)
+    code, document, err = measured(broker, quick, tmp_path, "--timestamp-field", "at")
+    assert code == 1
+    assert document["latency_us"]["p50"] is None
+    assert (document["malformed"], document["timestamp"]["unit"]) == (3, None)
+    assert reason in err.splitlines()[-1].replace("\\", ""), err
+
+
+def test_records_that_are_all_hours_old_give_no_figures(broker, quick, tmp_path):
+    hlog = tmp_path / "out.hlog"
+    send(broker, [{"at": _core.now_us() // 1_000_000 - 7_200}] * 3)
+    code, document, err = measured(broker, quick, tmp_path, "--timestamp-field", "at", "--hlog", hlog)
+    assert code == 1
+    assert document["timestamp"]["unit"] == "epoch s"
+    assert document["latency_us"] == {**dict.fromkeys(FIGURES), "count": 3, "negative": 0}
+    assert "more than 1 h old by its 'at', which is read as epoch s" in err
+    assert not hlog.exists()
+    assert "the interval log" in err
+
+
+def test_a_clock_that_is_ahead_gives_no_percentiles(broker, quick, tmp_path):
+    ahead_us = [5_000_000 + 1_000 * n for n in range(100)]
+    now_us = _core.now_us()
+    send(broker, ({"at": now_us + ahead} for ahead in ahead_us))
+    code, document, err = measured(broker, quick, tmp_path, "--timestamp-field", "at")
+    assert code == 1
+    assert document["latency_us"] == {**dict.fromkeys(FIGURES), "count": 100, "negative": 100}
+    clock = document["clock"]
+    assert (clock["negative"], clock["share"], clock["ok"]) == (100, 1, False)
+    assert -5_100_000 < clock["median_us"] < -1_000_000
+    assert clock["ahead_us"] > -clock["median_us"]
+    assert "The clocks disagree: 100 of 100 records (100.0%) arrived before their time stamp" in err
+    assert "chrony" in err
+    assert "p50" not in err
+
+
+def test_a_clock_that_is_ahead_of_some_is_a_warning(broker, quick, tmp_path):
+    now_us = _core.now_us()
+    send(broker, ({"at": now_us + (5_000_000 if n < 40 else -50_000)} for n in range(100)))
+    code, document, err = measured(broker, quick, tmp_path, "--timestamp-field", "at")
+    assert code == 0, err
+    clock = document["clock"]
+    assert (clock["negative"], clock["share"], clock["ok"]) == (40, 0.4, True)
+    assert clock["median_us"] == document["latency_us"]["p50"] > 0
+    assert "warning: 40 of 100 records (40.0%) arrived before their time stamp" in err
+    assert "every latency is too low" in err
 
 
 def test_nothing_to_measure_is_no_success(broker, quick, tmp_path):

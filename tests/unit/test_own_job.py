@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+import threading
 import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import jsonschema
 import pytest
 import results_builder as build
 from click.testing import CliRunner
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 import rtmbench
 from rtmbench import _core, doctor, experiment
@@ -170,7 +172,7 @@ def test_a_function_is_found_or_told(files):
         ({"spark_job": "job.py", "first_output_s": 0}, "out of range"),
         ({"spark_job": "job.py", "input": "t", "output": "t"}, "read what it writes"),
         ({"spark_job": "job.py", "input": "a b"}, "no name of a topic"),
-        ({"spark_job": "job.py", "timestamp_field": "a..b"}, "is no field"),
+        ({"spark_job": "job.py", "timestamp_field": "a..b"}, "is not a field"),
         ({"spark_job": "job.py", "template": "none.json"}, "cannot be read"),
     ],
 )
@@ -382,6 +384,38 @@ class RelayJob:
             self.relay = None
 
 
+class Filter:
+    """Stands for a relay that drops events: every fourth comes through."""
+
+    def __init__(self, config, source, target):
+        self._consumer = Consumer({**config, "group.id": "filter"})
+        self._consumer.assign([TopicPartition(source, 0, 0)])
+        self._producer, self._target = Producer(config), target
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self):
+        self._thread.start()
+
+    def _run(self):
+        seen = 0
+        while not self._ended.is_set():
+            message = self._consumer.poll(0.01)
+            if message is None or message.error():
+                self._producer.flush(1)
+                continue
+            if seen % 4 == 0:
+                self._producer.produce(self._target, message.value(), partition=0)
+            seen += 1
+        self._consumer.close()
+
+    def stop(self):
+        self._ended.set()
+
+    def join(self):
+        self._thread.join(5)
+
+
 @pytest.fixture
 def request_(files, monkeypatch):
     """A request for short trials of a job on a mock broker."""
@@ -482,6 +516,51 @@ def test_a_job_is_measured_by_the_time_stamps_of_its_outputs(request_, monkeypat
     assert all(one.valid for one in floor.trials), floor.trials
     # A second holds no boundary, so there is no headline.
     assert exit_code([result]) == 4
+
+
+def test_a_job_that_drops_events_has_lower_bounds(request_, monkeypatch):
+    monkeypatch.setattr(_core, "Relay", Filter)
+    (result,) = run(request_())
+    trial = the_trial(result)
+    outputs = trial.outputs
+    assert trial.status.value == "unsustained"
+    assert outputs.stamps == trial.latency_us.count == 200
+    assert trial.latency_us.censored == outputs.stamps - outputs.covered == 150
+    assert {"p50", "p99", "max"} <= set(trial.latency_us.censored_percentiles)
+    (coverage,) = [reason for reason in trial.reasons if reason.startswith("coverage ")]
+    assert coverage.startswith("coverage 25.00%: some output carries 50 of 200 measured time stamps; the 150 events")
+    assert "--filters" in coverage
+    assert "--filters" not in result.cells[0].remark
+
+
+def test_a_job_that_drops_events_by_design_says_so(request_, monkeypatch):
+    monkeypatch.setattr(_core, "Relay", Filter)
+    (result,) = run(request_(filters=True))
+    trial = the_trial(result)
+    assert trial.valid, trial.reasons
+    assert (trial.latency_us.count, trial.latency_us.censored) == (50, 0)
+    (coverage,) = [reason for reason in trial.reasons if reason.startswith("coverage ")]
+    assert coverage.startswith("coverage 25.00%")
+    assert coverage.endswith("events without an output are not samples, as --filters asks for")
+    assert "an event without an output is not a sample (--filters)" in result.cells[0].remark
+    assert result.settings["job"]["filters"] is True
+    assert "--filters" in sections.command(result)
+
+
+def test_a_job_that_passes_on_the_append_time_fails_with_the_way_out(request_, monkeypatch):
+    verify = _core.verify_stamped
+
+    def verified(config, **options):
+        verdict, found = verify(config, **options)
+        return verdict, {**found, "append_time": True}
+
+    # The mock broker has no append times; a test of the core shows how they are recognised.
+    monkeypatch.setattr(_core, "verify_stamped", verified)
+    (result,) = run(request_(template="order.json"))
+    trial = the_trial(result)
+    assert (trial.status.value, trial.latency_us) == ("failed", None)
+    assert "Kafka appended the input (LogAppendTime)" in trial.reasons[0]
+    assert "pass on the field `meta.at`" in trial.reasons[0]
 
 
 def test_what_an_oracle_says_fails_the_trial(request_):

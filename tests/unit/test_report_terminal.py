@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import re
 
 import pytest
 from results_builder import cell, latency, result, scenarios, transport, trial
@@ -166,7 +167,8 @@ def test_hostile_text_is_shown_and_does_nothing():
     assert "[bold]markup[/bold]" in text
     assert "<script>" in text
     assert ":skull:" in text
-    assert len(text) < 10_000
+    # All else is cut: reasons, which are never, are four of some 10,000 characters.
+    assert len(text) < 50_000
     assert max(map(len, text.splitlines())) <= 104  # isolates take no column
     assert not {"\x1b", "\x07", "\x00", "\u202e", "\ud800", "\r"} & set(text)
     assert text.count("\u2068") == text.count("\u2069")
@@ -200,3 +202,18 @@ def test_a_sweep_of_one_pattern_fits_into_100_columns_with_its_unit_and_stalls()
     ]
     assert "interval, s" in file.getvalue()
     assert file.getvalue().count("0.4%") == 4
+
+
+def test_a_long_reason_is_wrapped_and_never_cut(terminal):
+    long = f"the engine failed: {'a cause among others, ' * 100}and the way out is --slots 8"
+    assert len(long) > 2_000
+    refusal = Refusal(code="TOO_LONG", message=long)
+    found = result(
+        cell("flink@1.20", [trial(1, Status.FAILED, [long, f"drift: {long}"])]),
+        cell("spark@4.1", [trial(1, Status.REFUSED, [long])], refusal=refusal),
+    )
+    print_result(found, terminal)
+    for shown in (printed(found), re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue())):
+        assert max(map(len, shown.splitlines())) <= 100
+        assert " ".join(shown.split()).count("and the way out is --slots 8") == 3
+    assert " ".join(to_markdown([(found, None)]).split()).count("and the way out is --slots 8") >= 2

@@ -44,6 +44,8 @@ def test_nothing_amiss_is_valid_without_a_word():
         ({"harness_error": "the consumer lost its broker"}, Status.VOID, "lost its broker"),
         ({"delivery_failures": 3}, Status.VOID, "did not take 3 of"),
         ({"clock_jump_us": -1_500}, Status.VOID, "jumped by -1.5 ms"),
+        ({"samples": 100, "negative": 51}, Status.VOID, "the clocks disagree: 51 of 100 samples"),
+        ({"samples": 100, "negative": 50, "censored": 1}, Status.UNSUSTAINED, "1 measured events"),
         ({"counts": None}, Status.VOID, "not checked"),
         ({"counts": counts(expected=0)}, Status.VOID, "of 25,000 events produced"),
         ({"engine_error": "exit code 137", "counts": None}, Status.FAILED, "exit code 137"),

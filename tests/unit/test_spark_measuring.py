@@ -6,6 +6,7 @@ import io
 import json
 import threading
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -98,6 +99,7 @@ def test_what_arrives_is_measured_from_the_start_on(config):
     assert "latency from scheduled_at_us to receipt: p50 " in text
     assert "p99 " in text
     assert "p99.9" not in text, "400 samples do not tell"
+    assert "time stamps: scheduled_at_us is epoch µs" in text
     assert "resolution" not in text
     html = orders._repr_html_()
     assert "<th>p50</th>" in html
@@ -137,7 +139,7 @@ def test_milliseconds_are_said_to_be_coarse(config):
     with start(config, "produced_at", count=20) as orders:
         await_records(orders, 20)
     assert orders.resolution_us == 1000
-    assert "resolution: ±1 ms, since produced_at is in ms" in repr(orders)
+    assert "time stamps: produced_at is epoch ms; resolution 1 ms" in repr(orders)
 
 
 def test_an_output_without_the_time_stamp_is_told_with_the_field_and_a_record(config):
@@ -152,23 +154,38 @@ def test_an_output_without_the_time_stamp_is_told_with_the_field_and_a_record(co
         assert "p50" not in shown, "no figure where there is none"
 
 
-def test_a_time_stamp_of_another_unit_is_no_latency(config):
+def test_the_unit_of_the_time_stamp_shows_in_its_value(config):
+    with start(config, "meta.at", count=0) as orders:
+        send = _producer(config)
+        assert orders.resolution_us == 1
+        send({"meta": {"at": time.time()}})
+        await_records(orders, 1)
+        assert orders.latency().max < 60_000_000
+        send({"meta": {"at": int(time.time())}})
+        send({"meta": {"at": datetime.now(UTC).isoformat()}})
+        await_records(orders, 3)
+        assert orders.latency().max < 60_000_000
+        text = repr(orders)
+    assert "time stamps: meta.at is epoch s (2 records) and ISO 8601 (1 record)" in text
+
+
+def test_what_is_no_time_of_our_days_is_no_latency(config):
     with start(config, "at", count=0) as orders:
         send = _producer(config)
-        send({"at": "2026-01-01T00:00:00Z"})
+        send({"at": 45_000_000_000})
         await_records(orders, 1)
-        with pytest.raises(ConfigurationError, match=r"No time stamp 'at' .* invalid type: string"):
+        with pytest.raises(ConfigurationError, match=r"No time stamp 'at' .* as epoch ms it is in the year 1971"):
             orders.latency()
-        send({"at": int(time.time())})
+        send({"at": int(time.time()) - 7_200})
         await_records(orders, 2)
-        with pytest.raises(ConfigurationError, match=r"more than 1 h old by its 'at'\. It is read as ms"):
+        with pytest.raises(ConfigurationError, match=r"more than 1 h old by its 'at', which is read as epoch s"):
             orders.latency()
         assert "max" not in repr(orders)
         send({"at": int(time.time() * 1000)})
         await_records(orders, 3)
-        found = repr(orders)
-    assert "max ≥ 3,600,000 ms" in found
-    assert "what is more than 1 h old counts as 1 h" in found
+        shown = repr(orders)
+    assert "max ≥ 3,600,000 ms" in shown
+    assert "what is more than 1 h old counts as 1 h" in shown
 
 
 def test_some_without_it_are_in_no_figure_and_said(config):
@@ -181,11 +198,38 @@ def test_some_without_it_are_in_no_figure_and_said(config):
     assert "<b>" not in html
 
 
-def test_clocks_that_disagree_are_said(config):
-    with start(config, "scheduled_at_us", count=0) as orders:
-        _producer(config)({"scheduled_at_us": _core.now_us() + 5_000_000})
+def test_a_clock_that_is_ahead_gives_no_percentiles(config):
+    with start(config, "at", count=0) as orders:
+        send = _producer(config)
+        for _ in range(3):
+            send({"at": _core.now_us() + 5_000_000})
+        await_records(orders, 3)
+        with pytest.raises(RunFailedError, match=r"The clocks disagree: 3 of 3 records .* \(chrony"):
+            orders.latency()
+        for shown in (repr(orders), orders._repr_html_()):
+            assert "The clocks disagree" in shown
+            assert "p50" not in shown
+        followed = io.StringIO()
+        threading.Timer(0.1, send, [{"at": _core.now_us() + 5_000_000}]).start()
+        orders.follow(0.5, file=followed)
+        assert "the clocks disagree" in followed.getvalue()
+        assert "p50" not in followed.getvalue()
+        # A reset leaves the clock of a warm-up out, too.
+        orders.reset()
+        send({"at": _core.now_us()})
         await_records(orders, 1)
-        assert "1 record arrived before the time stamp" in repr(orders)
+        assert orders.latency().count == 1
+
+
+def test_a_clock_that_is_ahead_of_some_is_a_warning(config):
+    with start(config, "at", count=0) as orders:
+        send = _producer(config)
+        send({"at": _core.now_us() + 5_000_000})
+        for _ in range(2):
+            send({"at": _core.now_us()})
+        await_records(orders, 3)
+        assert orders.latency().count == 3
+        assert "warning: 1 of 3 records (33.3%) arrived before their time stamp" in repr(orders)
 
 
 def test_nothing_is_no_figure(config):

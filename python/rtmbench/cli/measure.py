@@ -11,8 +11,11 @@ import click
 from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures, kafka_options
 from rtmbench.cli.run import Seconds
 from rtmbench.errors import ConfigurationError, RunFailedError
+from rtmbench.timestamps import HOUR_US, MOST, Clock, recognised, too_old
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rtmbench._core import ConsumerReport, Histogram, LatencyConsumer
 
 _WIND_UP_S = 5.0
@@ -27,7 +30,7 @@ _SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
 @click.option(
     "--timestamp-field",
     metavar="NAME",
-    help="The field with the time to measure from: epoch µs where its name ends in _us, else epoch ms. "
+    help="The field with the time to measure from, such as `meta.created`: epoch s, ms, µs or ns, or ISO 8601 text. "
     "[default: scheduled_at_us, or produced_at in a record without it]",
 )
 @click.option("--from-beginning", is_flag=True, help="Count what the topic holds already, too.")
@@ -54,7 +57,8 @@ def measure(
     """Show how old the records of a topic are when they arrive: p50, p95 and p99, each second and in total.
 
     A record is JSON with a time stamp; its age is the time of its receipt here minus that time stamp, so the clocks of
-    both machines must agree. What has none is counted as malformed. An interrupt ends it with the report, and exit 130.
+    both machines must agree: where most records arrive before their time stamp, no percentile is shown, and the exit
+    code is 1. A record without a time stamp is malformed. An interrupt ends it with the report, and exit 130.
     """
     from rtmbench import _core  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.engines.clients import harness_consumer  # noqa: PLC0415
@@ -81,20 +85,44 @@ def measure(
     with client_errors(config):
         interruption, report, intervals = _follow(consumer, start_us, duration)
     seconds = sum(length for length, _ in intervals) / _SECOND_US
+    field = timestamp_field or ("produced_at" if 0 < report.fallback == report.latency.count else "scheduled_at_us")
+    clock = Clock.of(report.latency, report.ahead)
+    problem = clock.problem() or _problem(topic, field, seconds, report)
+    _say_what_to_know(field, report, clock)
     if hlog is not None:
-        _core.write_interval_log(hlog, start_us, intervals)
-    _say_what_to_know(report, timestamp_field)
+        _write_log(hlog, start_us, intervals, withheld=problem is not None and report.latency.count > 0)
     if as_json:
-        click.echo(json.dumps(_document(topic, seconds, report), indent=2))
+        click.echo(json.dumps(_document(topic, field, seconds, report, clock, withheld=problem is not None), indent=2))
     else:
-        _print(topic, seconds, report)
+        _print(topic, seconds, report, withheld=problem is not None)
     if interruption is not None:
+        if problem is not None:
+            click.echo(problem, err=True)
         raise interruption
+    if problem is not None:
+        raise RunFailedError(problem)
+
+
+def _problem(topic: str, field: str, seconds: float, report: ConsumerReport) -> str | None:
+    """Say why the latencies mean nothing; None where they do."""
     if report.latency.count == 0:
-        raise RunFailedError(
+        first = f" The first: {report.malformed_samples[0]}." if report.malformed_samples else ""
+        return (
             f"Nothing in {topic} could be measured in {seconds:.0f} s: {report.received:,} records arrived, "
-            f"{report.malformed:,} of them malformed."
+            f"{report.malformed:,} of them malformed.{first}"
         )
+    return f"{too_old(field, report.units, topic)}." if report.latency.min >= HOUR_US else None
+
+
+def _write_log(path: Path, start_us: int, intervals: Sequence[tuple[int, Histogram]], *, withheld: bool) -> None:
+    from rtmbench import _core  # noqa: PLC0415
+
+    if not withheld:
+        _core.write_interval_log(path, start_us, intervals)
+        return
+    # It was created before the measurement, to see that it can be.
+    path.unlink()
+    click.echo(f"the interval log {path} was not written, since its latencies would mean nothing", err=True)
 
 
 def _follow(
@@ -107,7 +135,7 @@ def _follow(
     live = LiveLine()
     end_us = None if duration is None else start_us + int(duration * _SECOND_US)
     intervals: list[tuple[int, Histogram]] = []
-    since_us, malformed = start_us, 0
+    since_us, malformed, negative = start_us, 0, 0
     interruption: BaseException | None = None
 
     def take() -> int:
@@ -127,8 +155,10 @@ def _follow(
             else:
                 break
             total = consumer.snapshot()
-            live.show(_line((since_us - start_us) / _SECOND_US, intervals[-1][1], total.malformed - malformed))
-            malformed = total.malformed
+            second = intervals[-1][1]
+            early = total.negative - negative > MOST * second.count
+            live.show(_line((since_us - start_us) / _SECOND_US, second, total.malformed - malformed, early=early))
+            malformed, negative = total.malformed, total.negative
     except (KeyboardInterrupt, Terminated) as raised:
         interruption = raised
     with shielded():
@@ -139,44 +169,56 @@ def _follow(
     return interruption, report, intervals
 
 
-def _line(seconds: float, second: Histogram, malformed: int) -> str:
+def _line(seconds: float, second: Histogram, malformed: int, *, early: bool) -> str:
     shown = [f"{seconds:4.0f} s", f"{second.count:,}/s"]
-    if second.count:
+    if early:
+        shown.append("most arrived before their time stamp: the clocks disagree")
+    elif second.count:
         shown += [f"{name} {duration_text(second.percentile(q))}" for name, q in _SHOWN]
     if malformed:
         shown.append(f"{malformed:,} malformed")
     return " · ".join(shown)
 
 
-def _say_what_to_know(report: ConsumerReport, timestamp_field: str | None) -> None:
-    coarse = report.fallback if timestamp_field is None else 0
-    if timestamp_field is not None and not timestamp_field.endswith("_us"):
-        coarse = report.latency.count
-    if coarse:
-        field = timestamp_field or "produced_at"
-        click.echo(f"resolution: ±1 ms for {coarse:,} records, whose {field} is in ms", err=True)
-    if report.negative:
-        click.echo(
-            f"{report.negative:,} records arrived before their time stamp, by up to {duration_text(-report.min_us)}: "
-            "the clocks of producer and consumer disagree",
-            err=True,
-        )
+def _say_what_to_know(field: str, report: ConsumerReport, clock: Clock) -> None:
+    if 0 < report.fallback < report.latency.count:
+        click.echo(f"{report.fallback:,} records have no scheduled_at_us: read by their produced_at", err=True)
+    for text in (recognised(field, report.units, report.resolution_us), clock.warning()):
+        if text:
+            click.echo(text, err=True)
     for sample in report.malformed_samples[:3]:
         click.echo(f"malformed: {sample}", err=True)
 
 
-def _document(topic: str, seconds: float, report: ConsumerReport) -> dict[str, Any]:
+def _document(
+    topic: str, field: str, seconds: float, report: ConsumerReport, clock: Clock, *, withheld: bool
+) -> dict[str, Any]:
     latency: dict[str, int | None] = figures(report.latency)
-    if report.latency.count:
+    if withheld:
+        latency = {name: value if name == "count" else None for name, value in latency.items()}
+    elif report.latency.count:
         latency["min"] = report.min_us
     latency["negative"] = report.negative
-    return {"topic": topic, "seconds": round(seconds, 3), "latency_us": latency, "malformed": report.malformed}
+    units = dict(report.units)
+    return {
+        "topic": topic,
+        "seconds": round(seconds, 3),
+        "timestamp": {
+            "field": field,
+            "unit": next(iter(units), None),
+            "units": units,
+            "resolution_us": report.resolution_us,
+        },
+        "latency_us": latency,
+        "clock": clock.document(),
+        "malformed": report.malformed,
+    }
 
 
-def _print(topic: str, seconds: float, report: ConsumerReport) -> None:
+def _print(topic: str, seconds: float, report: ConsumerReport, *, withheld: bool) -> None:
     latency = report.latency
     click.echo(f"{topic}: {latency.count:,} records in {seconds:.1f} s, {report.malformed:,} malformed")
-    if latency.count:
+    if latency.count and not withheld:
         shown = [*_SHOWN, ("p99.9", 99.9)]
         texts = [f"{name} {duration_text(latency.percentile(q))}" for name, q in shown]
         click.echo(f"latency: {' · '.join(texts)} · max {duration_text(latency.max)}")

@@ -29,6 +29,12 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--template", metavar="FILE", help="JSON of an input record, with {{placeholders}}."),
     click.option("--events", metavar="FILE.py:FUNCTION", help="A function that gives input records."),
     click.option("--oracle", metavar="FILE.py:FUNCTION", help="Your check of the output. [default: not checked]"),
+    click.option(
+        "--filters",
+        is_flag=True,
+        default=None,
+        help="Your job drops or merges events by design: measure only what it writes.",
+    ),
     click.option("--first-output", metavar="SECONDS", type=float, help="How long your job may take. [default: 120]"),
 )
 
@@ -44,6 +50,7 @@ NAMES = (
     "template",
     "events",
     "oracle",
+    "filters",
     "first_output",
 )
 """The parameters that the options fill."""

@@ -401,7 +401,7 @@ class FlinkEngine:
         entries = history.get("entries", [])
         lines = entries[0].get("stacktrace", "").splitlines() if entries else []
         causes = [line.strip() for line in lines if not line.startswith(("\t", " "))]
-        return " / ".join(dict.fromkeys([*causes[:1], *causes[-1:]]))[:600] or "no cause given"
+        return " / ".join(dict.fromkeys([*causes[:1], *causes[-1:]])) or "no cause given"
 
     def _cancel(self, cluster: FlinkCluster) -> None:
         job = f"/jobs/{self._job}"

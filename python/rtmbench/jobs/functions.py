@@ -57,7 +57,7 @@ def said(error: BaseException) -> str:
             traceback = traceback.tb_next
         place = f" ({Path(traceback.tb_frame.f_code.co_filename).name}, line {traceback.tb_lineno})"
     text = " ".join(str(error).split())
-    return f"{type(error).__name__}{f': {text[:300]}' if text else ''}{place}"
+    return f"{type(error).__name__}{f': {text}' if text else ''}{place}"
 
 
 __all__ = ["load", "name_of", "said"]

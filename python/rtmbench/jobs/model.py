@@ -28,6 +28,7 @@ _TOPIC = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 _LONGEST_TOPIC = 249
 
 REMARK = "one sample for each output record, by the time stamp that it carries; what should come out is not known"
+FILTERS_REMARK = "an event without an output is not a sample (--filters)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,13 @@ class OwnJob:
     oracle: Oracle | None = None
     first_output_s: float = FIRST_OUTPUT_S
     """How long a job may take to its first output."""
+    filters: bool = False
+    """Whether the job drops or merges events by design, so that an event without an output is not a sample."""
+
+    @property
+    def remark(self) -> str:
+        """How the outputs of the job are measured."""
+        return f"{REMARK}; {FILTERS_REMARK}" if self.filters else REMARK
 
     def pattern(self) -> Pattern:
         """Return the pattern that it stands in the place of."""
@@ -127,6 +135,7 @@ class OwnJob:
             "payload": self.payload.label,
             "payload_digest": self.payload.digest or None,
             "oracle": self.oracle.name if self.oracle else None,
+            "filters": self.filters,
         }
 
     def versions(self) -> dict[str, str]:
@@ -152,6 +161,7 @@ def own_job(
     events: str | Callable[[], Iterable[Any]] | None = None,
     oracle: str | Check | None = None,
     first_output_s: float = FIRST_OUTPUT_S,
+    filters: bool = False,
 ) -> OwnJob:
     """Check what was given, read template, events and oracle, and make a job of it.
 
@@ -190,6 +200,7 @@ def own_job(
         payload=payload,
         oracle=None if oracle is None else oracle_of(oracle),
         first_output_s=first_output_s,
+        filters=filters,
     )
 
 
@@ -208,7 +219,7 @@ def _is_topic(name: str) -> bool:
 
 def _check_field(field: str) -> None:
     try:
-        _core.LatencyConsumer({"bootstrap.servers": "127.0.0.1:1"}, "any", timestamp_field=field, detect_unit=True)
+        _core.LatencyConsumer({"bootstrap.servers": "127.0.0.1:1"}, "any", timestamp_field=field)
     except ValueError as error:
         raise ConfigurationError(f"--timestamp-field: {error}.") from error
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 MAX_RECORDS = 2_000_000
 """Of each topic; they are held in memory for the function, at some 400 bytes each."""
 MAX_COMPLAINTS = 20
-_SHOWN = 300
 
 
 class Record(NamedTuple):
@@ -74,7 +73,7 @@ class Oracle:
             several = [found] if isinstance(found, str) else list(itertools.islice(found, MAX_COMPLAINTS))
         except Exception as error:  # noqa: BLE001 - a generator runs only here
             return [f"it returned {type(found).__name__}, not a text or several: {said(error)}"]
-        return [str(one)[:_SHOWN] for one in several]
+        return [str(one) for one in several]
 
 
 def oracle_of(check: str | Check) -> Oracle:

@@ -15,9 +15,10 @@ from rtmbench.trial import TICK_S, TOPIC_PROPERTIES, TrialRunner
 from rtmbench.trial_plan import Judged, TrialPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from rtmbench import cycles
     from rtmbench.engines.base import Engine
     from rtmbench.jobs.model import OwnJob
     from rtmbench.results.model import Trial
@@ -28,7 +29,6 @@ CROWDED = 0.01
 """From this share of the time stamps on, more outputs than events of one are told."""
 SILENT_CYCLES = 2
 """As many batch or commit intervals without an event of theirs among the outputs are told."""
-_SHOWN = 400
 
 
 def runner_for(engine: Engine, plan: TrialPlan) -> TrialRunner:
@@ -76,7 +76,6 @@ class JobTrialRunner(TrialRunner):
             self.topics.output,
             spool=self._spool,
             timestamp_field=self._field,
-            detect_unit=True,
             from_end=self.topics.output in self._job_topics.existing,
         )
 
@@ -99,7 +98,7 @@ class JobTrialRunner(TrialRunner):
                 sample = consumer.join().malformed_samples[0]
                 raise RunFailedError(
                     f"none of the first {seen.received:,} outputs of {self.plan.name} has a time stamp in "
-                    f"`{self._field}`: {sample[:_SHOWN]}. Let the job pass the time stamp of its input on, and name "
+                    f"`{self._field}`: {sample}. Let the job pass the time stamp of its input on, and name "
                     f"its field with --timestamp-field; the input has it in `{self.job.payload.field}`."
                 )
             time.sleep(TICK_S)
@@ -115,7 +114,7 @@ class JobTrialRunner(TrialRunner):
 
     def _judge(
         self,
-        measure: tuple[int, int],
+        window: cycles.Window,
         deadline_us: int,
         hlog: Path | None,
         close_hlog: Path | None,  # noqa: ARG002 - for windows that close, of which nothing is known here
@@ -129,11 +128,13 @@ class JobTrialRunner(TrialRunner):
             output_topic=self.topics.output,
             output_field=self._field,
             spool=self._spool,
-            measure=measure,
+            measure=(window.from_us, window.to_us),
+            cycles=window.edges_us or None,
             deadline_us=deadline_us,
             input_from=self._input_from,
             output_from=self._output_from,
             shared=bool(self._job_topics.existing),
+            filters=self.job.filters and not self._floor,
             hlog=hlog,
         )
         oracle = None if self._floor else self.job.oracle
@@ -162,25 +163,51 @@ class JobTrialRunner(TrialRunner):
             complaints=complaints,
             late_dropped=late_dropped,
         )
-        by_stamps: dict[str, Any] = {**found}
-        unread = self._unread or tuple(by_stamps.get("unread_partitions", ()))
+        unread = self._unread or tuple(found["unread_partitions"])
         return Judged(
             verdict=verdict,
             outputs=outputs,
-            faults=[*self._unread_faults(unread), *self._faults(verdict, outputs)],
-            notes=list(self._notes(outputs, found["newest_us"], measure)),
+            faults=[
+                *self._append_time(found["append_time"]),
+                *self._unread_faults(unread),
+                *self._faults(verdict, outputs),
+            ],
+            notes=[*self._coverage(outputs, found["uncovered"]), *self._notes(outputs, found["newest_us"], window)],
             unread_partitions=unread,
         )
 
-    def _unread_faults(self, unread: tuple[int, ...]) -> Iterator[str]:
+    def _unread_faults(self, unread: Sequence[int]) -> Iterator[str]:
         if unread:
             yield (
                 f"{unread_reason(unread, self._input_ends, self._input_from)}. Check that the job has a slot for each "
                 "of its tasks (--slots) and subscribes to all partitions"
             )
 
+    def _append_time(self, passed_on: bool) -> Iterator[str]:
+        if passed_on and not self._floor:
+            yield (
+                f"the time stamps in `{self._field}` are those at which Kafka appended the input (LogAppendTime), not "
+                "the events' own, so every latency would leave the way into the broker out. Let the job pass on the "
+                f"field `{self.job.payload.field}` of its input, instead of the Kafka record's time stamp"
+            )
+
+    def _coverage(self, outputs: Outputs, uncovered: int) -> Iterator[str]:
+        if self._floor or not uncovered:
+            return
+        share = outputs.covered / outputs.stamps
+        text = (
+            f"coverage {share:.2%}: some output carries {outputs.covered:,} of {outputs.stamps:,} measured time stamps"
+        )
+        if self.job.filters:
+            yield f"{text}; events without an output are not samples, as --filters asks for"
+        else:
+            yield (
+                f"{text}; the {uncovered:,} events of the others count as still missing at the drain deadline. If the "
+                "job drops or merges events by design, --filters measures only what it writes"
+            )
+
     def _faults(self, verdict: _core.Verdict, outputs: Outputs) -> Iterator[str]:
-        first = {one["kind"]: f"{one['detail']}: {one['record']}"[:_SHOWN] for one in reversed(verdict.offending)}
+        first = {one["kind"]: f"{one['detail']}: {one['record']}" for one in reversed(verdict.offending)}
         if outputs.without:
             yield (
                 f"{outputs.without:,} of {outputs.received:,} output records have no time stamp in "
@@ -198,7 +225,7 @@ class JobTrialRunner(TrialRunner):
         for complaint in outputs.complaints:
             yield f"the oracle {outputs.oracle} says: {complaint}"
 
-    def _notes(self, outputs: Outputs, newest_us: int | None, measure: tuple[int, int]) -> Iterator[str]:
+    def _notes(self, outputs: Outputs, newest_us: int | None, window: cycles.Window) -> Iterator[str]:
         if self._floor:
             return
         if outputs.oracle is None:
@@ -215,7 +242,7 @@ class JobTrialRunner(TrialRunner):
                 "there are events of them: either the job writes several records for some events, or it stamps them "
                 "itself, and then the figures mean nothing"
             )
-        silent_us = measure[1] - measure[0] - (newest_us or 0)
+        silent_us = window.to_us - window.from_us - (newest_us or 0)
         if newest_us is not None and silent_us > SILENT_CYCLES * 1e6 * self.plan.settings.checkpoint_interval_s:
             yield f"silent: no output is of an event of the last {silent_us / 1e6:.1f} s of the measuring phase"
         if outputs.earlier:

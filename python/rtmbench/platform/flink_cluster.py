@@ -228,11 +228,12 @@ def _reason(response: requests.Response) -> str:
     try:
         errors = response.json().get("errors", [])
     except ValueError:
-        return response.text.strip()[:300]
+        # A page of HTML, from something that is not Flink.
+        return response.text.strip()[:2_000]
     lines = [line.strip() for error in errors for line in str(error).splitlines()]
     telling = [line for line in lines if line and not line.startswith(("at ", "..."))]
     causes = [line for line in telling if line.startswith("Caused by: ")]
-    return " / ".join(dict.fromkeys([*telling[:1], *causes[-1:]]))[:600]
+    return " / ".join(dict.fromkeys([*telling[:1], *causes[-1:]]))
 
 
 __all__ = ["FlinkCluster", "start_cluster"]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CELL = 300
 SENTENCE = 1_500
+# All reasons of a trial: cause and way out are at the end of each.
+ITEM = 20_000
 COMMAND = 2_000
 WIDE_TEXT = 40
 _IDENTIFIER = re.compile(r'( id="|url\(#|href="#)')
@@ -99,7 +101,7 @@ def _blocks(blocks: tuple[Block, ...], page: _Page) -> Iterator[str]:
             strong = ' class="strong"' if block.strong else ""
             yield f"<p{strong}>{_text(block.text, SENTENCE)}</p>\n"
         elif isinstance(block, Items):
-            yield "<ul>" + "".join(f"<li>{_text(text, SENTENCE)}</li>" for text in block.texts) + "</ul>\n"
+            yield "<ul>" + "".join(f"<li>{_text(text, ITEM)}</li>" for text in block.texts) + "</ul>\n"
         else:
             yield f"<pre><code>{_text(block.text, COMMAND)}</code></pre>\n"
     if open_grid:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 CELL = 300
 SENTENCE = 1_500
+# All reasons of a trial: cause and way out are at the end of each.
+ITEM = 20_000
 COMMAND = 2_000
 _SYNTAX = re.compile(r"([\\`*_{}\[\]<>#|~!&])")
 _NUMBERED = re.compile(r"^(\d+)([.)])(?=\s|$)")
@@ -39,7 +41,7 @@ def _block(block: Block) -> Iterator[str]:
         text = _text(block.text, SENTENCE)
         yield f"**{text}**" if block.strong else text
     elif isinstance(block, Items):
-        yield "\n".join(f"- {_text(text, SENTENCE)}" for text in block.texts)
+        yield "\n".join(f"- {_text(text, ITEM)}" for text in block.texts)
     else:
         # A fence longer than any in the text cannot be closed by it.
         longest = max((len(run) for run in re.findall("`+", block.text)), default=0)

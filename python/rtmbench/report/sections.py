@@ -161,7 +161,7 @@ def _notes(result: Result) -> Iterator[str]:
     for cell in (*result.cells, *result.floors):
         if cell.refusal is not None:
             known = f" What to do: rtmbench explain {cell.refusal.code}." if explain(cell.refusal.code) else ""
-            yield f"{cell.name} refused the query: {cell.refusal.code}: {clean(cell.refusal.message, 900)}{known}"
+            yield f"{cell.name} refused the query: {cell.refusal.code}: {clean(cell.refusal.message, None)}{known}"
         if cell.remark:
             mode = cell.mode or "the job's own"
             yield f"{cell.name} (mode {mode}, emission {cell.emit}): {cell.remark}"
@@ -373,6 +373,7 @@ def _subject(result: Result) -> list[str]:
     if kind in ("template", "events"):
         parts += [f"--{kind}", rest.partition(" (")[0]]
     parts += ["--timestamp-field", str(job.get("timestamp_field"))]
+    parts += ["--filters"] if job.get("filters") else []
     return [*parts, "--oracle", str(job["oracle"])] if job.get("oracle") else parts
 
 

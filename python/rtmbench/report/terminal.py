@@ -196,7 +196,7 @@ def _reasons(result: Result) -> Iterator[Text]:
         if cell.refusal is not None:
             text = Text(f"{clean(cell.name, _NAME)}, refused: ", style=STYLES[Status.REFUSED])
             text.append(clean(cell.refusal.code, 80), style="bold")
-            text.append(f": {clean(cell.refusal.message)}", style="default")
+            text.append(f": {clean(cell.refusal.message, None)}", style="default")
             if explain(cell.refusal.code) is not None:
                 text.append(f" What to do: `rtmbench explain {clean(cell.refusal.code, 80)}`.", style="default")
             yield text
@@ -207,7 +207,8 @@ def _reasons(result: Result) -> Iterator[Text]:
             for index, reason in enumerate(trial.reasons):
                 # The first reason decided the status; the others are remarks.
                 status = Status.VALID if index else trial.status
-                names = said.setdefault((status, clean(reason)), [])
+                # Whole: cause and way out are at the end of a reason.
+                names = said.setdefault((status, clean(reason, None)), [])
                 names.append(clean(cell.name, _NAME) + number)
     everyone = sum(len(cell.trials) for cell in cells)
     for (status, reason), names in said.items():

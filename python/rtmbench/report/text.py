@@ -21,19 +21,20 @@ WORDS = {
 }
 """What the kinds of happening are called, several of them."""
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
-# The longest foreign text looked at: nothing longer is shown, so nothing longer need be cleaned.
-_SEEN = 4_000
 _MARKS = 3
 
 
-def clean(text: object, limit: int = 300) -> str:
-    """Make text of unknown origin safe for one line of a terminal, at most `limit` characters.
+def clean(text: object, limit: int | None = 300) -> str:
+    """Make text of unknown origin safe for one paragraph of a terminal, at most `limit` characters; None: all of it.
 
     White space of every kind becomes one blank; control and formatting characters (escape
     sequences, direction overrides, invisible ones) become visible escapes; right-to-left text is
     isolated, so that it cannot reorder what stands beside it. Piled-up combining marks are cut.
     """
-    raw = re.sub(r"\s+", " ", str(text)[:_SEEN]).strip()
+    whole = str(text)
+    # What is not going to be shown need not be cleaned; white space may shrink to a tenth.
+    seen = whole if limit is None else whole[: 10 * limit]
+    raw = re.sub(r"\s+", " ", seen).strip()
     shown, marks = [], 0
     for character in raw:
         category = unicodedata.category(character)
@@ -43,7 +44,7 @@ def clean(text: object, limit: int = 300) -> str:
         elif marks <= _MARKS:
             shown.append(character)
     result = "".join(shown)
-    if len(result) > limit or len(str(text)) > _SEEN:
+    if limit is not None and (len(result) > limit or len(seen) < len(whole)):
         result = result[: max(0, limit - 1)].rstrip() + ELLIPSIS
     if any(unicodedata.bidirectional(c) in _RIGHT_TO_LEFT for c in result):
         return f"\u2068{result}\u2069"

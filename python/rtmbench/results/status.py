@@ -3,7 +3,7 @@
 | status | when |
 | --- | --- |
 | refused | the engine refused the query |
-| void | a cause outside the engine: harness or broker fault, clock jump, nothing to measure |
+| void | a cause outside the engine: harness or broker fault, clock jump, clocks that disagree, nothing to measure |
 | failed | output wrong, missing, unexpected or duplicate; an input partition not read; late drops; crash or restart |
 | unsustained | the backlog grew through the measurement, or events were still out at the deadline |
 | valid | none of these |
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from rtmbench.results import backlog
 from rtmbench.results.model import Status
+from rtmbench.timestamps import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +70,7 @@ class Observation:
     clock_jump_us: int = 0
 
     unread_partitions: Sequence[int] = ()
-    """Input partitions that hold records of which nothing came out."""
+    """Input partitions that hold records of which nothing came out; `output_faults` name those of a custom job."""
     acknowledged: int | None = None
     """Events that the broker acknowledged to the generator, probes included."""
     cycle_figures: Sequence[Cycle] = ()
@@ -79,6 +80,10 @@ class Observation:
     """The checkpoint or batch interval that was read back from the running job."""
     requested_interval_s: float | None = None
 
+    samples: int = 0
+    """Measured latencies."""
+    negative: int = 0
+    """Of these, those that were received before their time stamp."""
     censored: int = 0
     """Measured events that were not covered at the drain deadline."""
     drained: bool = True
@@ -150,7 +155,7 @@ def _failed(seen: Observation) -> Iterator[Finding]:
         yield Status.FAILED, f"the engine failed: {seen.engine_error}"
     if seen.engine_restarted:
         yield Status.FAILED, "the engine restarted during the trial, without an injected fault"
-    if seen.unread_partitions:
+    if seen.unread_partitions and seen.counts is not None:
         numbers = ", ".join(map(str, seen.unread_partitions))
         text = (
             f"input partitions {numbers} hold records of which nothing came out: "
@@ -181,6 +186,12 @@ def _clock(seen: Observation) -> Iterator[Finding]:
     if abs(seen.clock_jump_us) > CLOCK_JUMP_US:
         jump = f"{seen.clock_jump_us / 1_000:+,.1f} ms"
         yield Status.VOID, f"the machine's clock jumped by {jump} during the trial"
+    if seen.negative > MOST * seen.samples:
+        text = (
+            f"the clocks disagree: {seen.negative:,} of {seen.samples:,} samples were received before their time "
+            "stamp, so no latency is known; synchronise the clocks of the machines that take part (chrony, PTP)"
+        )
+        yield Status.VOID, text
 
 
 def _unsustained(seen: Observation) -> Iterator[Finding]:

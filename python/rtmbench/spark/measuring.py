@@ -13,6 +13,7 @@ from rtmbench import _core
 from rtmbench.errors import ConfigurationError, RtmbenchError, RunFailedError
 from rtmbench.spark.failures import Failure
 from rtmbench.spark.trigger import plan_of, streams, trigger_of
+from rtmbench.timestamps import HOUR_US, MOST, Clock, recognised, too_old
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,8 +29,6 @@ SETTLE_S = 5.0
 """How long that is waited for: another writer may go on for ever."""
 WIND_UP_S = 5.0
 SECOND_US = 1_000_000
-HOUR_US = 3_600_000_000
-"""The longest latency that a histogram tells from a longer one."""
 PERCENTILES = (("p50", 50.0, 2), ("p95", 95.0, 20), ("p99", 99.0, 100), ("p99.9", 99.9, 1000))
 """And from how many samples on each is more than another word for their maximum."""
 
@@ -56,8 +55,9 @@ def measured(
     Args:
         writer: a `DataStreamWriter` that is ready for its `start()`, with Kafka as its sink.
         output_topic: the topic that it writes to; it exists already.
-        timestamp_field: the field of the records' JSON to measure from: an integer since the Unix epoch, in µs where
-            the name ends in `_us`, else in ms. Let the query pass on the time stamp of (the newest of) its input.
+        timestamp_field: the field of the records' JSON to measure from, with dots between names for one in another: a
+            number since the Unix epoch in s, ms, µs or ns, which shows in its size, or an ISO 8601 text. Let the query
+            pass on the time stamp of (the newest of) its input.
         bootstrap_servers: the Kafka of the topic.
         kafka_properties: what this process needs to read from it beside that, as for TLS and SASL, in librdkafka's
             names.
@@ -144,8 +144,11 @@ class Measured:
 
     @property
     def resolution_us(self) -> int:
-        """How fine the time stamps are, µs: 1000 for a field in ms, whose latencies are good to 1 ms."""
-        return 1 if self.timestamp_field.endswith("_us") else 1000
+        """How fine the time stamps are, µs: 1000 for a field in ms, whose latencies are good to 1 ms.
+
+        It shows in the records that have arrived; 1 before the first.
+        """
+        return self._consumer.resolution_us() or 1
 
     @property
     def received(self) -> int:
@@ -156,8 +159,9 @@ class Measured:
         """Return the latencies of what has arrived since the start, or since `reset()`, µs.
 
         Raises ConfigurationError where records have arrived and none carries the time stamp: it names the field and
-        shows one of them. RunFailedError where nothing has arrived yet, with what became of the query; KafkaError
-        where the consumer lost its brokers.
+        shows one of them. RunFailedError where nothing has arrived yet, with what became of the query, and where more
+        than half of the records arrived before their time stamp, since the clocks disagree then; KafkaError where the
+        consumer lost its brokers.
         """
         # A consumer that has failed raises here.
         with contextlib.suppress(TimeoutError):
@@ -180,7 +184,9 @@ class Measured:
         Raises PySpark's StreamingQueryException where the query fails, and KafkaError where the consumer does.
         """
         start = time.monotonic()
-        malformed, ended = self._now().malformed, False
+        # A line is of what arrives from here on.
+        self._histogram()
+        before, ended = self._now(), False
         while not ended and (seconds is None or time.monotonic() < start + seconds):
             left = 1.0 if seconds is None else min(1.0, start + seconds - time.monotonic())
             ended = bool(self.query.awaitTermination(max(0.01, left)))
@@ -188,11 +194,15 @@ class Measured:
                 self._consumer.join(0)
             second = self._consumer.take_live()
             self._total.merge(second)
-            shown = [f"{time.monotonic() - start:4.0f} s", f"{second.count:,} records", *_figures(second)]
-            now = self._now().malformed
-            if now > malformed:
-                shown.append(f"{now - malformed:,} without {self.timestamp_field}")
-            malformed = now
+            now = self._now()
+            new, before = now.since(before), now
+            shown = [f"{time.monotonic() - start:4.0f} s", f"{second.count:,} records"]
+            if new.negative > MOST * second.count:
+                shown.append("most arrived before their time stamp: the clocks disagree")
+            else:
+                shown += _figures(second)
+            if new.malformed:
+                shown.append(f"{new.malformed:,} without {self.timestamp_field}")
             print(" · ".join(shown), file=file or sys.stderr, flush=True)
 
     def stop(self) -> None:
@@ -277,20 +287,17 @@ class Measured:
     def _notes(self, now: _Counters, found: _core.Histogram) -> Iterator[str]:
         from rtmbench.report.text import plural  # noqa: PLC0415 - as in `_said`
 
-        if self.resolution_us > 1:
-            yield f"resolution: ±1 ms, since {self.timestamp_field} is in ms"
+        yield self._recognised()
         if now.malformed:
             yield (
                 f"{plural(now.malformed, 'record')} without a time stamp {self.timestamp_field}, in no figure; such as"
                 f" {self._sample()}"
             )
         if found.max >= HOUR_US:
-            yield "what is more than 1 h old counts as 1 h: a backlog, or a time stamp in another unit"
-        if now.negative:
-            yield (
-                f"{plural(now.negative, 'record')} arrived before the time stamp, counted as 1 µs: the clocks of what"
-                " stamps the events and of this machine disagree"
-            )
+            yield "what is more than 1 h old counts as 1 h: a backlog, or a field that is not when the event was made"
+        warning = self._clock(found).warning()
+        if warning is not None:
+            yield warning
 
     def _problem(self, now: _Counters, found: _core.Histogram) -> RtmbenchError | None:
         """Return why there are no figures; None where there are some."""
@@ -301,21 +308,24 @@ class Measured:
                 f"Nothing has arrived in {self.output_topic} in {now.at_us / SECOND_US:.1f} s. {self._fate()} See that"
                 " its input flows, and that it writes to this topic of this Kafka."
             )
-        unit = "µs" if self.resolution_us == 1 else "ms"
         if found.count and found.min >= HOUR_US:
-            return ConfigurationError(
-                f"Every record that arrived in {self.output_topic} is more than 1 h old by its"
-                f" {self.timestamp_field!r}. It is read as {unit} since the Unix epoch (µs where the name ends in _us,"
-                " else ms); is it in another unit? Where a backlog is this old, reset() when it has been worked off."
-            )
+            old = too_old(self.timestamp_field, self._consumer.units(), self.output_topic)
+            return ConfigurationError(f"{old}; reset() leaves out what has arrived until now.")
         if found.count == 0:
             return ConfigurationError(
                 f"No time stamp {self.timestamp_field!r} in the output: {plural(now.received, 'record')} arrived in"
                 f" {self.output_topic}, and none can be timed. Such as {self._sample()}. Let the query pass on when"
-                " (the newest of) its input was made, as an integer field of its JSON value (since the Unix epoch, in"
-                f" {unit}), or name another field."
+                " (the newest of) its input was made, as a field of its JSON value (epoch s, ms, µs or ns, or ISO 8601"
+                " text), or name another field."
             )
-        return None
+        disagreement = self._clock(found).problem()
+        return None if disagreement is None else RunFailedError(disagreement)
+
+    def _clock(self, found: _core.Histogram) -> Clock:
+        return Clock.of(found, self._consumer.ahead())
+
+    def _recognised(self) -> str:
+        return recognised(self.timestamp_field, self._consumer.units(), self._consumer.resolution_us())
 
     def _sample(self) -> str:
         samples = self._consumer.malformed_samples()
