@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -286,4 +287,6 @@ def test_nothing_outlives_a_killed_owner(tmp_path: Path, name):
     assert family(tmp_path / "state") == {}
     works = list((tmp_path / "state").glob("*.work.json"))
     assert len(works) == 1
-    assert len(journal.reap_stale(tmp_path / "state")) == 1
+    groups = [json.loads(path.read_text())["group"] for path in (tmp_path / "state").glob("*.group.json")]
+    assert len(journal.reap_stale(tmp_path / "state")) == 1 + len(groups)
+    assert not any(Path(place).exists() for places in groups for place in places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from dataclasses import replace
 
 import jsonschema
@@ -13,13 +14,15 @@ from rtmbench import _core, doctor, experiment, resume
 from rtmbench.artifacts import Cache
 from rtmbench.experiment import exit_code, run
 from rtmbench.options import Options
+from rtmbench.platform.local import LocalPlatform
+from rtmbench.platform.scheduling import SchedulingGroup, probe
 from rtmbench.report.live import LiveView
 from rtmbench.results.model import json_schema
 from rtmbench.results.slo import Target
 from rtmbench.results.store import list_runs, load
 from rtmbench.settings import RunRequest
 from rtmbench.settings import resolve as resolved
-from rtmbench.trial import TrialPlan
+from rtmbench.trial import TrialPlan, TrialRunner
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
@@ -144,3 +147,34 @@ def test_a_search_ties_its_rates_together(request_):
     for result in results:
         assert result.floors[0].trials[0].rate.requested == 1.5 * result.grid.point["rate"]
         assert load(result.run_id, request_.results) == result
+
+
+def test_an_engine_is_lowered_before_its_load_and_leaves_no_group(request_, monkeypatch):
+    made, seen = [], []
+    group_of, lower, load_of = LocalPlatform.group, SchedulingGroup.lower, TrialRunner._load
+
+    def group(platform, name, **options):
+        made.append(group_of(platform, name, **options))
+        return made[-1]
+
+    def load(runner):
+        seen.append(("load", runner.engine.spec.engine))
+        return load_of(runner)
+
+    monkeypatch.setattr(LocalPlatform, "group", group)
+    monkeypatch.setattr(SchedulingGroup, "lower", lambda made: (seen.append(("lower", "")), lower(made))[1])
+    monkeypatch.setattr(TrialRunner, "_load", load)
+    probe.cache_clear()
+    (result,) = run(replace(request_, engines=("relay",)))
+    relay = seen.index(("load", "relay"))
+    assert seen[relay - 1] == ("lower", "")
+    (row,) = [row for row in result.parity if row["setting"] == "priority"]
+    expected = probe()
+    assert row["relay"] == expected.text
+    assert result.host.priority == expected.document()
+    assert result.host.filesystems.keys() == {"work"}
+    assert all(one.control is None and one.session is None for one in made)
+    trial = result.cells[0].trials[0]
+    if sys.platform.startswith("linux"):
+        assert trial.interference.roles.keys() == {"engine", "harness"}
+    assert problems([result]) == []

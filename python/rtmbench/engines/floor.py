@@ -11,7 +11,6 @@ from rtmbench import _core
 from rtmbench.engines import clients
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.platform import logs
-from rtmbench.platform.scheduling import EQUALS
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import EngineSpec, TrialIo
@@ -96,7 +95,7 @@ class RelayEngine:
         self.emit: Emission = "row"
         self._platform = platform
         self._process: Process | None = None
-        self._priority = EQUALS
+        self._io: TrialIo | None = None
 
     def prepare(self) -> None:
         """Do nothing."""
@@ -122,7 +121,7 @@ class RelayEngine:
                     f"The relay was not connected within {RUNNING_TIMEOUT_S:.0f} s. {logs.quote(self._process.log)}"
                 )
             time.sleep(POLL_S)
-        self._priority = io.priority()
+        self._io = io
 
     def check(self) -> None:
         """Raise RunFailedError where the process has ended: a record that is not delivered ends it."""
@@ -154,7 +153,7 @@ class RelayEngine:
         """Return the settings of its clients."""
         settings = {
             "version": self.build,
-            "priority": self._priority,
+            "priority": None if self._io is None else self._io.priority(),
             "sink_guarantee": "AT_LEAST_ONCE",
             **{f"source.{name}": value for name, value in clients.SOURCE.items()},
             **{f"sink.{name}": value for name, value in clients.SINK.items()},
