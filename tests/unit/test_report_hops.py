@@ -12,6 +12,7 @@ from rich.console import Console
 import rtmbench
 from rtmbench.measured import Comparison
 from rtmbench.report import export, print_result, render
+from rtmbench.report.comparison import print_history
 from rtmbench.report.document import Figure, Paragraph
 from rtmbench.report.latency_source import MEDIANS, NEGATIVE, blocks
 from rtmbench.report.rows import boundaries_text, cell_row
@@ -19,8 +20,10 @@ from rtmbench.report.sweep import print_sweep
 from rtmbench.report.trials import figure_row
 from rtmbench.report.write import to_markdown
 from rtmbench.results import Spread, Status
+from rtmbench.results.history import history
 from rtmbench.results.hops import EngineHop, cell_engine_hop
 from rtmbench.results.model import Cycle, Grid, WarmUp
+from rtmbench.results.noise import NoiseBands
 
 OWN = "engine's own hop"
 
@@ -244,6 +247,15 @@ def test_the_tables_for_export_hold_what_the_report_shows(tmp_path):
 
 def test_counts_of_a_custom_job_give_the_size_of_a_record_too():
     assert cell_row(cell(trials=[trial(counts=counts(received=0), output_bytes=10)]))
+
+
+def test_the_history_of_a_cell_has_it():
+    (series,) = history([result(cell(trials=of((1.0, 5.0), (2.0, 7.0))))], NoiseBands())
+    assert (series.points[0].engine_p50_ms, series.points[0].engine_p99_ms) == (1.5, 6.0)
+    stream = io.StringIO()
+    print_history([series], stream)
+    (line,) = [line for line in stream.getvalue().splitlines() if line.startswith("20261123")]
+    assert line.split()[3:7] == ["2.10", "7.77", "1.5", "6.0"]
 
 
 def behind(number):

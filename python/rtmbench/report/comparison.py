@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from rtmbench.report.rows import hop_figure
 from rtmbench.report.text import NO_FIGURE, clean, milliseconds
 from rtmbench.results.verdict import ratio_text, sentence
 
@@ -115,7 +116,7 @@ def has_hops(entries: Sequence[Entry]) -> bool:
 
 
 def _trend(series: Series) -> Table:
-    table = columns("run", "machine", "build", "p50", "p99", "valid", "status")
+    table = columns("run", "machine", "build", "p50", "p99", *HOP_HEADS, "valid", "status")
     before = None
     for point in series.points:
         if before is not None and before != point.machine:
@@ -127,6 +128,7 @@ def _trend(series: Series) -> Table:
             clean(point.build, 12),
             _latency(point.p50_us, bound="p50_us" in (point.lower_bounds or ())),
             _latency(point.p99_us, bound="p99_us" in (point.lower_bounds or ())),
+            *(NO_FIGURE if hop is None else hop_figure(hop) for hop in (point.engine_p50_ms, point.engine_p99_ms)),
             f"{point.valid_trials}/{point.attempts}",
             point.status,
         )

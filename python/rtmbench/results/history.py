@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rtmbench.results import fingerprint
 from rtmbench.results._codec import OMIT, encode
 from rtmbench.results.across import compare_side_by_side
+from rtmbench.results.hops import cell_engine_hop
 from rtmbench.results.model import Status
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class Point:
     p99_us: int | None
     lower_bounds: list[str] | None = field(default=None, metadata=OMIT)
     """Which of the two are lower bounds, to be shown with `≥`."""
+    engine_p50_ms: float | None = field(default=None, metadata=OMIT)
+    """Of the engine's own hop, input appended to output appended; resolution 1 ms."""
+    engine_p99_ms: float | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +110,7 @@ def _series(key: tuple[str, str, str], sides: list[Side], bands: NoiseBands) -> 
 
 def _point(side: Side) -> Point:
     result, cell = side
-    head = cell.headline
+    head, hop = cell.headline, cell_engine_hop(cell)
     return Point(
         run_id=result.run_id,
         created_at=result.created_at,
@@ -118,4 +122,6 @@ def _point(side: Side) -> Point:
         p50_us=head.p50_us if head else None,
         p99_us=head.p99_us if head else None,
         lower_bounds=[name for name in ("p50_us", "p99_us") if head and head.is_lower_bound(name)] or None,
+        engine_p50_ms=hop.p50 if hop else None,
+        engine_p99_ms=hop.p99 if hop else None,
     )
