@@ -1191,7 +1191,10 @@ class ConsumerReport:
 
 @final
 class SignedHistogram:
-    """Signed durations: percentiles within 0.1 % (magnitudes up to 1 h); exact mean, least and greatest value."""
+    """Signed durations in µs: percentiles within 0.1 %, exact mean, least and greatest value.
+
+    Magnitudes above 1 h count as 1 h in the percentiles.
+    """
 
     @property
     def count(self) -> int:
@@ -1365,6 +1368,13 @@ class Verdict:
     @property
     def stall_share(self) -> float:
         """Share of the measuring time in which nothing came out for over 100 ms although input waited."""
+
+    @property
+    def stall_share_worst_partition(self) -> float:
+        """The greatest share of a single input partition, of its own input and outputs; good to 10 ms.
+
+        Stalls that come to one partition after the other do not show in `stall_share`.
+        """
 
     @property
     def stall_max_us(self) -> int:

@@ -256,6 +256,12 @@ impl Verdict {
         self.inner.stall_share
     }
 
+    /// The greatest such share of a single input partition, of its own input and outputs.
+    #[getter]
+    fn stall_share_worst_partition(&self) -> f64 {
+        self.inner.stall_share_worst_partition
+    }
+
     /// The longest such stall, µs.
     #[getter]
     fn stall_max_us(&self) -> i64 {

@@ -204,14 +204,20 @@ impl<'a> Aggregates<'a> {
 
 impl Samples for Aggregates<'_> {
     fn each(&self, mut visit: impl FnMut(Sample)) {
+        self.each_of_partition(|_, sample| visit(sample));
+    }
+
+    fn each_of_partition(&self, mut visit: impl FnMut(usize, Sample)) {
         let (windows, bounds) = (self.rules.windows, self.bounds);
-        for key in &self.keys {
+        for (number, key) in (0..).zip(&self.keys) {
+            // Negative for a key without events, which has no samples either.
+            let partition = self.intake.partition(number).max(0) as usize;
             let counts = |start| bounds.must_close(windows.end(start));
             key.each(windows, counts, |start, mut sample| {
                 if self.rules.emission == Emission::Close {
                     sample.due_us = close::due_us(&self.rules, start);
                 }
-                visit(sample);
+                visit(partition, sample);
             });
         }
     }

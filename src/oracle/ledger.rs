@@ -194,6 +194,7 @@ impl Ledger {
             halves: timeline.halves,
             cycles: timeline.cycles,
             stall_share: timeline.stall_share,
+            stall_share_worst_partition: timeline.stall_share_worst_partition,
             stall_max_us: timeline.stall_max_us,
             stalls: timeline.stalls,
             tail: timeline.tail,

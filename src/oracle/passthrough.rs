@@ -121,6 +121,7 @@ impl<'a> Passthrough<'a> {
             scheduled_us,
             append_ms: message.append_ms,
             expected,
+            partition: Entry::partition(message.partition),
             latency_us: covered_us.map(|received_us| received_us - scheduled_us),
         };
         if !self.table.insert(index, entry)? {

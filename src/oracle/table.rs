@@ -12,6 +12,9 @@ const PAGE: usize = 4096;
 
 const PRESENT: u8 = 1;
 const EXPECTED: u8 = 2;
+/// The other bits of the flags hold the partition; of more than 64, several count as one.
+const PARTITION_SHIFT: u32 = 2;
+const PARTITIONS: i32 = 64;
 
 /// Intended times are kept in 40 bits relative to the first one seen: about six days to either side.
 const TIME_BIAS_US: i64 = 1 << 39;
@@ -33,8 +36,17 @@ pub(super) struct Entry {
     pub append_ms: Option<i64>,
     /// Whether an output has to cover it.
     pub expected: bool,
+    /// The partition of the input that it lies in, modulo 64.
+    pub partition: u8,
     /// First receipt of a covering output minus the intended time, µs.
     pub latency_us: Option<i64>,
+}
+
+impl Entry {
+    /// A partition as an entry keeps it.
+    pub fn partition(number: i32) -> u8 {
+        number.rem_euclid(PARTITIONS) as u8
+    }
 }
 
 /// The events of one trial.
@@ -69,7 +81,8 @@ impl Table {
         if page.flags[slot] & PRESENT != 0 {
             return Ok(false);
         }
-        page.flags[slot] = PRESENT | if entry.expected { EXPECTED } else { 0 };
+        let expected = if entry.expected { EXPECTED } else { 0 };
+        page.flags[slot] = PRESENT | expected | entry.partition << PARTITION_SHIFT;
         page.scheduled_low[slot] = relative as u32;
         page.scheduled_high[slot] = (relative >> 32) as u8;
         page.append_lag[slot] = pack_lag(entry.scheduled_us, entry.append_ms);
@@ -142,6 +155,7 @@ impl Table {
             scheduled_us,
             append_ms: unpack_lag(scheduled_us, page.append_lag[slot]),
             expected: flags & EXPECTED != 0,
+            partition: flags >> PARTITION_SHIFT,
             latency_us: unpack_latency(page.latency[slot]),
         })
     }
@@ -149,8 +163,13 @@ impl Table {
 
 impl Samples for Table {
     fn each(&self, mut visit: impl FnMut(Sample)) {
-        for (_, Entry { scheduled_us, latency_us, .. }) in self.iter().filter(|(_, entry)| entry.expected) {
-            visit(Sample { scheduled_us, due_us: scheduled_us, latency_us });
+        self.each_of_partition(|_, sample| visit(sample));
+    }
+
+    fn each_of_partition(&self, mut visit: impl FnMut(usize, Sample)) {
+        for (_, entry) in self.iter().filter(|(_, entry)| entry.expected) {
+            let Entry { scheduled_us, latency_us, .. } = entry;
+            visit(usize::from(entry.partition), Sample { scheduled_us, due_us: scheduled_us, latency_us });
         }
     }
 }
@@ -171,7 +190,8 @@ mod tests {
             for (&index, &(offset, expected, lag, latency_us)) in &events {
                 let scheduled_us = start + offset;
                 let append_ms = lag.map(|lag| scheduled_us / 1000 + lag);
-                let entry = Entry { scheduled_us, append_ms, expected, latency_us };
+                let partition = (index % 64) as u8;
+                let entry = Entry { scheduled_us, append_ms, expected, partition, latency_us };
                 let uncovered = Entry { latency_us: None, ..entry };
                 prop_assert!(table.insert(index, uncovered).unwrap());
                 prop_assert!(!table.insert(index, entry).unwrap());
@@ -191,7 +211,13 @@ mod tests {
 
     #[test]
     fn events_of_another_week_are_refused() {
-        let entry = |scheduled_us| Entry { scheduled_us, append_ms: None, expected: true, latency_us: None };
+        let entry = |scheduled_us| Entry {
+            scheduled_us,
+            append_ms: None,
+            expected: true,
+            partition: 0,
+            latency_us: None,
+        };
         let mut table = Table::default();
         assert!(table.insert(0, entry(1_700_000_000_000_000)).unwrap());
         assert!(table.insert(1, entry(1_800_000_000_000_000)).is_err());

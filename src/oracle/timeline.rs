@@ -12,6 +12,8 @@ use crate::histogram::{Histogram, IntervalLog};
 pub const STALL_US: i64 = 100_000;
 
 const SECOND_US: i64 = 1_000_000;
+/// The most slices for each partition: 800 KB.
+const PARTITION_SLICES: i64 = 100_000;
 /// Seconds whose histograms are held at once: about 12 MB.
 const BLOCK: usize = 64;
 
@@ -41,6 +43,11 @@ impl Sample {
 pub(super) trait Samples {
     /// Goes through all of them, in any order, the same each time.
     fn each(&self, visit: impl FnMut(Sample));
+
+    /// The same, each with the partition of its input; 0 for all where that is not known.
+    fn each_of_partition(&self, mut visit: impl FnMut(usize, Sample)) {
+        self.each(|sample| visit(0, sample));
+    }
 }
 
 /// How the measuring phase ended, and where its logs go.
@@ -108,6 +115,7 @@ pub(super) struct Timeline {
     pub max_us: i64,
     pub seconds: Vec<Second>,
     pub stall_share: f64,
+    pub stall_share_worst_partition: f64,
     pub stall_max_us: i64,
     pub stalls: Vec<Stall>,
     pub tail: Vec<TailSample>,
@@ -123,7 +131,22 @@ pub(super) fn timeline(samples: &impl Samples, scope: &Scope, phase: &Phase<'_>)
             .map_err(|error| Error::io("cannot write", Path::new("the interval log"), error)),
     }?;
     timeline.cycles = Cycles::of(samples, &scope.cycles, deadline_us);
+    timeline.stall_share_worst_partition =
+        worst_partition(samples, scope.measure).unwrap_or(timeline.stall_share);
     Ok(timeline)
+}
+
+/// The greatest stall share of an input partition, in slices of 10 ms or more; `None` for less than two partitions.
+fn worst_partition(samples: &impl Samples, measure: (i64, i64)) -> Option<f64> {
+    let slice_us = ((measure.1 - measure.0) / PARTITION_SLICES).max(10_000);
+    let mut partitions: Vec<Activity> = Vec::new();
+    samples.each_of_partition(|partition, sample| {
+        if partition >= partitions.len() {
+            partitions.resize_with(partition + 1, || Activity::new(measure, slice_us));
+        }
+        partitions[partition].add(&sample);
+    });
+    (partitions.len() > 1).then(|| partitions.iter().map(Activity::stall_share).fold(0.0, f64::max))
 }
 
 /// Where the first half ends and the second begins: in the middle or, where there are cycles, such that both have
@@ -166,7 +189,6 @@ impl Timeline {
         let (from_us, to_us) = measure;
         let activity = Activity::of(samples, measure);
         let stalls = activity.stalls();
-        let stalled_us: i64 = stalls.iter().map(|stall| stall.length_us).sum();
         let mut timeline = Self {
             latency: Histogram::new(),
             halves: (Histogram::new(), Histogram::new()),
@@ -177,7 +199,8 @@ impl Timeline {
             min_us: i64::MAX,
             max_us: i64::MIN,
             seconds: Vec::new(),
-            stall_share: stalled_us.min(activity.length_us) as f64 / activity.length_us.max(1) as f64,
+            stall_share: activity.share_of(&stalls),
+            stall_share_worst_partition: 0.0,
             stall_max_us: stalls.iter().map(|stall| stall.length_us).max().unwrap_or(0),
             stalls,
             tail: Vec::new(),
@@ -249,6 +272,7 @@ impl Timeline {
 }
 
 /// How many samples became due and how many came out in each slice of the measuring phase.
+#[derive(Clone)]
 struct Activity {
     from_us: i64,
     slice_us: i64,
@@ -259,32 +283,31 @@ struct Activity {
 }
 
 impl Activity {
-    fn of(samples: &impl Samples, (from_us, to_us): (i64, i64)) -> Self {
-        let length_us = to_us - from_us;
+    fn of(samples: &impl Samples, measure: (i64, i64)) -> Self {
         // 1 ms, and 10 ms for phases of more than an hour, to bound the memory.
-        let slice_us = if length_us <= 3600 * SECOND_US { 1_000 } else { 10_000 };
-        let slices = ((length_us + slice_us - 1) / slice_us) as usize;
-        let mut activity = Self {
-            from_us,
-            slice_us,
-            length_us,
-            waiting_before: 0,
-            due: vec![0; slices],
-            out: vec![0; slices],
-        };
-        samples.each(|sample| {
-            activity.count(sample.due_us, to_us, true);
-            if let Some(latency_us) = sample.latency_us {
-                activity.count(sample.scheduled_us + latency_us, to_us, false);
-            }
-        });
+        let slice_us = if measure.1 - measure.0 <= 3600 * SECOND_US { 1_000 } else { 10_000 };
+        let mut activity = Self::new(measure, slice_us);
+        samples.each(|sample| activity.add(&sample));
         activity
     }
 
-    fn count(&mut self, at_us: i64, to_us: i64, due: bool) {
+    fn new((from_us, to_us): (i64, i64), slice_us: i64) -> Self {
+        let length_us = to_us - from_us;
+        let slices = ((length_us + slice_us - 1) / slice_us) as usize;
+        Self { from_us, slice_us, length_us, waiting_before: 0, due: vec![0; slices], out: vec![0; slices] }
+    }
+
+    fn add(&mut self, sample: &Sample) {
+        self.count(sample.due_us, true);
+        if let Some(latency_us) = sample.latency_us {
+            self.count(sample.scheduled_us + latency_us, false);
+        }
+    }
+
+    fn count(&mut self, at_us: i64, due: bool) {
         if at_us < self.from_us {
             self.waiting_before += if due { 1 } else { -1 };
-        } else if at_us < to_us {
+        } else if at_us < self.from_us + self.length_us {
             let slice = ((at_us - self.from_us) / self.slice_us) as usize;
             let counts = if due { &mut self.due } else { &mut self.out };
             counts[slice] += 1;
@@ -295,6 +318,15 @@ impl Activity {
         let slices = (((at_us - self.from_us) / self.slice_us) as usize).min(self.due.len());
         let sum = |counts: &[u32]| counts[..slices].iter().map(|&count| i64::from(count)).sum::<i64>();
         self.waiting_before + sum(&self.due) - sum(&self.out)
+    }
+
+    fn stall_share(&self) -> f64 {
+        self.share_of(&self.stalls())
+    }
+
+    fn share_of(&self, stalls: &[Stall]) -> f64 {
+        let stalled_us: i64 = stalls.iter().map(|stall| stall.length_us).sum();
+        stalled_us.min(self.length_us) as f64 / self.length_us.max(1) as f64
     }
 
     /// The stalls, in order of time.
@@ -388,6 +420,42 @@ mod tests {
         assert_eq!(timeline.seconds[3].p50_us, 2_000);
         assert_eq!(timeline.latency.count(), 4_000);
         assert_eq!((timeline.min_us, timeline.max_us, timeline.censored), (2_000, 502_000, 0));
+    }
+
+    /// Events of several partitions.
+    struct Partitioned(Vec<Listed>);
+
+    impl Samples for Partitioned {
+        fn each(&self, mut visit: impl FnMut(Sample)) {
+            self.0.iter().for_each(|partition| partition.each(&mut visit));
+        }
+
+        fn each_of_partition(&self, mut visit: impl FnMut(usize, Sample)) {
+            for (number, partition) in self.0.iter().enumerate() {
+                partition.each(|sample| visit(number, sample));
+            }
+        }
+    }
+
+    #[test]
+    fn one_stalled_partition_of_two_shows_though_the_other_hides_it() {
+        let event = |ms: i64, out_ms: i64| (ms * 1_000, Some((out_ms - ms) * 1_000));
+        let steady: Vec<_> = (0..4_000).map(|ms| event(ms, ms + 2)).collect();
+        // Nothing of it comes out from 1.0 s to 1.5 s.
+        let stalled: Vec<_> =
+            (0..4_000).map(|ms| event(ms, if (998..1_498).contains(&ms) { 1_500 } else { ms + 2 })).collect();
+        let scope = Scope::of((START, START + 4_000_000));
+        let phase = Phase::until(START + 10_000_000);
+        let both = Partitioned(vec![listed(&steady), listed(&stalled)]);
+        let both = timeline(&both, &scope, &phase).unwrap();
+        assert!(both.stall_share < f64::EPSILON);
+        assert!(
+            (both.stall_share_worst_partition - 0.125).abs() < 0.006,
+            "{}",
+            both.stall_share_worst_partition
+        );
+        let alone = timeline(&listed(&stalled), &scope, &phase).unwrap();
+        assert!((alone.stall_share - alone.stall_share_worst_partition).abs() < f64::EPSILON);
     }
 
     #[test]

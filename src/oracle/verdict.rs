@@ -133,6 +133,9 @@ pub struct Verdict {
     pub cycles: Cycles,
     /// Share of the measuring time in which nothing came out for more than 100 ms although input waited.
     pub stall_share: f64,
+    /// The greatest share of a single input partition, of its own input and outputs, good to 10 ms: stalls that come
+    /// to one after the other do not show in `stall_share`. Equal to it where partitions are not told apart.
+    pub stall_share_worst_partition: f64,
     /// The longest such stall, µs.
     pub stall_max_us: i64,
     /// All such stalls, in order of time.

@@ -5,8 +5,8 @@ use rtmbench::workload::Workload;
 
 use super::engine::{Arrival, DELAY_MS, JOBS, Job, WINDOW_MS, input_of};
 use super::stored::{
-    EVENTS, INTERVAL_US, LATENCY_US, Numbers, START, Stored, edited, field, judge_input, kinds, measure,
-    number, scope, workload,
+    EVENTS, INTERVAL_US, LATENCY_US, Numbers, START, Stored, delay_partition, edited, field, judge_input,
+    kinds, measure, number, scope, workload,
 };
 
 const MUTANTS: u64 = 500;
@@ -284,6 +284,18 @@ fn a_partition_that_nobody_read_is_named() {
             let read: Vec<_> = output.iter().filter(|record| record.partition != unread).cloned().collect();
             assert_eq!(judge(job, &read).unread_partitions, [unread], "{job:?}");
         }
+    }
+}
+
+#[test]
+fn a_stall_of_one_partition_shows_beside_the_others() {
+    for job in [JOBS[0], JOBS[3], JOBS[6]] {
+        let mut output = job.output(&workload(), &arrivals(), LATENCY_US);
+        delay_partition(&mut output, 1);
+        let verdict = judge(job, &output);
+        assert!(verdict.stall_share < f64::EPSILON, "{job:?}: {}", verdict.stall_share);
+        let worst = verdict.stall_share_worst_partition;
+        assert!((worst - 0.5).abs() < 0.06, "{job:?}: {worst}");
     }
 }
 

@@ -7,8 +7,8 @@ use rtmbench::oracle::{Identity, Oracle, Passthrough, Phase, Rules, Scope, Verdi
 use rtmbench::workload::Workload;
 
 use super::stored::{
-    EVENTS, INTERVAL_US, LATENCY_US, Numbers, START, Stored, each, edited, field, input, judge as judged,
-    kinds, measure, scope, stored, workload,
+    EVENTS, INTERVAL_US, LATENCY_US, Numbers, START, Stored, delay_partition, each, edited, field, input,
+    judge as judged, kinds, measure, scope, stored, workload,
 };
 
 fn correct_output(workload: &Workload) -> Vec<Stored> {
@@ -209,6 +209,17 @@ fn a_partition_that_nobody_read_is_named() {
     // One output of a partition shows that it is read, whatever else is missing.
     let one = output.iter().find(|record| record.partition == 2).unwrap().clone();
     assert_eq!(judge(&[one]).unwrap().unread_partitions, [0, 1, 3]);
+}
+
+#[test]
+fn a_stall_of_one_partition_shows_beside_the_others() {
+    let workload = workload();
+    let mut output = input(&workload);
+    delay_partition(&mut output, 1);
+    let verdict = judged(&workload, Rules::Identity(Identity::Relay), &scope(), &output).unwrap();
+    assert!(verdict.stall_share < f64::EPSILON, "{}", verdict.stall_share);
+    let worst = verdict.stall_share_worst_partition;
+    assert!((worst - 0.5).abs() < 0.06, "{worst}");
 }
 
 #[test]

@@ -125,3 +125,14 @@ pub fn field(record: &Stored, name: &str) -> String {
 pub fn number(record: &Stored, name: &str) -> i64 {
     field(record, name).rsplit(':').next().unwrap().parse().unwrap()
 }
+
+/// Outputs of one partition that were received from 100 to 300 ms after the start all come at 300 ms: half of the
+/// measuring phase.
+pub fn delay_partition(output: &mut [Stored], partition: i32) {
+    for record in output.iter_mut().filter(|record| record.partition == partition) {
+        let held = |us: &i64| (START + 100_000..START + 300_000).contains(us);
+        if record.received_us.as_ref().is_some_and(held) {
+            record.received_us = Some(START + 300_000);
+        }
+    }
+}
