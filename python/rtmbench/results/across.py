@@ -207,7 +207,7 @@ def _unpaired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
     known = [name for name in FIGURES if all(getattr(one, name) is not None for s in samples for _, one in s)]
     logs = {name: [[math.log(max(1, getattr(x, name))) for _, x in sample] for sample in samples] for name in known}
     enough = min(map(len, samples)) >= PAIRS_FOR_A_VERDICT
-    failed = [[math.inf] * sum(t.status in BAD for t in decisive_attempts(cell.trials).values()) for cell in (a, b)]
+    outcomes = {name: [_outcomes(cell, name) for cell in (a, b)] for name in known} if enough else {}
     failures = failures_of(a, b)
     own, hop_notes = engine_ratios([_middle_hops(samples)], average=False) if all(samples) else ({}, [])
     return Case(
@@ -216,7 +216,7 @@ def _unpaired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
         pairs=min(map(len, samples)),
         ratios={name: [_median_ratio(*sides)] for name, sides in logs.items() if all(sides)},
         estimates={name: unpaired(*sides) for name, sides in logs.items()} if enough else {},
-        guards={n: exchange([*x, *failed[0]], [*y, *failed[1]]) for n, (x, y) in logs.items()} if enough else {},
+        guards={name: exchange(*sides) for name, sides in outcomes.items()},
         engine_ratios=own,
         failures=failures,
         failure_text=failure_text(a, b, (f"{a.name} in {baseline[0].run_id}", f"{b.name} in {other[0].run_id}")),
@@ -254,6 +254,18 @@ def _sample(cell: Cell) -> list[tuple[Trial, Figures]]:
     """Give the valid trials of a cell and the latencies by which they are compared."""
     trials = [t for t in decisive_attempts(cell.trials).values() if t.status is Status.VALID]
     return [(trial, latency) for trial in trials if (latency := figure(cell, trial)) is not None]
+
+
+def _outcomes(cell: Cell, name: str) -> list[float]:
+    """Give the log-latencies of all trials with figures, contended ones too, and +∞ for each that failed."""
+    outcomes = []
+    for trial in decisive_attempts(cell.trials).values():
+        value = getattr(figure(cell, trial), name, None) if trial.status.usable else None
+        if trial.status in BAD:
+            outcomes.append(math.inf)
+        elif value is not None:
+            outcomes.append(math.log(max(1, value)))
+    return outcomes
 
 
 def _middle_hops(samples: Sequence[Sequence[tuple[Trial, Figures]]]) -> tuple[Spread | None, Spread | None]:

@@ -84,7 +84,7 @@ def paired_case(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED, *, qu
         pairs=len(pairs),
         ratios={name: [math.exp(value) for value in values] for name, values in logs.items()},
         estimates=estimates,
-        guards={name: sign_flip([*logs[name], *pairing.worst]) for name in estimates},
+        guards={name: sign_flip([*_all_log_ratios(pairing, name), *pairing.worst]) for name in estimates},
         engine_ratios=own,
         failures=failures,
         failure_text=failure_text(baseline, other),
@@ -123,6 +123,8 @@ class _Pair:
 @dataclass(frozen=True, kw_only=True)
 class _Pairing:
     pairs: Sequence[_Pair] = ()
+    contended: Sequence[_Pair] = ()
+    """Pairs with a contended trial: they make no ratio, but the permutation test counts them."""
     worst: Sequence[float] = ()
     """Of pairs with a failed or unsustained trial: +∞ where it is the other's, -∞ the baseline's, 0 where both are."""
     obstacles: Sequence[str] = ()
@@ -137,7 +139,8 @@ def _pairs(baseline: Cell, other: Cell) -> _Pairing:
     worked = [(a, b) for a, b in both if all(one.status.usable or one.status in BAD for one in (a, b))]
     worst = [_worst(a, b) for a, b in worked if a.status in BAD or b.status in BAD]
     usable = [(a, b) for a, b in worked if a.status.usable and b.status.usable]
-    clean = [(a, b) for a, b in usable if {a.status, b.status} == {Status.VALID}]
+    clean = [(a, b) for a, b in usable if a.status is b.status is Status.VALID]
+    busy = [(a, b) for a, b in usable if not (a.status is b.status is Status.VALID)]
     alike = [(a, b) for a, b in clean if a.boundaries == b.boundaries]
     notes = []
     if len(worked) < len(both):
@@ -146,18 +149,29 @@ def _pairs(baseline: Cell, other: Cell) -> _Pairing:
         notes.append(f"withheld as contended: {len(usable) - len(clean)} of {len(both)}")
     if len(alike) < len(clean):
         notes.append(UNLIKE_BOUNDARIES)
-    found = []
-    for a, b in alike:
-        figures = (figure(baseline, a), figure(other, b))
-        if figures[0] is not None and figures[1] is not None:
-            found.append(
-                _Pair(
-                    figures=(figures[0], figures[1]),
-                    hops=(engine_hop(a), engine_hop(b)),
-                    baseline_first=_baseline_first(a, b),
-                )
-            )
-    return _Pairing(pairs=found, worst=worst, notes=notes)
+    found = [_pair(baseline, other, a, b) for a, b in alike]
+    withheld = [_pair(baseline, other, a, b) for a, b in busy if a.boundaries == b.boundaries]
+    return _Pairing(
+        pairs=[pair for pair in found if pair is not None],
+        contended=[pair for pair in withheld if pair is not None],
+        worst=worst,
+        notes=notes,
+    )
+
+
+def _pair(baseline: Cell, other: Cell, a: Trial, b: Trial) -> _Pair | None:
+    ours, theirs = figure(baseline, a), figure(other, b)
+    if ours is None or theirs is None:
+        return None
+    hops = (engine_hop(a), engine_hop(b))
+    return _Pair(figures=(ours, theirs), hops=hops, baseline_first=_baseline_first(a, b))
+
+
+def _all_log_ratios(pairing: _Pairing, name: str) -> list[float]:
+    """Give the log-ratios of all pairs with figures: what is withheld must not be what decides."""
+    pairs = [*pairing.pairs, *pairing.contended]
+    known = [pair for pair in pairs if all(getattr(one, name) is not None for one in pair.figures)]
+    return [pair.log_ratio(name) for pair in known]
 
 
 def _worst(a: Trial, b: Trial) -> float:

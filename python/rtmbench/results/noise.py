@@ -105,19 +105,17 @@ def measure(result: Result) -> tuple[list[Measured], list[str]]:
 def predicted(runs: Sequence[Spread]) -> float:
     """Give the factor within which the ratio of a further A/A experiment of 6 pairs lies, 95 %.
 
-    A prediction interval: the variance of a pair is pooled over the runs, the mean of six new pairs varies by a sixth
-    of it, and the mean that it is held against varies too. Where the runs' means lie farther from equality than their
-    pairs explain, they decide instead.
+    A prediction interval about equality: the variance of a pair is pooled over the runs, the mean of six new pairs
+    varies by a sixth of it, and what is known of it rests on few pairs. Where the means of several runs lie farther
+    from equality than their pairs explain, the means decide instead.
     """
     total = sum(run.pairs for run in runs)
     # The order takes a degree of freedom besides the mean.
     degrees = total - 2 * len(runs)
     variance = sum((run.pairs - 2) * run.spread**2 for run in runs) / degrees
-    between = sum(run.mean**2 for run in runs) / len(runs)
+    between = sum(run.mean**2 for run in runs) / len(runs) if len(runs) > 1 else 0.0
     experiment = max(variance / PAIRS_FOR_A_VERDICT, between)
-    center = sum(run.pairs * run.mean for run in runs) / total
-    half = student_quantile(float(degrees)) * math.sqrt(experiment * (1 + PAIRS_FOR_A_VERDICT / total))
-    return math.exp(abs(center) + half)
+    return math.exp(student_quantile(float(degrees)) * math.sqrt(experiment * (1 + PAIRS_FOR_A_VERDICT / total)))
 
 
 def save(result: Result, bands: Iterable[Measured], root: Path) -> Path | None:
