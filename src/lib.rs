@@ -40,6 +40,7 @@ pub mod measure;
 pub mod oracle;
 pub mod relay;
 pub mod schedule;
+mod slip;
 pub mod spool;
 pub mod stamp;
 pub mod stop;
