@@ -21,7 +21,8 @@ def build(spark: SparkSession, io: Io) -> DataStreamWriter:
         .groupBy("key", f.window("event_time", io.window or "1 minute"))
         .agg(
             f.count("*").alias("count"),
-            f.max("produced_at").alias("produced_at"),
+            # That of the newest event, which need not be the greatest where events come out of order.
+            f.max_by("produced_at", "scheduled_at_us").alias("produced_at"),
             f.max("scheduled_at_us").alias("scheduled_at_us"),
         )
     )
