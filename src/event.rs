@@ -141,17 +141,14 @@ pub struct Event {
     pub key: u32,
     /// 1 to 1000.
     pub value: u32,
+    /// Its event time, ms since the Unix epoch: the intended time, rounded down, or a time before it where the workload
+    /// has events out of order or late ones.
+    pub produced_at: i64,
     /// When it is intended to be sent, µs since the Unix epoch.
     pub scheduled_at_us: i64,
 }
 
 impl Event {
-    /// The intended time in ms since the Unix epoch, rounded down: the spec's `produced_at`.
-    #[inline]
-    pub fn produced_at(&self) -> i64 {
-        self.scheduled_at_us.div_euclid(1000)
-    }
-
     /// Replaces `buffer` by the Kafka key, `user_<key>`.
     #[inline]
     pub fn encode_key(&self, buffer: &mut Vec<u8>) {
@@ -175,10 +172,11 @@ impl Event {
         line.put(number.format(self.value).as_bytes());
         let scheduled = scheduled.format(self.scheduled_at_us).as_bytes();
         line.put(b",\"produced_at\":");
-        if self.scheduled_at_us >= 1000 {
+        // What was formatted once is not formatted again.
+        if self.scheduled_at_us >= 1000 && self.produced_at == self.scheduled_at_us / 1000 {
             line.put(&scheduled[..scheduled.len() - 3]);
         } else {
-            line.put(number.format(self.produced_at()).as_bytes());
+            line.put(number.format(self.produced_at).as_bytes());
         }
         line.put(b",\"scheduled_at_us\":");
         line.put(scheduled);
@@ -192,7 +190,7 @@ impl Event {
     pub fn matches(&self, record: &Record<'_>) -> bool {
         record.value == i64::from(self.value)
             && record.scheduled_at_us == self.scheduled_at_us
-            && record.produced_at == self.produced_at()
+            && record.produced_at == self.produced_at
             && record.event_type == self.event_type.name()
             && record.event_id.as_bytes() == self.event_id.text()
             && self.has_key(record.key.as_bytes())
@@ -206,7 +204,7 @@ impl Event {
     }
 }
 
-/// A record that is being written, and copied out whole: the largest one has 189 bytes.
+/// A record that is being written, and copied out whole: the largest one has 192 bytes.
 struct Line {
     bytes: [u8; 256],
     length: usize,
@@ -704,20 +702,23 @@ mod tests {
     #[test]
     fn the_largest_and_the_earliest_event_have_room() {
         let event_id = EventId::new(u64::MAX, u64::MAX);
-        let event = |scheduled_at_us| Event {
+        let event = |scheduled_at_us: i64| Event {
             event_id,
             event_type: EventType::Purchase,
             key: u32::MAX,
             value: u32::MAX,
+            produced_at: scheduled_at_us.div_euclid(1000),
             scheduled_at_us,
         };
-        assert_eq!(encoded(&event(i64::MIN)).len(), 189);
+        assert_eq!(encoded(&Event { produced_at: i64::MIN, ..event(i64::MIN) }).len(), 192);
         for scheduled_at_us in [i64::MIN, -1_000, -999, -1, 0, 1, 999, 1_000, 1_001, i64::MAX] {
             let event = event(scheduled_at_us);
             let bytes = encoded(&event);
             let record = Record::decode(&bytes).unwrap();
             assert!(event.matches(&record), "{record:?}");
             assert_eq!(record.produced_at, scheduled_at_us.div_euclid(1000));
+            let before = Event { produced_at: event.produced_at.saturating_sub(1), ..event };
+            assert!(!before.matches(&record) && before.matches(&Record::decode(&encoded(&before)).unwrap()));
         }
     }
 

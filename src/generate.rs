@@ -14,6 +14,7 @@ use crate::kafka::producer::{Batch, Producer};
 use crate::kafka::{KafkaConfig, lock};
 use crate::live_log::{LiveLog, SecondsRecorder};
 use crate::schedule::{Arrivals, Schedule};
+use crate::slip::MeasuredSlip;
 use crate::stop::Stop;
 use crate::workload::Workload;
 
@@ -53,7 +54,8 @@ pub struct GeneratorSettings {
     pub first_index: u64,
     /// When the schedule starts, µs since the Unix epoch; a moment after `start()` when `None`.
     pub start_us: Option<i64>,
-    /// The window `[from, to)` of intended times, µs, that `slip` covers; all of them when `None`.
+    /// The window `[from, to)` of intended times, µs, that `slip` covers; all of them when `None`. It can be set while
+    /// the load runs, see [`Generator::measure_from`].
     pub measure: Option<(i64, i64)>,
     /// How exactly to keep time.
     pub precision: Precision,
@@ -103,6 +105,8 @@ pub struct GeneratorSnapshot {
     pub failed: u64,
     /// Events that had to wait because the client's queue was full.
     pub queue_full: u64,
+    /// For how long the next event has been due, µs; 0 when none is, and without a schedule.
+    pub behind_us: i64,
 }
 
 /// What a generator did.
@@ -160,9 +164,11 @@ impl GeneratorReport {
 /// How a run ended; the error as text, because it is given out more than once.
 type Outcome = std::result::Result<Arc<GeneratorReport>, String>;
 
-#[derive(Default)]
 struct Shared {
     stop: Stop,
+    slip: Mutex<MeasuredSlip>,
+    /// The intended time of the first event that is not handed over; 0 where there is none, or no schedule.
+    next_due_us: AtomicI64,
     generated: AtomicU64,
     queue_full: AtomicU64,
     refused: AtomicU64,
@@ -175,6 +181,21 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(measure: Option<(i64, i64)>) -> Self {
+        Self {
+            stop: Stop::new(),
+            slip: Mutex::new(MeasuredSlip::of(measure)),
+            next_due_us: AtomicI64::new(0),
+            generated: AtomicU64::new(0),
+            queue_full: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            handed_over: AtomicBool::new(false),
+            last_ack_us: AtomicI64::new(0),
+            poll_now: (Mutex::new(false), Condvar::new()),
+            outcome: (Mutex::new(None), Condvar::new()),
+        }
+    }
+
     fn ask_for_poll(&self) {
         *lock(&self.poll_now.0) = true;
         self.poll_now.1.notify_one();
@@ -206,12 +227,8 @@ impl Generator {
                 "the measuring window is empty: `from` must be before `to`".to_owned(),
             ));
         }
-        Ok(Self {
-            settings,
-            shared: Arc::default(),
-            producer: Mutex::new(None),
-            started: AtomicBool::new(false),
-        })
+        let shared = Arc::new(Shared::new(settings.measure));
+        Ok(Self { settings, shared, producer: Mutex::new(None), started: AtomicBool::new(false) })
     }
 
     /// Connects, then starts the threads and returns.
@@ -246,6 +263,25 @@ impl Generator {
         };
         spawn("rtmbench-generate", work).inspect_err(|error| self.shared.finish(Err(error.to_string())))?;
         Ok(())
+    }
+
+    /// Lets the measuring window begin at `from_us`, µs since the Unix epoch, whatever it began at before: the report's
+    /// `slip` leaves out the events that are intended for less, those handed over already as well.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the window ends before that, when more than the newest 262,144 events are intended for
+    /// later, or when the generator has ended.
+    pub fn measure_from(&self, from_us: i64) -> Result<()> {
+        lock(&self.shared.slip).begin_at(from_us)
+    }
+
+    /// Lets the measuring window end at `to_us`, µs since the Unix epoch: the report's `slip` leaves out the events that
+    /// are intended for then or later.
+    ///
+    /// # Errors
+    /// As [`Generator::measure_from`].
+    pub fn measure_to(&self, to_us: i64) -> Result<()> {
+        lock(&self.shared.slip).end_at(to_us)
     }
 
     /// Ends the generation; records in flight are still waited for while acknowledgements come in.
@@ -284,6 +320,10 @@ impl Generator {
             acked,
             failed: failed + self.shared.refused.load(Ordering::Relaxed),
             queue_full: self.shared.queue_full.load(Ordering::Relaxed),
+            behind_us: match self.shared.next_due_us.load(Ordering::Relaxed) {
+                0 => 0,
+                due_us => (clock::now_us() - due_us).max(0),
+            },
         }
     }
 }
@@ -307,7 +347,6 @@ struct Paced {
     next_index: u64,
     start_us: i64,
     end_us: i64,
-    slip: Histogram,
     slip_all: Histogram,
     errors: Vec<String>,
 }
@@ -359,7 +398,7 @@ fn run(
         start_us: paced.start_us,
         seconds,
         rate: acked as f64 / seconds,
-        slip: paced.slip,
+        slip: lock(&shared.slip).end(),
         slip_all: paced.slip_all,
         errors,
     })
@@ -439,13 +478,11 @@ fn pace(
     shared: &Shared,
 ) -> Paced {
     let mut pacer = Pacer::for_this_thread(settings.precision);
-    let (from_us, to_us) = settings.measure.unwrap_or((i64::MIN, i64::MAX));
     let unpaced = settings.schedule == Schedule::Unpaced;
     let mut result = Paced {
         next_index: settings.first_index,
         start_us,
         end_us: start_us,
-        slip: Histogram::new(),
         slip_all: Histogram::new(),
         errors: vec![],
     };
@@ -464,26 +501,32 @@ fn pace(
                 settings.workload.encode_key(index, &event, key);
                 settings.workload.encode(index, &event, payload);
             });
+            if batch_due_us.is_empty() && !unpaced {
+                shared.next_due_us.store(event.scheduled_at_us, Ordering::Relaxed);
+            }
             batch_due_us.push(event.scheduled_at_us);
             due.advance();
         } else if !batch.is_empty() {
-            if !hand_over(producer, shared, &mut batch, unpaced, &mut result.errors) {
-                due.cursor = batch.next_index().unwrap_or(due.cursor);
-                break;
-            }
+            let whole = hand_over(producer, shared, &mut batch, unpaced, &mut result.errors);
             let handed_over_us = clock::now_us();
+            // A stop while the queue was full leaves the rest of the batch.
+            batch_due_us.truncate(batch_due_us.len() - batch.left());
+            let mut measured = lock(&shared.slip);
             for &due_us in &batch_due_us {
                 let slip_us = handed_over_us - due_us;
                 result.slip_all.record(slip_us);
-                if (from_us..to_us).contains(&due_us) {
-                    result.slip.record(slip_us);
-                }
+                measured.record(due_us, slip_us);
                 if let Some(log) = &mut log {
                     log.record(due_us, slip_us);
                 }
             }
+            drop(measured);
             sent += batch_due_us.len() as u64;
             shared.generated.store(sent, Ordering::Relaxed);
+            if !whole {
+                due.cursor = batch.next_index().unwrap_or(due.cursor);
+                break;
+            }
             batch.clear();
             batch_due_us.clear();
             if unpaced {
@@ -491,11 +534,13 @@ fn pace(
             }
             now_us = (!shared.stop.is_set()).then_some(handed_over_us);
         } else if let Some((_, event)) = next {
+            shared.next_due_us.store(event.scheduled_at_us, Ordering::Relaxed);
             now_us = pacer.wait_until(event.scheduled_at_us, &shared.stop);
         } else {
             break;
         }
     }
+    shared.next_due_us.store(0, Ordering::Relaxed);
     result.next_index = due.cursor;
     result.end_us = due.end_us.unwrap_or_else(|| clock::now_us().max(start_us));
     result

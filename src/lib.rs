@@ -42,6 +42,7 @@ pub mod oracle;
 pub mod relay;
 pub mod schedule;
 pub mod signed_histogram;
+mod slip;
 pub mod spool;
 pub mod stamp;
 pub mod stop;

@@ -112,7 +112,10 @@ impl Template {
                 Field::ScheduledUs => {
                     buffer.extend_from_slice(number.format(event.scheduled_at_us).as_bytes());
                 }
-                Field::ScheduledMs => buffer.extend_from_slice(number.format(event.produced_at()).as_bytes()),
+                Field::ScheduledMs => {
+                    let ms = event.scheduled_at_us.div_euclid(1000);
+                    buffer.extend_from_slice(number.format(ms).as_bytes());
+                }
                 Field::ScheduledIso => iso::write(event.scheduled_at_us, buffer),
             }
         }

@@ -34,10 +34,19 @@ pub(crate) const fn unmix(mut z: u64) -> u64 {
     z ^ (z >> 30) ^ (z >> 60)
 }
 
+/// The longest that an event's time may lie before its intended time, ms: 49 days.
+pub const MAX_BEHIND_MS: i64 = u32::MAX as i64;
+
 /// A uniform number in `0..bound` from 32 random bits.
 #[inline]
 fn below(random: u32, bound: u32) -> u32 {
     ((u64::from(random) * u64::from(bound)) >> 32) as u32
+}
+
+/// The random bits of which an event's time is made.
+#[inline]
+const fn third(second: u64) -> u64 {
+    mix(second.wrapping_add(GOLDEN))
 }
 
 /// Walker's alias table: a draw from any discrete distribution in constant time.
@@ -85,6 +94,54 @@ pub struct Workload {
     zipf: Option<Alias>,
     padding: Option<Padding>,
     templates: Option<Arc<Templates>>,
+    disorder: Disorder,
+}
+
+/// Which events happened before they are sent, and how long before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Disorder {
+    /// (Share of the events in 2^-32, most ms before the intended time.)
+    out_of_order: Option<(u64, u32)>,
+    /// (Share of the events in 2^-32, ms before the intended time, index of the first event that may be late.)
+    late: Option<(u64, u32, u64)>,
+}
+
+impl Disorder {
+    const NONE: Self = Self { out_of_order: None, late: None };
+
+    /// A share of the events, in 2^-32, and a length of time.
+    fn checked(what: &str, share: f64, behind_ms: i64) -> Result<(u64, u32)> {
+        if !(share > 0.0 && share <= 1.0) {
+            return Err(Error::Invalid(format!(
+                "the share of {what} must be above 0 and at most 1, not {share}"
+            )));
+        }
+        let behind = u32::try_from(behind_ms).ok().filter(|&ms| ms > 0);
+        let behind = behind.ok_or_else(|| {
+            Error::Invalid(format!(
+                "{what} must be 1 to {MAX_BEHIND_MS} ms before their time, not {behind_ms}"
+            ))
+        })?;
+        Ok(((share * 2_f64.powi(32)).round() as u64, behind))
+    }
+
+    #[inline]
+    fn is_late(&self, index: u64, random: u64) -> bool {
+        self.late.is_some_and(|(share, _, from)| index >= from && random >> 32 < share)
+    }
+
+    /// How many ms before its intended time an event happened.
+    #[inline]
+    fn behind_ms(&self, index: u64, random: u64) -> i64 {
+        if let Some((_, behind, _)) = self.late
+            && self.is_late(index, random)
+        {
+            return i64::from(behind);
+        }
+        let Some((share, most)) = self.out_of_order else { return 0 };
+        let spread = mix(random.wrapping_add(GOLDEN));
+        if spread >> 32 < share { 1 + i64::from(below(spread as u32, most)) } else { 0 }
+    }
 }
 
 /// Letters and digits to pad records with: each event takes a stretch of its own, so that compression gains
@@ -127,7 +184,42 @@ impl Workload {
             zipf,
             padding: None,
             templates: None,
+            disorder: Disorder::NONE,
         })
+    }
+
+    /// The same workload in which `share` of the events (above 0, at most 1) happened up to `delay_ms` before they are
+    /// sent, uniformly in 1 to `delay_ms`: they come out of the order of event time.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the share or the delay (1 to [`MAX_BEHIND_MS`]) is out of its range.
+    pub fn with_out_of_order(mut self, share: f64, delay_ms: i64) -> Result<Self> {
+        self.disorder.out_of_order = Some(Disorder::checked("events out of order", share, delay_ms)?);
+        Ok(self)
+    }
+
+    /// The same workload in which `share` of the events from index `from` on (above 0, at most 1) happened `behind_ms`
+    /// before they are sent: too long ago to count in any window that is still open.
+    ///
+    /// # Errors
+    /// As [`Workload::with_out_of_order`].
+    pub fn with_late(mut self, share: f64, behind_ms: i64, from: u64) -> Result<Self> {
+        let (share, behind) = Disorder::checked("late events", share, behind_ms)?;
+        self.disorder.late = Some((share, behind, from));
+        Ok(self)
+    }
+
+    /// Whether event `index` is one of those that happened too long ago to count in a window.
+    #[inline]
+    pub fn is_late(&self, index: u64) -> bool {
+        self.disorder.late.is_some() && self.disorder.is_late(index, third(self.draws(index).1))
+    }
+
+    /// How many of the events `first..first + count` are late.
+    pub fn late_in(&self, first: u64, count: u64) -> u64 {
+        let Some((_, _, from)) = self.disorder.late else { return 0 };
+        let end = first.saturating_add(count);
+        (first.max(from)..end).filter(|&index| self.is_late(index)).count() as u64
     }
 
     /// The same workload with every record padded to exactly `payload_bytes` bytes ([`MIN_PAYLOAD`] to
@@ -204,11 +296,17 @@ impl Workload {
         self.keys
     }
 
+    /// The random bits of which an event's type and value, and its key, are made.
+    #[inline]
+    fn draws(&self, index: u64) -> (u64, u64) {
+        let first = mix(self.mixed_seed ^ mix(index.wrapping_mul(GOLDEN)));
+        (first, mix(first.wrapping_add(GOLDEN)))
+    }
+
     /// Event `index`, intended for `scheduled_at_us` (µs since the Unix epoch).
     #[inline]
     pub fn event(&self, index: u64, scheduled_at_us: i64) -> Event {
-        let first = mix(self.mixed_seed ^ mix(index.wrapping_mul(GOLDEN)));
-        let second = mix(first.wrapping_add(GOLDEN));
+        let (first, second) = self.draws(index);
         let event_type = match below((first >> 32) as u32, 10) {
             0..5 => EventType::Click,
             5..9 => EventType::View,
@@ -223,6 +321,7 @@ impl Workload {
             event_type,
             key: rank + 1,
             value: 1 + below(first as u32, 1000),
+            produced_at: scheduled_at_us.div_euclid(1000) - self.disorder.behind_ms(index, third(second)),
             scheduled_at_us,
         }
     }
@@ -328,6 +427,46 @@ mod tests {
     }
 
     #[test]
+    fn events_out_of_order_happened_before_they_are_sent() {
+        let plain = Workload::new(7, 10, None).unwrap();
+        let mixed = plain.clone().with_out_of_order(0.1, 5_000).unwrap();
+        let (at_us, mut behind) = (1_700_000_000_123_456, Vec::new());
+        for index in 0..100_000 {
+            let event = mixed.event(index, at_us);
+            let ms = at_us / 1000 - event.produced_at;
+            assert_eq!(Event { produced_at: at_us / 1000, ..event }, plain.event(index, at_us));
+            assert_eq!(event, mixed.event(index, at_us));
+            behind.extend((ms != 0).then_some(ms));
+            assert!(!mixed.is_late(index));
+        }
+        assert!((9_500..10_500).contains(&behind.len()), "{}", behind.len());
+        assert!(behind.iter().all(|ms| (1..=5_000).contains(ms)));
+        assert!(behind.contains(&5_000) && behind.iter().any(|ms| *ms < 5));
+        let mean = behind.iter().sum::<i64>() / behind.len() as i64;
+        assert!((2_400..2_600).contains(&mean), "{mean}");
+        let all = plain.with_out_of_order(1.0, 1).unwrap();
+        assert!((0..1_000).all(|index| all.event(index, at_us).produced_at == at_us / 1000 - 1));
+    }
+
+    #[test]
+    fn late_events_begin_at_their_index() {
+        let plain = Workload::new(7, 10, None).unwrap();
+        let mixed = plain.with_out_of_order(0.5, 1_000).unwrap().with_late(0.01, 40_000, 50_000).unwrap();
+        let late: Vec<u64> = (0..150_000).filter(|&index| mixed.is_late(index)).collect();
+        assert!(late[0] >= 50_000 && (900..1_100).contains(&late.len()), "{}", late.len());
+        assert_eq!(mixed.late_in(0, 150_000), late.len() as u64);
+        assert_eq!(
+            (mixed.late_in(late[0], 1), mixed.late_in(late[0] + 1, 1), mixed.late_in(0, 50_000)),
+            (1, 0, 0)
+        );
+        for index in 0..150_000 {
+            let ms = 1_700_000_000_000 - mixed.event(index, 1_700_000_000_000_999).produced_at;
+            assert_eq!(ms == 40_000, mixed.is_late(index), "{index}: {ms}");
+            assert!(ms == 40_000 || (0..=1_000).contains(&ms));
+        }
+    }
+
+    #[test]
     fn shards_share_the_keys_out_evenly() {
         let workload = Workload::new(7, 10_000, None).unwrap();
         let mut sent = [0_u32; 4];
@@ -343,6 +482,12 @@ mod tests {
         assert!(Workload::new(1, MAX_KEYS + 1, None).is_err());
         assert!(Workload::new(1, 10, Some(-1.0)).is_err());
         assert!(Workload::new(1, 10, Some(f64::NAN)).is_err());
+        for (share, ms) in [(0.0, 1), (-0.1, 1), (1.1, 1), (f64::NAN, 1), (0.5, 0), (0.5, MAX_BEHIND_MS + 1)]
+        {
+            let workload = || Workload::new(1, 10, None).unwrap();
+            assert!(workload().with_out_of_order(share, ms).is_err());
+            assert!(workload().with_late(share, ms, 0).is_err());
+        }
         for bytes in [0, MIN_PAYLOAD - 1, MAX_PAYLOAD + 1] {
             assert!(Workload::new(1, 10, None).unwrap().with_payload_bytes(bytes).is_err());
         }

@@ -462,6 +462,15 @@ class Workload:
     >>> len(workload.event(0, 1_700_000_000_000_000))
     256
 
+    `out_of_order` is a share of the events, above 0 and at most 1, and the longest time in ms before the intended time
+    that one of them happened: `produced_at` lies before `scheduled_at_us`. `late` is such a share, how many ms before
+    all of them happened, and the index of the first event that may be late; `verify()` expects those in no window.
+
+    >>> import json
+    >>> mixed = Workload(1, out_of_order=(1.0, 5000))
+    >>> 0 < 1_700_000_000_000 - json.loads(mixed.event(0, 1_700_000_000_000_000))["produced_at"] <= 5000
+    True
+
     With `templates` the records are others, and `verify()` knows nothing of them. Event i is made from the template i
     modulo their number: a pair of a Kafka key (None: the event's) and a text with placeholders. `{{i}}`,
     `{{event_id}}`, `{{event_type}}`, `{{key}}` and `{{value}}` are filled with the event's, `{{scheduled_at_us}}`,
@@ -480,6 +489,8 @@ class Workload:
         zipf_exponent: float | None = None,
         payload_bytes: int | None = None,
         templates: Sequence[tuple[bytes | None, str]] | None = None,
+        out_of_order: tuple[float, int] | None = None,
+        late: tuple[float, int, int] | None = None,
     ) -> Self: ...
     @property
     def seed(self) -> int: ...
@@ -511,6 +522,13 @@ class Workload:
         True
         """
 
+    def late_in(self, first: int, count: int) -> int:
+        """Return how many of the events from `first` on, `count` in all, happened too long ago to count in a window.
+
+        >>> Workload(1, late=(0.5, 60_000, 100)).late_in(0, 101) <= 1
+        True
+        """
+
 @final
 class Schedule:
     """When events are intended, as offsets from the start. Never re-based: lateness shows as schedule slip.
@@ -522,11 +540,16 @@ class Schedule:
     """
 
     @staticmethod
-    def constant(rate: float) -> Schedule:
+    def constant(rate: float, seed: int | None = None) -> Schedule:
         """Send one event each 1/rate seconds.
+
+        With a seed it starts at a random phase, and each event is moved by a random part of 1 ms or of the distance to
+        the next one, whichever is less.
 
         >>> Schedule.constant(2).at_us(0, 3)
         array([      0,  500000, 1000000])
+        >>> len(set(Schedule.constant(1000, seed=1).at_us(0, 1000) % 1000)) > 500
+        True
         """
 
     @staticmethod
@@ -539,8 +562,8 @@ class Schedule:
         """
 
     @staticmethod
-    def ramp(from_rate: float, to_rate: float, seconds: float) -> Schedule:
-        """Go linearly from `from_rate` (0 allowed) to `to_rate` in `seconds`, then stays.
+    def ramp(from_rate: float, to_rate: float, seconds: float, seed: int | None = None) -> Schedule:
+        """Go linearly from `from_rate` (0 allowed) to `to_rate` in `seconds`, then stay. A seed as in `constant`.
 
         >>> gaps = np.diff(Schedule.ramp(100, 1000, seconds=10).at_us(0, 2000))
         >>> bool(gaps[0] > 5 * gaps[-1])
@@ -548,16 +571,18 @@ class Schedule:
         """
 
     @staticmethod
-    def step(steps: Sequence[tuple[float, float]]) -> Schedule:
-        """Hold rates one after the other, as (seconds, rate); the last one for ever.
+    def step(steps: Sequence[tuple[float, float]], seed: int | None = None) -> Schedule:
+        """Hold rates one after the other, as (seconds, rate); the last one indefinitely. A seed as in `constant`.
 
         >>> Schedule.step([(1, 2), (1, 4)]).at_us(0, 4)
         array([      0,  500000, 1000000, 1250000])
         """
 
     @staticmethod
-    def burst(rate: float, size: int) -> Schedule:
+    def burst(rate: float, size: int, seed: int | None = None) -> Schedule:
         """Send groups of `size` events intended for the same instant, with a mean of `rate`.
+
+        With a seed the groups start at a random phase, and are moved as in `constant`.
 
         >>> Schedule.burst(1000, size=2).at_us(0, 4)
         array([   0,    0, 2000, 2000])
@@ -577,6 +602,13 @@ class Schedule:
 
         >>> Schedule.constant(1000).at_us(10, 2)
         array([10000, 11000])
+        """
+
+    def count_before(self, offset_us: int) -> int:
+        """Return how many events are intended for less than `offset_us` after the start; 0 without a schedule.
+
+        >>> Schedule.constant(1000).count_before(2_000_001)
+        2001
         """
 
 @final
@@ -762,6 +794,31 @@ class Generator:
         20
         """
 
+    def measure_from(self, from_us: int) -> None:
+        """Let the measuring window begin at `from_us`, µs since the Unix epoch, while the generator runs.
+
+        The report's `slip` leaves out the events intended for less, those handed over already as well. ValueError when
+        the window ends before that, when more than the newest 262,144 events are intended for later, or after the end.
+
+        >>> generator = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=200)
+        >>> generator.start()
+        >>> generator.measure_from(now_us() + 100_000)
+        >>> 0 < generator.join().slip.count < 200
+        True
+        """
+
+    def measure_to(self, to_us: int) -> None:
+        """Let the measuring window end at `to_us`: `slip` leaves out the events intended for then or later.
+
+        ValueError as for `measure_from`.
+
+        >>> generator = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=200)
+        >>> generator.start()
+        >>> generator.measure_to(now_us() + 100_000)
+        >>> 0 < generator.join().slip.count < 200
+        True
+        """
+
     def stop(self) -> None:
         """End the generation, from any thread. Records in flight are waited for while the broker confirms any.
 
@@ -842,6 +899,10 @@ class GeneratorSnapshot:
     @property
     def queue_full(self) -> int:
         """Events that had to wait because the client's queue was full."""
+
+    @property
+    def behind_us(self) -> int:
+        """For how long the next event has been due, µs; 0 when none is, and without a schedule."""
 
 @final
 class GeneratorReport:
@@ -1221,6 +1282,7 @@ class SignedHistogram:
 
 class _Counts(TypedDict):
     produced: int
+    late: int
     expected: int
     received: int
     missing: int
@@ -1301,7 +1363,7 @@ class Verdict:
 
     @property
     def counts(self) -> _Counts:
-        """produced, expected, received, missing, unexpected, wrong, duplicate, late_dropped (always 0 here)."""
+        """produced, late (of these), expected, received, missing, unexpected, wrong, duplicate, late_dropped (0)."""
 
     @property
     def correct(self) -> bool:

@@ -81,6 +81,21 @@ impl Generator {
         awaitable(py, move || cancelled.stop(), move || inner.start(), |_, ()| Ok(()))
     }
 
+    /// Let the measuring window begin at from_us, µs since the Unix epoch, while the generator runs: the report's slip
+    /// leaves out the events intended for less, those handed over already as well. ValueError when the window ends
+    /// before that, when more than the newest 262,144 events are intended for later, or after the end.
+    fn measure_from(&self, from_us: i64) -> PyResult<()> {
+        self.owner.check()?;
+        Ok(self.inner.measure_from(from_us)?)
+    }
+
+    /// Let the measuring window end at to_us: the report's slip leaves out the events intended for then or later.
+    /// ValueError as for measure_from.
+    fn measure_to(&self, to_us: i64) -> PyResult<()> {
+        self.owner.check()?;
+        Ok(self.inner.measure_to(to_us)?)
+    }
+
     /// End the generation, from any thread. Records in flight are waited for while the broker confirms any.
     fn stop(&self) -> PyResult<()> {
         self.owner.check()?;
@@ -122,8 +137,9 @@ impl Generator {
     /// The counters now.
     fn snapshot(&self) -> PyResult<GeneratorSnapshot> {
         self.owner.check()?;
-        let generate::GeneratorSnapshot { generated, acked, failed, queue_full } = self.inner.snapshot();
-        Ok(GeneratorSnapshot { generated, acked, failed, queue_full })
+        let generate::GeneratorSnapshot { generated, acked, failed, queue_full, behind_us } =
+            self.inner.snapshot();
+        Ok(GeneratorSnapshot { generated, acked, failed, queue_full, behind_us })
     }
 }
 
@@ -156,12 +172,13 @@ pub(super) struct GeneratorSnapshot {
     acked: u64,
     failed: u64,
     queue_full: u64,
+    behind_us: i64,
 }
 
 #[pymethods]
 impl GeneratorSnapshot {
     fn __repr__(&self) -> String {
-        let Self { generated, acked, failed, queue_full } = self;
+        let Self { generated, acked, failed, queue_full, .. } = self;
         format!(
             "GeneratorSnapshot(generated={generated}, acked={acked}, failed={failed}, queue_full={queue_full})"
         )

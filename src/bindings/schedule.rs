@@ -11,10 +11,12 @@ pub(super) struct Schedule(pub(super) schedule::Schedule);
 
 #[pymethods]
 impl Schedule {
-    /// One event each 1/rate seconds; rate in events/s, above 0 and at most 10 million.
+    /// One event each 1/rate seconds; rate in events/s, above 0 and at most 10 million. With a seed it starts at a
+    /// random phase and each event is moved by a random part of 1 ms, or of the distance to the next one.
     #[staticmethod]
-    fn constant(rate: f64) -> PyResult<Self> {
-        Self::checked(schedule::Schedule::Constant { rate })
+    #[pyo3(signature = (rate, seed=None))]
+    fn constant(rate: f64, seed: Option<u64>) -> PyResult<Self> {
+        Self::checked(schedule::Schedule::Constant { rate }.dithered(seed))
     }
 
     /// A Poisson process with a mean of rate events/s; the gaps are a function of the seed.
@@ -23,22 +25,26 @@ impl Schedule {
         Self::checked(schedule::Schedule::Poisson { rate, seed })
     }
 
-    /// A rate that goes linearly from from_rate to to_rate in seconds, then stays.
+    /// A rate that goes linearly from from_rate to to_rate in seconds, then stays. A seed as in `constant`.
     #[staticmethod]
-    fn ramp(from_rate: f64, to_rate: f64, seconds: f64) -> PyResult<Self> {
-        Self::checked(schedule::Schedule::Ramp { from: from_rate, to: to_rate, seconds })
+    #[pyo3(signature = (from_rate, to_rate, seconds, seed=None))]
+    fn ramp(from_rate: f64, to_rate: f64, seconds: f64, seed: Option<u64>) -> PyResult<Self> {
+        Self::checked(schedule::Schedule::Ramp { from: from_rate, to: to_rate, seconds }.dithered(seed))
     }
 
-    /// Rates held one after the other, as (seconds, rate); the last one for ever.
+    /// Rates held one after the other, as (seconds, rate); the last one indefinitely. A seed as in `constant`.
     #[staticmethod]
-    fn step(steps: Vec<(f64, f64)>) -> PyResult<Self> {
-        Self::checked(schedule::Schedule::Step { steps })
+    #[pyo3(signature = (steps, seed=None))]
+    fn step(steps: Vec<(f64, f64)>, seed: Option<u64>) -> PyResult<Self> {
+        Self::checked(schedule::Schedule::Step { steps }.dithered(seed))
     }
 
-    /// Groups of size events intended for the same instant, with a mean of rate events/s.
+    /// Groups of size events intended for the same instant, with a mean of rate events/s. With a seed the groups start
+    /// at a random phase and are moved as in `constant`.
     #[staticmethod]
-    fn burst(rate: f64, size: u64) -> PyResult<Self> {
-        Self::checked(schedule::Schedule::Burst { rate, size })
+    #[pyo3(signature = (rate, size, seed=None))]
+    fn burst(rate: f64, size: u64, seed: Option<u64>) -> PyResult<Self> {
+        Self::checked(schedule::Schedule::Burst { rate, size }.dithered(seed))
     }
 
     /// No schedule: as fast as it goes, each event intended for its hand-over. Not for latency.
@@ -54,6 +60,11 @@ impl Schedule {
             (0..count).map(|_| arrivals.next_us()).collect()
         });
         PyArray1::from_vec(py, offsets)
+    }
+
+    /// How many events are intended for less than `offset_us` after the start; 0 without a schedule.
+    fn count_before(&self, py: Python<'_>, offset_us: i64) -> u64 {
+        py.detach(|| self.0.count_before(offset_us))
     }
 
     fn __repr__(&self) -> String {

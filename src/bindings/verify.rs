@@ -147,13 +147,14 @@ impl Verdict {
 
 #[pymethods]
 impl Verdict {
-    /// produced, expected, received, missing, unexpected, wrong, duplicate, late_dropped (always 0 here).
+    /// produced, late (of these), expected, received, missing, unexpected, wrong, duplicate, late_dropped (always 0 here).
     #[getter]
     fn counts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let counts = self.inner.counts;
         let dict = PyDict::new(py);
         for (name, count) in [
             ("produced", counts.produced),
+            ("late", counts.late),
             ("expected", counts.expected),
             ("received", counts.received),
             ("missing", counts.missing),

@@ -16,13 +16,17 @@ pub(super) struct Workload(pub(super) Arc<workload::Workload>);
 #[pymethods]
 impl Workload {
     #[new]
-    #[pyo3(signature = (seed, *, keys=100, zipf_exponent=None, payload_bytes=None, templates=None))]
+    #[pyo3(signature = (seed, *, keys=100, zipf_exponent=None, payload_bytes=None, templates=None, out_of_order=None,
+                        late=None))]
+    #[expect(clippy::too_many_arguments, reason = "keyword-only on the Python side")]
     fn new(
         seed: u64,
         keys: u32,
         zipf_exponent: Option<f64>,
         payload_bytes: Option<usize>,
         templates: Option<Vec<(Option<Vec<u8>>, String)>>,
+        out_of_order: Option<(f64, i64)>,
+        late: Option<(f64, i64, u64)>,
     ) -> PyResult<Self> {
         let mut workload = workload::Workload::new(seed, keys, zipf_exponent)?;
         if let Some(bytes) = payload_bytes {
@@ -31,6 +35,12 @@ impl Workload {
         if let Some(texts) = templates {
             let parsed = texts.iter().map(|(key, text)| Template::new(text, key.as_deref()));
             workload = workload.with_templates(Templates::new(parsed.collect::<crate::Result<_>>()?)?);
+        }
+        if let Some((share, delay_ms)) = out_of_order {
+            workload = workload.with_out_of_order(share, delay_ms)?;
+        }
+        if let Some((share, behind_ms, from_index)) = late {
+            workload = workload.with_late(share, behind_ms, from_index)?;
         }
         Ok(Self(Arc::new(workload)))
     }
@@ -65,6 +75,11 @@ impl Workload {
     /// The index that an event_id was made from; None when it is another run's, or no event_id at all.
     fn index_of(&self, event_id: &str) -> Option<u64> {
         EventId::parse(event_id.as_bytes()).and_then(|id| self.0.index_of(id))
+    }
+
+    /// How many of the events `first..first + count` happened too long ago to count in a window.
+    fn late_in(&self, py: Python<'_>, first: u64, count: u64) -> u64 {
+        py.detach(|| self.0.late_in(first, count))
     }
 
     fn __repr__(&self) -> String {

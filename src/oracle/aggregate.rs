@@ -25,7 +25,8 @@ const AVERAGE_TOLERANCE: f64 = 1e-12;
 /// Replays the input, then judges the output.
 ///
 /// Give it every input record ([`Aggregates::input`]), call [`Aggregates::input_ended`], then give it every
-/// output ([`Aggregates::output`]), each partition in offset order. Memory, whatever the output holds: 16
+/// output ([`Aggregates::output`]), each partition in offset order. Late events of the workload are expected in no
+/// window; without windows they are events as any other. Memory, whatever the output holds: 16
 /// bytes and a bit an event, 4 an event and window, 64 a key and window (vectors grow by doubling, so up to
 /// twice the first and the last), 76 a key of the workload.
 pub struct Aggregates<'a> {
@@ -71,12 +72,14 @@ impl<'a> Aggregates<'a> {
             self.newest_ms.resize(partition + 1, None);
         }
         let newest_ms = &mut self.newest_ms[partition];
-        *newest_ms = (*newest_ms).max(Some(event.produced_at()));
-        let scheduled_us = event.scheduled_at_us;
-        let lag = pack_lag(scheduled_us, message.append_ms);
-        self.keys[event.key as usize]
-            .push(Item { scheduled_us, value: event.value, lag }, self.rules.windows);
+        *newest_ms = (*newest_ms).max(Some(event.produced_at));
         self.ledger.produced(message);
+        if self.rules.windows != Windows::Whole && self.intake.workload.is_late(index) {
+            self.ledger.counts.late += 1;
+            return Ok(());
+        }
+        let lag = pack_lag(event.scheduled_at_us, message.append_ms);
+        self.keys[event.key as usize].push(Item::of(&event, lag), self.rules.windows);
         Ok(())
     }
 
@@ -114,7 +117,12 @@ impl<'a> Aggregates<'a> {
         };
         let windows = self.rules.windows;
         let Some(place) = key.find(record.window_start) else {
-            let detail = "no input event of its key lies in such a window";
+            let detail = match self.ledger.counts.late {
+                0 => "no input event of its key lies in such a window",
+                _ => {
+                    "no input event of its key lies in such a window, those left out that were sent too late"
+                }
+            };
             return self.ledger.unexpected(message, "window", detail);
         };
         let name = Name { key: &record.key, start: record.window_start, windows };
@@ -131,7 +139,8 @@ impl<'a> Aggregates<'a> {
         };
         let prefix = key.prefix(place, count, windows);
         let newest_us = prefix.newest.scheduled_us;
-        if let Some(difference) = difference(self.rules.aggregate, &record, count, &prefix) {
+        let happened = key.newest_happened(place, record.produced_at, windows);
+        if let Some(difference) = difference(self.rules.aggregate, &record, count, &prefix, happened) {
             self.ledger.wrong(message, "altered", &format!("{name}, count {count}: {difference}"));
             unaltered = false;
         }
@@ -249,20 +258,21 @@ fn check_place(
     right
 }
 
-/// In which field a result differs from what its first `count` events come to.
+/// In which field a result differs from what its first `count` events come to; `happened`: its `produced_at` is the
+/// newest one's.
 fn difference(
     aggregate: Aggregate,
     record: &ResultRecord<'_>,
     count: u32,
     prefix: &Prefix,
+    happened: bool,
 ) -> Option<String> {
     let newest_us = prefix.newest.scheduled_us;
     if record.scheduled_at_us != newest_us {
         return Some(format!("`scheduled_at_us` is {}, not {newest_us}", record.scheduled_at_us));
     }
-    let newest_ms = newest_us.div_euclid(1000);
-    if record.produced_at != newest_ms {
-        return Some(format!("`produced_at` is {}, not {newest_ms}", record.produced_at));
+    if !happened {
+        return Some(format!("`produced_at` is {}, not {}", record.produced_at, prefix.newest.event_ms()));
     }
     match aggregate {
         Aggregate::Sum => (u64::try_from(record.sum) != Ok(prefix.sum))

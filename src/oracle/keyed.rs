@@ -3,19 +3,34 @@
 use super::packed::{UNCOVERED, pack_latency, unpack_latency};
 use super::rules::Windows;
 use super::timeline::Sample;
+use crate::event::Event;
 
 /// An event of a key: 16 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Item {
     pub scheduled_us: i64,
-    pub value: u32,
+    /// By how many ms the event's time lies before its intended time.
+    behind_ms: u32,
+    pub value: u16,
     /// See `packed`.
     pub lag: u16,
 }
 
 impl Item {
-    fn event_ms(&self) -> i64 {
-        self.scheduled_us.div_euclid(1000)
+    /// The event as the workload made it.
+    pub fn of(event: &Event, lag: u16) -> Self {
+        let behind_ms = event.scheduled_at_us.div_euclid(1000) - event.produced_at;
+        Self {
+            scheduled_us: event.scheduled_at_us,
+            behind_ms: behind_ms as u32,
+            value: event.value as u16,
+            lag,
+        }
+    }
+
+    /// The event time, ms.
+    pub fn event_ms(&self) -> i64 {
+        self.scheduled_us.div_euclid(1000) - i64::from(self.behind_ms)
     }
 }
 
@@ -139,6 +154,18 @@ impl KeyLog {
             }
         }
         Prefix { newest: self.items[span.newest as usize], sum: span.sum }
+    }
+
+    /// Whether the newest event of the prefix that was looked at last, or another one of it that was intended for the
+    /// same instant, happened at `event_ms`: engines may keep the event time of either.
+    pub fn newest_happened(&self, span: usize, event_ms: i64, windows: Windows) -> bool {
+        let span = &self.spans[span];
+        let newest_us = self.items[span.newest as usize].scheduled_us;
+        self.items[span.first as usize..=span.newest as usize]
+            .iter()
+            .rev()
+            .take_while(|item| item.scheduled_us == newest_us)
+            .any(|item| item.event_ms() == event_ms && windows.holds(span.start, event_ms))
     }
 
     /// Notes that an output received at `received_us` covers the first `count` events of a window.

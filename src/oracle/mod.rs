@@ -7,7 +7,7 @@
 //!
 //! Only `intake` knows what a workload generates; `stamped` judges the outputs of jobs that are not ours, of which
 //! no more is known than their time stamps. The references of patterns 02 to 04 take it as it is: they know events by their key's number and their
-//! offset order, and go by event time even where that is out of order.
+//! offset order, and go by event time even where that is out of order. They ask the workload which events are late.
 
 mod aggregate;
 mod append_time;

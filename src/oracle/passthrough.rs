@@ -263,8 +263,8 @@ fn difference(event: &Event, record: &Record<'_>) -> Option<String> {
     if record.value != i64::from(event.value) {
         return said("value", &record.value, &event.value);
     }
-    if record.produced_at != event.produced_at() {
-        return said("produced_at", &record.produced_at, &event.produced_at());
+    if record.produced_at != event.produced_at {
+        return said("produced_at", &record.produced_at, &event.produced_at);
     }
     if record.scheduled_at_us != event.scheduled_at_us {
         return said("scheduled_at_us", &record.scheduled_at_us, &event.scheduled_at_us);

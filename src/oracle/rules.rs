@@ -203,9 +203,10 @@ impl Rules {
             Self::Identity(identity) => Some(identity.expected_outputs(workload, first, count)),
             Self::Aggregate(rules) if rules.emission == Emission::Update => match rules.windows {
                 Windows::Whole => Some(count),
-                Windows::Sliding { size_ms, slide_ms } => {
-                    (size_ms % slide_ms == 0).then(|| count.saturating_mul((size_ms / slide_ms) as u64))
-                }
+                Windows::Sliding { size_ms, slide_ms } => (size_ms % slide_ms == 0).then(|| {
+                    let in_time = count - workload.late_in(first, count);
+                    in_time.saturating_mul((size_ms / slide_ms) as u64)
+                }),
             },
             Self::Aggregate(_) => None,
         }

@@ -10,6 +10,8 @@ use crate::signed_histogram::SignedHistogram;
 pub struct Counts {
     /// Records in the input topic.
     pub produced: u64,
+    /// Of these, events that happened too long ago to count in any window: engines have to drop them.
+    pub late: u64,
     /// Samples that an output has to cover; of final results, those of windows that must have closed.
     pub expected: u64,
     /// Records in the output topic.

@@ -229,6 +229,92 @@ fn a_stop_between_batches_leaves_none_half_sent() {
 }
 
 #[test]
+fn a_stop_while_the_queue_is_full_counts_what_was_handed_over() {
+    for schedule in [Schedule::Unpaced, Schedule::Burst { rate: 200_000.0, size: 1_000 }] {
+        for round in 0..10 {
+            let mut kafka = Kafka::start(&["topic"]);
+            kafka.set("queue.buffering.max.messages", "10");
+            let workload = Workload::new(3, 40, None).unwrap();
+            let settings = kafka.settings("topic", workload);
+            let settings = GeneratorSettings { schedule: schedule.clone(), count: None, ..settings };
+            let generator = Generator::new(settings).unwrap();
+            generator.start().unwrap();
+            let deadline = Instant::now() + LONG;
+            while generator.snapshot().queue_full < 100 + 7 * round && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            generator.stop();
+            let report = generator.wait(LONG).expect("the generator ends").unwrap();
+            assert!(report.generated > 0);
+            assert_eq!((report.acked, report.failed), (report.generated, 0), "{:?}", report.errors);
+            assert_eq!(report.next_index, report.generated);
+            assert_eq!((report.slip_all.count(), report.slip.count()), (report.generated, report.generated));
+            assert_eq!(kafka.ends("topic").iter().sum::<i64>(), report.generated as i64);
+        }
+    }
+}
+
+#[test]
+fn the_measuring_window_is_set_while_the_load_runs_and_the_load_is_stopped_in_the_middle() {
+    let kafka = Kafka::start(&["topic"]);
+    let settings = kafka.settings("topic", Workload::new(3, 40, None).unwrap());
+    let start_us = clock::now_us() + 100_000;
+    let settings = GeneratorSettings {
+        schedule: Schedule::Constant { rate: 1_000.0 },
+        count: None,
+        duration: Some(Duration::from_hours(1)),
+        start_us: Some(start_us),
+        first_index: 30,
+        ..settings
+    };
+    let generator = Generator::new(settings).unwrap();
+    assert_eq!(generator.snapshot().behind_us, 0);
+    generator.start().unwrap();
+    let sent = |events: u64| {
+        let deadline = Instant::now() + LONG;
+        while generator.snapshot().generated < events && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    sent(300);
+    // From the event 200 on, which is gone already, up to one that is still to come, and then to an earlier one.
+    generator.measure_from(start_us + 200_000).unwrap();
+    assert!(matches!(generator.measure_to(start_us + 200_000), Err(Error::Invalid(_))));
+    generator.measure_to(start_us + 600_000).unwrap();
+    sent(550);
+    generator.measure_to(start_us + 500_000).unwrap();
+    sent(700);
+    generator.stop();
+    let report = generator.wait(LONG).expect("the generator ends").unwrap();
+    assert_eq!(report.slip.count(), 300);
+    assert!(report.generated >= 700 && report.generated < 30_000, "{}", report.generated);
+    assert_eq!((report.first_index, report.next_index), (30, 30 + report.generated));
+    assert_eq!((report.acked, report.failed), (report.generated, 0), "{:?}", report.errors);
+    assert_eq!(kafka.ends("topic").iter().sum::<i64>(), report.generated as i64);
+    assert_eq!(generator.snapshot().behind_us, 0);
+    assert!(matches!(generator.measure_to(start_us + 400_000), Err(Error::Invalid(_))));
+}
+
+#[test]
+fn a_generator_tells_for_how_long_the_next_event_has_been_due() {
+    let mut kafka = Kafka::start(&["topic"]);
+    // Room for less than a batch, and nothing leaves the queue for a minute.
+    kafka.set("queue.buffering.max.messages", "10");
+    kafka.set("linger.ms", "60000");
+    kafka.set("batch.num.messages", "10000");
+    let settings = kafka.settings("topic", Workload::new(3, 40, None).unwrap());
+    let generator = Generator::new(GeneratorSettings { count: None, ..settings }).unwrap();
+    generator.start().unwrap();
+    let deadline = Instant::now() + LONG;
+    while generator.snapshot().behind_us < 300_000 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let behind_us = generator.snapshot().behind_us;
+    assert!((300_000..10_000_000).contains(&behind_us), "{behind_us}");
+    generator.stop();
+}
+
+#[test]
 fn the_slip_of_each_second_is_logged() {
     let kafka = Kafka::start(&["topic"]);
     let path = scratch("slip.hlog");

@@ -4,6 +4,7 @@
 mod oracle {
     mod aggregates;
     mod coverage;
+    mod disorder;
     mod engine;
     mod hops;
     mod identity;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rtmbench::event::Event;
 use rtmbench::kafka::partitioner::partition_of;
 use rtmbench::oracle::{Emission, Rules};
 use rtmbench::workload::Workload;
@@ -45,6 +46,7 @@ struct State {
     count: u64,
     sum: u64,
     newest_us: i64,
+    newest_ms: i64,
 }
 
 impl Job {
@@ -71,18 +73,32 @@ impl Job {
 
     /// What the engine writes for these events in `latency_us` each, in the order in which it writes.
     pub fn output(self, workload: &Workload, arrivals: &[Arrival], latency_us: i64) -> Vec<Stored> {
+        let counted = |index| self.windows.is_none() || !workload.is_late(index);
+        self.output_counting(workload, arrivals, latency_us, counted)
+    }
+
+    /// The same of an engine that counts the events for which `counted` is true, and drops the others.
+    pub fn output_counting(
+        self,
+        workload: &Workload,
+        arrivals: &[Arrival],
+        latency_us: i64,
+        counted: impl Fn(u64) -> bool,
+    ) -> Vec<Stored> {
         let mut states: BTreeMap<(u32, i64), State> = BTreeMap::new();
         let mut output = Vec::new();
         let mut received_us = i64::MIN;
         for batch in arrivals.chunks(if self.emission == Emission::Update { 1 } else { BATCH }) {
             let mut dirty = Vec::new();
-            for &(index, at_us) in batch {
+            for &(index, at_us) in batch.iter().filter(|&&(index, _)| counted(index)) {
                 let event = workload.event(index, at_us);
-                for start in self.starts(at_us) {
+                for start in self.starts(event.produced_at * 1000) {
                     let state = states.entry((event.key, start)).or_default();
                     state.count += 1;
                     state.sum += u64::from(event.value);
-                    state.newest_us = state.newest_us.max(at_us);
+                    if at_us >= state.newest_us {
+                        (state.newest_us, state.newest_ms) = (at_us, event.produced_at);
+                    }
                     dirty.push((event.key, start));
                 }
             }
@@ -109,11 +125,11 @@ impl Job {
     /// Whether a window is closed for certain: the watermark of each partition has passed its end.
     pub fn closes(workload: &Workload, start: i64, arrivals: &[Arrival]) -> bool {
         let last_ms = |partition: i32| {
-            let own = |&&(index, at_us): &&Arrival| {
-                let key = format!("user_{}", workload.event(index, at_us).key);
-                partition_of(key.as_bytes(), PARTITIONS) == partition
+            let events = arrivals.iter().map(|&(index, at_us)| workload.event(index, at_us));
+            let own = |event: &Event| {
+                partition_of(format!("user_{}", event.key).as_bytes(), PARTITIONS) == partition
             };
-            arrivals.iter().filter(own).map(|&(_, at_us)| at_us / 1000).max()
+            events.filter(own).map(|event| event.produced_at).max()
         };
         (0..PARTITIONS as i32)
             .filter_map(last_ms)
@@ -132,9 +148,7 @@ impl Job {
         };
         let payload = format!(
             "{{\"key\":\"user_{key}\",{window}{values}\"count\":{},\"produced_at\":{},\"scheduled_at_us\":{}}}",
-            state.count,
-            state.newest_us / 1000,
-            state.newest_us
+            state.count, state.newest_ms, state.newest_us
         );
         let key = format!("user_{key}").into_bytes();
         Stored {
