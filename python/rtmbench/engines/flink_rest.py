@@ -70,7 +70,7 @@ def finished_checkpoints(statistics: Mapping[str, Any]) -> int:
     Failed ones are counted in the history: Flink's own count has those too that failed before they reached any task,
     such as while the job starts, and so stopped nothing.
     """
-    failed = sum(one["status"] == "FAILED" for one in statistics.get("history", ()))
+    failed = sum(1 for one in statistics.get("history", ()) if one["status"] == "FAILED")
     return int(statistics.get("counts", {}).get("completed", 0)) + failed
 
 
