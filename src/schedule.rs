@@ -149,7 +149,11 @@ impl Schedule {
             Self::Unpaced => 0,
             Self::Poisson { .. } => {
                 let mut arrivals = self.arrivals(0);
-                (0..).take_while(|_| arrivals.next_us() < offset_us).count() as u64
+                let mut count = 0;
+                while arrivals.next_us() < offset_us {
+                    count += 1;
+                }
+                count
             }
             _ => {
                 let before = |n: u64| self.arrivals(n).next_us() < offset_us;

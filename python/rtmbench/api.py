@@ -40,8 +40,13 @@ class RunSettings(TypedDict, total=False):
 
     quick: bool
     rate: float | None
+    arrivals: str
     keys: int
+    zipf: float | None
     payload_bytes: int | None
+    out_of_order: str | None
+    late: float | None
+    linger_ms: int | None
     partitions: int | None
     slots: int | None
     duration_s: float | None

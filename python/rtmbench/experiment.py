@@ -24,7 +24,7 @@ from rtmbench.errors import NotMetError, NoValidTrialError, RunFailedError
 from rtmbench.find_rate import search
 from rtmbench.jobs.trial import runner_for
 from rtmbench.options import AA_TRIALS, Options
-from rtmbench.parity import Parity, parity
+from rtmbench.parity import Parity, load_rows, parity
 from rtmbench.platform import machine as machines
 from rtmbench.platform import scheduling
 from rtmbench.platform.java import find_java
@@ -39,7 +39,7 @@ from rtmbench.results.statistics import cell_status, headline
 from rtmbench.results.store import RunDirectory, list_runs, new_run_id
 from rtmbench.results.verdict import decide
 from rtmbench.resume import attempts_due
-from rtmbench.settings import resolve
+from rtmbench.settings import MAX_RATE, resolve
 from rtmbench.signals import Terminated, shielded
 from rtmbench.steady_state import WarmUpRule
 from rtmbench.trial import TrialRunner
@@ -86,6 +86,8 @@ def run(request: RunRequest, options: Options = PLAIN) -> list[Result]:
         points = [(found.settings, found.result.grid) for found in before]
     else:
         points = [(resolve(p.request, machine), p.grid) for p in grid.points(request, options.axes)]
+        if request.linger_ms is None:
+            points = grid.with_one_linger(points, most=MAX_RATE if options.find_rate else 0)
     # What the largest point needs is enough for the others.
     largest = max((settings for settings, _ in points), key=lambda settings: settings.partitions)
     cache = Cache(offline=largest.offline)
@@ -438,7 +440,9 @@ class PatternRun:
             except EngineRefusedError as error:
                 refused[column.name] = error.code
         source = "engines that were started for it"
-        return Parity(pattern=self.pattern.id, source=source, rows=parity(facts), refused=refused)
+        return Parity(
+            pattern=self.pattern.id, source=source, rows=parity(facts, load_rows(self.settings)), refused=refused
+        )
 
     def seal(self) -> None:
         """Write document and manifest once more, when nothing changes any more, and give the directory up."""
@@ -456,7 +460,9 @@ class PatternRun:
             host=host(self.experiment.machine, kafka=self.settings.bootstrap_servers is None),
             versions=self._versions(),
             settings=self.settings.document() | self._modes(),
-            parity=parity({column.name: column.facts for column in self.columns if column.facts}),
+            parity=parity(
+                {column.name: column.facts for column in self.columns if column.facts}, load_rows(self.settings)
+            ),
             cells=cells,
             floors=floors,
             comparisons=[],

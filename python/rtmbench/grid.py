@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from rtmbench.engines import clients
 from rtmbench.errors import ConfigurationError
 from rtmbench.results.model import Grid
 from rtmbench.settings import RunRequest
@@ -13,12 +14,16 @@ from rtmbench.settings import RunRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rtmbench.settings import Settings
+
 AXES = {
     "rate": "rate",
+    "arrivals": "arrivals",
     "payload": "payload_bytes",
     "checkpoint-interval": "checkpoint_interval_s",
     "partitions": "partitions",
     "keys": "keys",
+    "zipf": "zipf",
     "buffer-wait": "buffer_wait_ms",
     "state-backend": "state_backend",
     "local-files": "local_files",
@@ -68,3 +73,17 @@ def points(request: RunRequest, axes: Mapping[str, Sequence[Any]]) -> list[Point
         )
         for values in itertools.product(*named.values())
     ]
+
+
+def with_one_linger(
+    points: Sequence[tuple[Settings, Grid | None]], *, most: float = 0.0
+) -> list[tuple[Settings, Grid | None]]:
+    """Give the points of a sweep the same linger of the load generator: what the highest rate of them needs.
+
+    `most`: the highest rate that a search for one may try (events per second); 0: it is no search. Raises
+    ConfigurationError for a search with a ramp.
+    """
+    if most and any(settings.arrivals.startswith("ramp") for settings, _ in points):
+        raise ConfigurationError("--find-rate needs a steady rate: give --arrivals poisson, constant or burst:SIZE.")
+    linger_ms = clients.generator_linger_ms(max(most, *(settings.rate for settings, _ in points)))
+    return [(replace(settings, linger_ms=linger_ms), axes) for settings, axes in points]

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rtmbench.engines import clients
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from rtmbench.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +149,28 @@ SETTINGS = (
 )
 
 
-def parity(facts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def load_rows(settings: Settings) -> dict[str, Any]:
+    """Return what the load of a run is, by label: the same for every engine."""
+    fixed = clients.generator_settings()
+    found: dict[str, Any] = {
+        "arrivals": settings.arrivals,
+        "keys": "uniform" if settings.zipf is None else f"zipf {settings.zipf:g}",
+        "events out of order": settings.out_of_order,
+        "late events": settings.late,
+        "precision": fixed.pop("precision"),
+        "linger.ms": settings.linger_ms,
+        **fixed,
+    }
+    return {f"load generator: {label}": value for label, value in found.items() if value is not None}
+
+
+def parity(facts: Mapping[str, Mapping[str, Any]], common: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Put the settings of several engines side by side.
 
     `facts` is what each engine said of itself (`Engine.facts()`), by the name of its column; engines without
-    settings get no column. Returns one dictionary for each setting that some engine has: `setting`, one value by engine
-    name (None where it has none), `same`, and `note` (empty where no difference has to be explained).
+    settings get no column. `common` are rows in which all engines are the same. Returns one dictionary for each setting
+    that some engine has: `setting`, one value by engine name (None where it has none), `same`, and `note` (empty where
+    no difference has to be explained).
     """
     columns = {name: dict(found.get("settings", {})) for name, found in facts.items()}
     columns = {name: values for name, values in columns.items() if values}
@@ -169,6 +189,11 @@ def parity(facts: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
                 "note": "" if same else setting.note,
             }
         )
+    if columns:
+        rows += [
+            {"setting": label, **dict.fromkeys(columns, value), "same": True, "note": ""}
+            for label, value in (common or {}).items()
+        ]
     return rows
 
 
@@ -184,4 +209,4 @@ def _plain(value: Any) -> str:
     return str(value).lower()
 
 
-__all__ = ["SETTINGS", "Parity", "Setting", "parity"]
+__all__ = ["SETTINGS", "Parity", "Setting", "load_rows", "parity"]

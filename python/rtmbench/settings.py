@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from rtmbench.engines import EngineSpec, choose, parse_engine, required_slots
+from rtmbench.arrivals import (
+    ARRIVALS,
+    OutOfOrder,
+    late_margin_s,
+    parse_arrivals,
+    parse_out_of_order,
+    schedule_seed,
+)
+from rtmbench.engines import EngineSpec, choose, clients, parse_engine, required_slots
 from rtmbench.engines.base import TrialIo
 from rtmbench.engines.hints import pointer
 from rtmbench.errors import ConfigurationError
@@ -22,6 +30,7 @@ from rtmbench.steady_state import BOUNDARIES, WarmUpRule
 from rtmbench.windows import idleness, sized
 
 if TYPE_CHECKING:
+    from rtmbench._core import Schedule
     from rtmbench.jobs.model import OwnJob
     from rtmbench.platform.machine import Machine
     from rtmbench.platform.scheduling import SchedulingGroup
@@ -40,6 +49,8 @@ MAX_PARTITIONS = 1_024
 MIN_PAYLOAD = 256
 MAX_PAYLOAD = 1_000_000
 MAX_SHUFFLE_PARTITIONS = 1_024
+MAX_ZIPF = 10.0
+MAX_LATE = 0.5
 STATE_BACKENDS = ("rocksdb", "hashmap")
 LOCAL_FILES = ("plain", "hadoop")
 # Spark refuses a shorter real-time batch unless `realTimeMode.minBatchDuration` is lowered.
@@ -47,6 +58,9 @@ MIN_CHECKPOINT_INTERVAL_S = 5.0
 
 BUFFER_WAIT_MS = 1
 """The longest that a record waits in a network buffer, in both engines."""
+
+SKEW_S = 1.0
+"""What one partition may be behind another, where each has its own backlog."""
 
 Value = TypeVar("Value")
 
@@ -59,8 +73,13 @@ class RunRequest:
     engines: tuple[str, ...] = DEFAULT_ENGINES
     quick: bool = False
     rate: float | None = None
+    arrivals: str = ARRIVALS
     keys: int = 100
+    zipf: float | None = None
     payload_bytes: int | None = None
+    out_of_order: str | None = None
+    late: float | None = None
+    linger_ms: int | None = None
     partitions: int | None = None
     slots: int | None = None
     duration_s: float | None = None
@@ -99,9 +118,19 @@ class Settings:
     profile: str
     quick: bool
     rate: float
+    arrivals: str
+    """How events arrive; see `rtmbench.arrivals`."""
     keys: int
+    zipf: float | None
+    """Exponent of the keys' distribution; None: uniform."""
     payload_bytes: int | None
     """Size that each input record is padded to; None: as it comes."""
+    out_of_order: str | None
+    """SHARE:DELAY of the events that happened before they are sent; None: none of them."""
+    late: float | None
+    """Share of the events that happened too long ago for every window; None: none of them."""
+    linger_ms: int
+    """How long the load generator's client collects records for one request; the same at all rates of a sweep."""
     partitions: int
     slots: int | None
     """Of each engine, as asked for; None: as many as each needs, see `slots_of`."""
@@ -193,6 +222,7 @@ class Settings:
             del fields[left_out]
         if self.job is not None:
             fields["job"] = self.job.document()
+        fields["generator"] = clients.generator_settings()
         # The address of a team's broker is nobody else's business; that there was one, is.
         fields["bootstrap_servers"] = "existing" if self.bootstrap_servers else "local"
         if self.flink_url:
@@ -245,6 +275,38 @@ class Settings:
         }
         return tuple(what for what, less in found.items() if less and self.quick)
 
+    def schedule(self, trial: int) -> Schedule:
+        """Return when the events of a trial are intended: the same for all engines, another for each trial."""
+        return parse_arrivals(self.arrivals).schedule(self.rate, schedule_seed(self.seed, trial))
+
+    def disorder(self, pattern: Pattern) -> OutOfOrder | None:
+        """Return which events of a pattern happened before they are sent; None where order does not matter to it."""
+        if self.out_of_order is None or pattern.window_ms is None:
+            return None
+        return parse_out_of_order(self.out_of_order)
+
+    def late_behind_s(self, pattern: Pattern) -> float | None:
+        """Return how long before they are sent the late events of a pattern happened; None where it has none.
+
+        Even the last window that holds one has then ended by more than the watermark delay and the longest lag of an
+        engine's watermark.
+        """
+        if self.late is None or pattern.window_ms is None:
+            return None
+        return pattern.window_ms / 1000 + self.watermark_delay_s + self.late_after_s
+
+    @property
+    def late_after_s(self) -> float:
+        """From how long after the start of the load on events may be late.
+
+        Before, an engine's watermark may not have moved at all.
+        """
+        return late_margin_s(
+            checkpoint_interval_s=self.checkpoint_interval_s,
+            idleness_s=self.idleness_s,
+            gap_s=parse_arrivals(self.arrivals).gap_s(self.rate),
+        )
+
     def tail_s(self, spec: EngineSpec, pattern: Pattern) -> float:
         """Return for how long load goes on after the measuring phase, so that the windows measured in it close."""
         if choose(spec, pattern).emit != "close" or pattern.window_ms is None:
@@ -282,23 +344,36 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
             choose(spec, ours)  # a mode that the pattern does not have ends here, before anything is started
         notes.extend(filter(None, (pointer(spec, ours, engines) for spec in engines)))
     notes.extend(_existing_flink(request, engines))
+    arrivals = parse_arrivals(request.arrivals)
+    if arrivals.ramp_s > warmup_s:
+        notes.append(
+            f"the ramp of {arrivals.ramp_s:g} s outlasts the warm-up of {warmup_s:g} s: the rate rises while it is "
+            "measured"
+        )
+    notes.extend(_disorder(request, patterns))
     idle_ms = 0
     if any(pattern.window_ms is not None for pattern in patterns):
         idle_ms, silent = idleness(
             rate=rate,
             keys=request.keys,
+            zipf=request.zipf,
             partitions=partitions,
             watermark_delay_ms=round(request.watermark_delay_s * 1000),
         )
         notes.extend(silent)
-    return Settings(
+    settings = Settings(
         patterns=tuple(patterns),
         engines=engines,
         profile=profile.name,
         quick=request.quick,
         rate=float(rate),
+        arrivals=str(arrivals),
         keys=request.keys,
+        zipf=request.zipf,
         payload_bytes=request.payload_bytes,
+        out_of_order=None if request.out_of_order is None else str(parse_out_of_order(request.out_of_order)),
+        late=request.late,
+        linger_ms=_first(request.linger_ms, clients.generator_linger_ms(rate)),
         partitions=partitions,
         slots=request.slots,
         shuffle_partitions=request.shuffle_partitions
@@ -335,6 +410,43 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         notes=tuple(notes),
         job=job,
     )
+    if settings.late is not None and settings.late_after_s >= warmup_s + duration_s:
+        raise ConfigurationError(
+            f"--late: events are late for certain only {settings.late_after_s:g} s after the start of the load, which "
+            f"lasts {warmup_s + duration_s:g} s. Give a longer --duration."
+        )
+    return settings
+
+
+def _disorder(request: RunRequest, patterns: list[Pattern]) -> list[str]:
+    """Check the options for events out of order and late ones, and say where they do not apply."""
+    options = {"--out-of-order": request.out_of_order, "--late": request.late}
+    given = " and ".join(option for option, value in options.items() if value is not None)
+    if not given:
+        return []
+    if request.job is not None:
+        raise ConfigurationError(f"{given} goes with patterns 02 and 03: of your job's time, rtmbench knows nothing.")
+    without = [pattern.id for pattern in patterns if pattern.window_ms is None]
+    if len(without) == len(patterns):
+        raise ConfigurationError(
+            f"{given} goes with patterns 02 and 03: pattern {' and '.join(without)} has neither windows nor a "
+            "watermark, so no event is out of order or late for it."
+        )
+    notes = [f"{given}: not for pattern {name}, which has neither windows nor a watermark" for name in without]
+    if request.out_of_order is not None:
+        delay_s = parse_out_of_order(request.out_of_order).delay_ms / 1000
+        watermark_s = request.watermark_delay_s
+        if delay_s >= watermark_s:
+            raise ConfigurationError(
+                f"--out-of-order {request.out_of_order}: the watermark waits for {watermark_s:g} s, so an engine may "
+                f"drop events that come {delay_s:g} s late. Give a shorter delay, or a longer --watermark-delay."
+            )
+        if watermark_s - delay_s < SKEW_S:
+            notes.append(
+                f"--out-of-order: events come up to {delay_s:g} s late and the watermark waits for {watermark_s:g} s. "
+                "Spark has one watermark for all partitions, so it may drop events of one that is behind by the rest"
+            )
+    return notes
 
 
 def _existing_flink(request: RunRequest, engines: tuple[EngineSpec, ...]) -> list[str]:
@@ -378,9 +490,12 @@ def _check_ranges(request: RunRequest) -> None:
         )
     if request.local_files is not None and request.local_files not in LOCAL_FILES:
         raise ConfigurationError(f"--local-files is {request.local_files!r}; there are: {', '.join(LOCAL_FILES)}.")
+    if request.late is not None and not 0 < request.late <= MAX_LATE:
+        raise ConfigurationError(f"--late is {request.late:g}: give a share above 0 and at most {MAX_LATE:g}.")
     limits: list[tuple[str, float | None, float, float, str]] = [
         ("rate", request.rate, 1, MAX_RATE, "events per second"),
         ("keys", request.keys, 1, 100_000_000, "keys"),
+        ("zipf", request.zipf, 0, MAX_ZIPF, "as an exponent"),
         ("payload", request.payload_bytes, MIN_PAYLOAD, MAX_PAYLOAD, "bytes"),
         ("partitions", request.partitions, 1, MAX_PARTITIONS, "partitions"),
         ("slots", request.slots, 1, 10_000, "slots"),

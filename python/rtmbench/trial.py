@@ -15,7 +15,7 @@ from rtmbench import _core, attribution, cycles, origins
 from rtmbench.boundary_watch import BoundaryWatch
 from rtmbench.engines import FLOORS
 from rtmbench.engines.base import EngineRefusedError
-from rtmbench.engines.clients import harness_consumer, harness_producer
+from rtmbench.engines.clients import PRECISION, harness_consumer, harness_producer
 from rtmbench.errors import RunFailedError
 from rtmbench.figures import close_latency, spread, update_latency
 from rtmbench.platform.scheduling import over_memory
@@ -83,6 +83,8 @@ class TrialRunner:
         self.facts: dict[str, object] = {}
         self.refusal: Refusal | None = None
         self._started_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds")
+        self._late_from: int | None = None
+        """The index of the first event that may be late; None while none may."""
         self._workload = self._made()
         self._admin = {"bootstrap.servers": plan.bootstrap_servers}
         self._spool = plan.scratch / f"{plan.slug}-spool"
@@ -222,9 +224,14 @@ class TrialRunner:
         """
         plan, consumer = self.plan, self._consumer
         assert consumer is not None  # noqa: S101 - made by _set_up
+        schedule = plan.settings.schedule(plan.trial)
+        if plan.settings.late is not None:
+            # Events are late only once every engine's watermark has moved.
+            self._late_from = self._probes + schedule.count_before(round(plan.settings.late_after_s * 1e6))
+            self._workload = self._made()
         start_us = _core.now_us() + START_DELAY_US
         generator = self._generator = self._new_generator(
-            self._schedule(),
+            schedule,
             plan.longest_load_s,
             first_index=self._probes,
             start_us=start_us,
@@ -269,10 +276,6 @@ class TrialRunner:
     def _boundaries(self) -> int | None:
         """Return how many boundaries the engine has reported so far; None where it reports none."""
         return None if self._floor else self.engine.boundaries_so_far()
-
-    def _schedule(self) -> _core.Schedule:
-        """Return when each event of the load is intended."""
-        return _core.Schedule.constant(self.plan.settings.rate)
 
     def _drain(self, consumer: _core.LatencyConsumer, events: int, deadline_us: int) -> bool:
         """Wait for what is still to come; return whether all came, or nothing more is on its way."""
@@ -328,6 +331,7 @@ class TrialRunner:
             unread_partitions=judged.unread_partitions,
             acknowledged=self._acknowledged,
             engine_restarted=restarts > 0,
+            late_expected=(judged.counts.late or 0) if judged.counts is not None else 0,
             delivery_failures=report.failed,
             clock_jump_us=self._clocks[1] - self._clocks[0],
             cycle_figures=cycle_figures,
@@ -406,8 +410,19 @@ class TrialRunner:
 
     def _made(self) -> _core.Workload:
         """Return what makes the events."""
-        settings = self.plan.settings
-        return _core.Workload(settings.seed, keys=settings.keys, payload_bytes=settings.payload_bytes)
+        settings, pattern = self.plan.settings, self.plan.pattern
+        disorder, behind_s = settings.disorder(pattern), settings.late_behind_s(pattern)
+        late = None
+        if settings.late is not None and behind_s is not None and self._late_from is not None:
+            late = (settings.late, round(behind_s * 1000), self._late_from)
+        return _core.Workload(
+            settings.seed,
+            keys=settings.keys,
+            zipf_exponent=settings.zipf,
+            payload_bytes=settings.payload_bytes,
+            out_of_order=None if disorder is None else (disorder.share, disorder.delay_ms),
+            late=late,
+        )
 
     def _create_topics(self) -> None:
         names = sorted({self.topics.input, self.topics.output})
@@ -515,11 +530,12 @@ class TrialRunner:
 
     def _new_generator(self, schedule: _core.Schedule, duration_s: float, **options: Any) -> _core.Generator:
         return _core.Generator(
-            harness_producer(self.plan.bootstrap_servers, self.plan.settings.rate),
+            harness_producer(self.plan.bootstrap_servers, self.plan.settings.linger_ms),
             self.topics.input,
             self._workload,
             schedule,
             duration_s=duration_s,
+            precision=PRECISION,
             **options,
         )
 
@@ -589,19 +605,11 @@ class TrialRunner:
                 p50_us=received.p50_us if received and received.live_count else None,
                 p99_us=received.p99_us if received and received.live_count else None,
                 p99_9_us=received.p99_9_us if received and received.live_count else None,
-                behind_ms=self._behind_ms(generated),
+                behind_ms=None if generator is None or self._load_us is None else generator.snapshot().behind_us / 1000,
                 backlog=self._live_backlog(generated, received.received if received else None),
                 time_left_s=None if end_us is None else max(0.0, (end_us - _core.now_us()) / 1e6),
             )
         )
-
-    def _behind_ms(self, generated: int | None) -> float | None:
-        """Return how far the generator is behind its schedule; a look from outside, good to some ms."""
-        if generated is None or self._load_us is None:
-            return None
-        start_us, end_us = self._load_us
-        due = (min(_core.now_us(), end_us) - start_us) / 1e6 * self.plan.settings.rate
-        return max(0.0, (due - generated) / self.plan.settings.rate * 1e3)
 
     def _live_backlog(self, generated: int | None, received: int | None) -> int | None:
         """Return about how many outputs are still to come, where an engine writes one for each event."""

@@ -52,14 +52,16 @@ def sized(pattern: Pattern, *, window_s: float | None, slide_s: float | None, qu
     return replace(pattern, window_ms=window_ms, slide_ms=slide_ms), [note]
 
 
-def idleness(*, rate: float, keys: int, partitions: int, watermark_delay_ms: int) -> tuple[int, list[str]]:
+def idleness(
+    *, rate: float, keys: int, partitions: int, watermark_delay_ms: int, zipf: float | None = None
+) -> tuple[int, list[str]]:
     """Return after how long a silent partition is passed over (ms; 0: never), and the sentence that says why.
 
     A partition without events holds the watermark back, and no window ever closes: so it is with few keys, which leave
     partitions empty, or with few events for the delay.
     """
-    fewest = min(_keys_by_partition(keys, partitions))
-    expected = rate * fewest / keys * watermark_delay_ms / 1000
+    fewest = min(_shares(keys, partitions, zipf or 0.0))
+    expected = rate * fewest * watermark_delay_ms / 1000
     if expected >= RARE:
         return 0, []
     reason = (
@@ -71,13 +73,16 @@ def idleness(*, rate: float, keys: int, partitions: int, watermark_delay_ms: int
     return idle_ms, [f"{reason}: after {idle_ms / 1000:g} s without any, Flink's watermark passes it over"]
 
 
-def _keys_by_partition(keys: int, partitions: int) -> list[int]:
-    """Count the keys that fall on each partition; of many keys only the first ones, scaled up."""
-    looked = min(keys, MOST_KEYS)
-    counts = [0] * partitions
-    for number in range(1, looked + 1):
-        counts[(murmur2(f"user_{number}".encode()) & 0x7FFFFFFF) % partitions] += 1
-    return [count * keys // looked for count in counts]
+def _shares(keys: int, partitions: int, zipf: float) -> list[float]:
+    """Return the share of the events that falls on each partition; of many keys only the first ones are looked at.
+
+    Key number r has a weight of r^-zipf. The later keys of many are the rarest, and as evenly spread.
+    """
+    shares = [0.0] * partitions
+    for number in range(1, min(keys, MOST_KEYS) + 1):
+        shares[(murmur2(f"user_{number}".encode()) & 0x7FFFFFFF) % partitions] += number**-zipf
+    total = sum(shares)
+    return [share / total for share in shares]
 
 
 def murmur2(data: bytes) -> int:

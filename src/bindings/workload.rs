@@ -18,7 +18,6 @@ impl Workload {
     #[new]
     #[pyo3(signature = (seed, *, keys=100, zipf_exponent=None, payload_bytes=None, templates=None, out_of_order=None,
                         late=None))]
-    #[expect(clippy::too_many_arguments, reason = "keyword-only on the Python side")]
     fn new(
         seed: u64,
         keys: u32,

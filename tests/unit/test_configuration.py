@@ -73,5 +73,5 @@ def test_a_length_of_time_is_read(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "s", "soon", "5 fortnights", "nan", "inf", "1 minute 30 seconds"])
 def test_what_is_no_length_of_time_is_a_usage_error(text):
-    with pytest.raises(click.BadParameter, match="no length of time"):
+    with pytest.raises(click.BadParameter, match="not a length of time"):
         Seconds().convert(text, None, None)

@@ -72,6 +72,16 @@ def test_status_and_deciding_reason(changes, status, words):
     assert words in reasons[0]
 
 
+def test_late_drops_are_no_fault_where_late_events_were_sent():
+    status, (note,) = classify(observation(counts=counts(late=9, late_dropped=7), late_expected=9))
+    assert status is Status.VALID
+    assert note == (
+        "late: 9 events were sent too late for any window, and none was counted; the engine reports 7 late drops"
+    )
+    wrong = observation(counts=counts(late=9, late_dropped=7, wrong=2), late_expected=9)
+    assert classify(wrong)[0] is Status.FAILED
+
+
 @pytest.mark.parametrize("jump", [1_000, -1_000, 0])
 def test_a_millisecond_of_clock_is_let_pass(jump):
     assert classify(observation(clock_jump_us=jump))[0] is Status.VALID

@@ -171,35 +171,13 @@ def produce(
 
 def _schedule(shape: str, rate: float, seed: int) -> Schedule:
     from rtmbench._core import Schedule  # noqa: PLC0415
+    from rtmbench.arrivals import parse_arrivals  # noqa: PLC0415
 
-    name, _, details = shape.partition(":")
     if rate == float("inf"):
         if shape != "constant":
             raise ConfigurationError(f"--rate max has no schedule: leave --schedule {shape} out, or give a rate.")
         return Schedule.unpaced()
-    try:
-        if name == "constant" and not details:
-            return Schedule.constant(rate)
-        if name == "poisson" and not details:
-            return Schedule.poisson(rate, seed)
-        if name == "burst":
-            return Schedule.burst(rate, int(details))
-        if name == "ramp":
-            start, seconds = details.split(":")
-            return Schedule.ramp(float(start), rate, _seconds(seconds))
-        if name == "step":
-            steps = [step.split("@") for step in details.split(",")]
-            return Schedule.step([(_seconds(length), float(step_rate)) for length, step_rate in steps])
-    except ValueError as error:
-        raise ConfigurationError(f"--schedule {shape}: {error}. See `rtmbench produce --help`.") from error
-    raise ConfigurationError(
-        f"--schedule {shape} is unknown: it is constant, poisson, burst:SIZE, ramp:FROM:SECONDS or "
-        "step:SECONDS@RATE,SECONDS@RATE,…"
-    )
-
-
-def _seconds(text: str) -> float:
-    return float(text.strip().removesuffix("s"))
+    return parse_arrivals(shape, option="--schedule", steps=True).schedule(rate, seed)
 
 
 def _create(config: Mapping[str, str], topic: str, partitions: int) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import string
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtmbench import durations
 from rtmbench.cli.configuration import setting
 from rtmbench.cli.own_job import job_options, take_job
 
@@ -24,23 +24,15 @@ class Seconds(click.ParamType[float]):
     """
 
     name = "seconds"
-    _UNITS = {  # noqa: RUF012 - click's types are not dataclasses
-        **dict.fromkeys(("", "s", "second", "seconds"), 1.0),
-        **dict.fromkeys(("m", "minute", "minutes"), 60.0),
-        **dict.fromkeys(("h", "hour", "hours"), 3600.0),
-        **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
-    }
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the seconds; a click usage error where the text is no length of time."""
+        """Return the seconds; a click usage error where the text is not a length of time."""
         if isinstance(value, int | float):
             return float(value)
-        text = str(value).strip()
-        number = text.rstrip(string.ascii_letters)
         try:
-            return float(number) * self._UNITS[text[len(number) :].lower()]
-        except (ValueError, KeyError):
-            self.fail(f"{text!r} is no length of time; give 90, 90s, 5m or 1h", param, ctx)
+            return durations.seconds(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Listed(click.ParamType[Any]):
@@ -71,7 +63,16 @@ class Listed(click.ParamType[Any]):
 )
 @click.option("--quick", is_flag=True, help="One short trial per engine, labelled as such.")
 @setting("--rate", type=Listed(float), help="Events per second. [default: 10000, less on a small machine]")
+@setting(
+    "--arrivals",
+    type=Listed(str),
+    metavar="SHAPE[,…]",
+    default="poisson",
+    show_default=True,
+    help="When events are due: poisson, constant, burst:SIZE, or ramp:FROM:SECONDS (up to --rate).",
+)
 @setting("--keys", type=Listed(int), default=100, show_default=True, help="Number of distinct keys.")
+@setting("--zipf", type=Listed(float), metavar="EXPONENT[,…]", help="Zipf-distributed keys. [default: uniform]")
 @setting("--payload", type=Listed(int), metavar="BYTES[,…]", help="Pad each input record to this size.")
 @setting("--partitions", type=Listed(int), help="Of each topic. [default: 16, less on a small machine]")
 @setting("--slots", type=int, help="Task slots (threads) of each engine. [default: as many as each needs]")
@@ -100,6 +101,12 @@ class Listed(click.ParamType[Any]):
 @setting("--window", type=Seconds(), help="Length of the windows of 02 and 03. [default: 60s, 5m]")
 @setting("--slide", type=Seconds(), help="Distance of the sliding windows of 03. [default: 60s]")
 @setting("--watermark-delay", type=Seconds(), default="10s", show_default=True, help="How late an event may come.")
+@setting(
+    "--out-of-order",
+    metavar="SHARE:DELAY",
+    help="Share of events of 02 and 03 that come up to DELAY after they happened, such as 0.1:5s.",
+)
+@setting("--late", type=float, metavar="SHARE", help="Share of events of 02 and 03 that come too late to count.")
 @setting(
     "--state-backend",
     type=Listed(click.Choice(["rocksdb", "hashmap"])),
@@ -155,9 +162,10 @@ def run(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any
     """Run PATTERNs, or a job of your own, on engines, check their outputs, and compare their latency.
 
     Kafka, Flink and Spark are fetched, started, and stopped again. Results go to stdout, everything else to stderr.
-    Several values for --rate, --keys, --payload, --partitions, --checkpoint-interval, --buffer-wait, --state-backend or
-    --local-files, with commas between, make a sweep over all their combinations. A job of your own, given by
-    --spark-job, --flink-jar or both, stands in the PATTERN's place; docs/own-job.md says how it is made ready.
+    Several values for --rate, --arrivals, --keys, --zipf, --payload, --partitions, --checkpoint-interval,
+    --buffer-wait, --state-backend or --local-files, with commas between, make a sweep over all their combinations. A
+    job of your own, given by --spark-job, --flink-jar or both, stands in the PATTERN's place; docs/own-job.md says how
+    it is made ready.
     """
     from rtmbench import experiment  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.grid import AXES  # noqa: PLC0415

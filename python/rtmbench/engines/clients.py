@@ -24,7 +24,8 @@ SINK: Mapping[str, str] = {
     "max.in.flight.requests.per.connection": "5",
 }
 LINGER_FROM_RATE = 5_000
-LINGER_MS = "1"
+PRECISION = "default"
+"""How exactly the load generator keeps time; see `rtmbench._core.Generator`."""
 _LIBRDKAFKA = {"fetch.max.wait.ms": "fetch.wait.max.ms", "compression.type": "compression.codec"}
 
 _BLOCK = re.compile(r"\b(Consumer|Producer)Config values:")
@@ -39,14 +40,24 @@ def harness_consumer(bootstrap_servers: str) -> dict[str, str]:
     return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(SOURCE)}
 
 
-def harness_producer(bootstrap_servers: str, rate: float = 0) -> dict[str, str]:
-    """Return the settings of the load generator at a rate in events/s, in librdkafka's names.
+def generator_linger_ms(rate: float) -> int:
+    """Return for how long the load generator's client collects records for a request, where `rate` is the highest.
 
-    They are the engines' but for the linger: from `LINGER_FROM_RATE` on records wait for each other a little, because
-    a request for each of them would cost the machine more than it spares the record (`docs/performance.md`).
+    From `LINGER_FROM_RATE` events/s on they wait for each other a little, because a request for each of them would cost
+    the machine more than it spares the record (`docs/performance.md`).
     """
-    linger = {"linger.ms": LINGER_MS} if rate >= LINGER_FROM_RATE else {}
-    return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka({**SINK, **linger})}
+    return 1 if rate >= LINGER_FROM_RATE else 0
+
+
+def harness_producer(bootstrap_servers: str, linger_ms: int = 0) -> dict[str, str]:
+    """Return the settings of the load generator, the engines' but for the linger, in librdkafka's names."""
+    settings = {**SINK, "linger.ms": str(linger_ms)}
+    return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(settings)}
+
+
+def generator_settings() -> dict[str, str]:
+    """Return the settings of the load generator that are the same in every run, in the Java client's names."""
+    return {"precision": PRECISION, **{name: value for name, value in SINK.items() if name != "linger.ms"}}
 
 
 def relay(bootstrap_servers: str) -> dict[str, str]:
@@ -92,4 +103,15 @@ def _for_librdkafka(settings: Mapping[str, str]) -> dict[str, str]:
     return {_LIBRDKAFKA.get(name, name): value for name, value in settings.items()}
 
 
-__all__ = ["SINK", "SOURCE", "harness_consumer", "harness_producer", "properties_file", "read_back", "relay"]
+__all__ = [
+    "PRECISION",
+    "SINK",
+    "SOURCE",
+    "generator_linger_ms",
+    "generator_settings",
+    "harness_consumer",
+    "harness_producer",
+    "properties_file",
+    "read_back",
+    "relay",
+]

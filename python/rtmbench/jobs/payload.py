@@ -48,11 +48,11 @@ class Payload:
         """Return the size of the longest record, as far as it is known before it is filled in; None: an event's."""
         return payload_bytes if self.texts is None else max(len(text.encode()) for _, text in self.texts)
 
-    def workload(self, seed: int, keys: int, payload_bytes: int | None) -> _core.Workload:
+    def workload(self, seed: int, keys: int, payload_bytes: int | None, zipf: float | None = None) -> _core.Workload:
         """Return the workload that makes them."""
         if self.texts is None:
-            return _core.Workload(seed, keys=keys, payload_bytes=payload_bytes)
-        return _core.Workload(seed, keys=keys, templates=list(self.texts))
+            return _core.Workload(seed, keys=keys, zipf_exponent=zipf, payload_bytes=payload_bytes)
+        return _core.Workload(seed, keys=keys, zipf_exponent=zipf, templates=list(self.texts))
 
 
 OWN_EVENTS = Payload(label="rtmbench's own events", field="scheduled_at_us")

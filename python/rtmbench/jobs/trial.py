@@ -61,7 +61,7 @@ class JobTrialRunner(TrialRunner):
 
     def _made(self) -> _core.Workload:
         settings = self.plan.settings
-        return self.job.payload.workload(settings.seed, settings.keys, settings.payload_bytes)
+        return self.job.payload.workload(settings.seed, settings.keys, settings.payload_bytes, settings.zipf)
 
     def _create_topics(self) -> None:
         self._job_topics.create(self.plan.settings.partitions, TOPIC_PROPERTIES)

@@ -31,6 +31,8 @@ FOOTER = (
 FLAGS = {
     "rate": "--rate",
     "keys": "--keys",
+    "zipf": "--zipf",
+    "late": "--late",
     "payload_bytes": "--payload",
     "partitions": "--partitions",
     "slots": "--slots",
@@ -233,7 +235,8 @@ def _counts(result: Result) -> Table:
             counts = trial.counts
             if counts is None:
                 continue
-            faults = sum(getattr(counts, name) for name in names[2:])
+            # Late drops are the point where late events were sent.
+            faults = sum(getattr(counts, name) for name in names[2:] if name != "late_dropped" or not counts.late)
             equal = counts.expected > 0 and not faults
             verdict = "proven equal" if equal else "NOT proven equal"
             figures = (f"{getattr(counts, name):,}" for name in ("produced", *names))
@@ -345,7 +348,8 @@ def command(result: Result) -> str:
             if isinstance(ours.get(name), (int, float))
             for part in (f"--{name}", f"{ours[name] / 1000:g}s")
         ]
-    for name, flag in (("state_backend", "--state-backend"), ("local_files", "--local-files")):
+    texts = ("arrivals", "out_of_order", "state_backend", "local_files")
+    for name, flag in ((name, f"--{name.replace('_', '-')}") for name in texts):
         if isinstance(settings.get(name), str):
             parts += [flag, settings[name]]
     parts += [f"--{name.replace('_', '-')}" for name in ("aa", "find_rate") if settings.get(name) is True]

@@ -173,7 +173,8 @@ class Counts:
     """Events, by the oracle, over the whole trial with warm-up and drain.
 
     `missing`: never covered by an output. `wrong`: content, key order or time stamp differs.
-    `late_dropped`: the engine's own count of events that it dropped as late.
+    `late`: of those produced, events that happened too long ago to count in any window, on request. `late_dropped`: the
+    engine's own count of events that it dropped as late.
     """
 
     produced: int
@@ -184,6 +185,7 @@ class Counts:
     wrong: int
     duplicate: int
     late_dropped: int = 0
+    late: int | None = field(default=None, metadata=OMIT)
 
 
 @dataclass(frozen=True, kw_only=True)
