@@ -35,7 +35,7 @@ pub(super) type Sparse = Vec<(u32, u64)>;
 /// cycle uses.
 #[derive(Clone, Debug, Default)]
 pub struct Cycles {
-    cycles: Vec<Cycle>,
+    list: Vec<Cycle>,
     /// The values of all buckets, µs, ascending.
     values: Vec<i64>,
     counts: Vec<Sparse>,
@@ -60,7 +60,7 @@ impl Cycles {
                 }
             });
             for (histogram, &(from_us, to_us)) in histograms.iter().zip(block) {
-                cycles.cycles.push(Cycle {
+                cycles.list.push(Cycle {
                     from_us: from_us - start_us,
                     to_us: to_us - start_us,
                     count: histogram.count(),
@@ -87,7 +87,7 @@ impl Cycles {
 
     /// Each cycle, in order of time.
     pub fn each(&self) -> &[Cycle] {
-        &self.cycles
+        &self.list
     }
 
     /// An interval [low, high], µs, for each percentile (0 to 100) of the whole measuring phase; see [`Resampling`].
@@ -102,7 +102,7 @@ impl Cycles {
             return Err(Error::Invalid(format!("percentiles must be 0 to 100, not {bad}")));
         }
         resampling.check()?;
-        let greatest_us = self.cycles.iter().map(|cycle| cycle.max_us).max().unwrap_or(0) as i64;
+        let greatest_us = self.list.iter().map(|cycle| cycle.max_us).max().unwrap_or(0) as i64;
         let intervals = resampled(&self.values, &self.counts, percentiles, resampling);
         let within = |(low, high): (i64, i64)| (low.min(greatest_us), high.min(greatest_us));
         Ok(intervals.into_iter().map(|interval| interval.map(within)).collect())

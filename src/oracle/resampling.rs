@@ -219,7 +219,9 @@ mod tests {
             let (trials, mut covered) = (200, [0_u32; 3]);
             for trial in 0..trials {
                 let mut histograms = vec![Histogram::new(); cycles];
-                histograms.iter_mut().for_each(|histogram| numbers.cycle(histogram));
+                for histogram in &mut histograms {
+                    numbers.cycle(histogram);
+                }
                 let (values, counts) = sparse(&histograms);
                 let resampling = Resampling { resamples: 200, seed: trial, ..Resampling::default() };
                 let intervals = resampled(&values, &counts, &percentiles, &resampling);
@@ -238,7 +240,9 @@ mod tests {
     fn equal_seeds_give_equal_intervals_and_few_cycles_none() {
         let mut numbers = Numbers(1);
         let mut histograms = vec![Histogram::new(); 12];
-        histograms.iter_mut().for_each(|histogram| numbers.cycle(histogram));
+        for histogram in &mut histograms {
+            numbers.cycle(histogram);
+        }
         let (values, counts) = sparse(&histograms);
         let draw = |seed, cycles: usize, percentiles: &[f64]| {
             let resampling = Resampling { seed, ..Resampling::default() };

@@ -8,12 +8,13 @@ use super::stored::{
 };
 
 /// When a broker stamps a record that it gets at a time in µs: the ms are rounded down.
-fn stamp(at_us: i64) -> Option<i64> {
-    Some(at_us.div_euclid(1000))
+fn stamp(at_us: i64) -> i64 {
+    at_us.div_euclid(1000)
 }
 
 /// The times of one event, µs after it is intended: the appends to both topics, and the receipt.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_field_names, reason = "every time says its unit")]
 struct Way {
     input_us: i64,
     output_us: i64,
@@ -32,13 +33,13 @@ fn ways() -> Vec<Way> {
         .collect()
 }
 
-fn message(record: &Stored, offset: usize, append_ms: Option<i64>) -> Message<'_> {
+fn message(record: &Stored, offset: usize, append_ms: i64) -> Message<'_> {
     Message {
         partition: record.partition,
         offset: offset as i64,
         key: record.key.as_deref(),
         payload: record.payload.as_deref(),
-        append_ms,
+        append_ms: Some(append_ms),
     }
 }
 
