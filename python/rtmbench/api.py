@@ -240,9 +240,10 @@ def runs(results: str | os.PathLike[str] = "results") -> RunList:
 def sample() -> RunList:
     """Return the recorded sample that comes with the package: a real run of each pattern, by pattern.
 
-    Each was measured on one quiet machine on `flink@1.20`, `spark@4.1` and `spark@4.3`, pattern 02 with the trials that
-    a verdict takes. `make sample` records it anew. The machine is in `result.host`: the figures are those of
-    that machine, good for learning to read results and for nothing that depends on yours.
+    Each was measured on one quiet machine on `flink@1.20`, `spark@4.1` and `spark@4.3`, pattern 02 with 7 trials of
+    each. All runs are quick, so no comparison has a verdict. `make sample` records it anew. The machine is in
+    `result.host`: the figures are those of that machine, good for learning to read results and for nothing that depends
+    on yours.
 
     Raises RtmbenchError where the package is not whole.
 

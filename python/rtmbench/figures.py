@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rtmbench.results.model import CloseLatency, Latency, Spread
@@ -10,9 +11,13 @@ if TYPE_CHECKING:
     from rtmbench import _core
 
 
+RESAMPLED = {"p95": 95.0, "p99": 99.0}
+"""Percentiles that whole cycles are resampled for. Beyond them so few cycles decide that an interval would mislead."""
+
+
 def update_latency(verdict: _core.Verdict) -> Latency:
-    """Return the update latency."""
-    return Latency.measured(
+    """Return the update latency, with the intervals of its tail where cycles were observed."""
+    latency = Latency.measured(
         count=verdict.latency.count,
         minimum=verdict.min_us,
         maximum=verdict.max_us,
@@ -21,6 +26,9 @@ def update_latency(verdict: _core.Verdict) -> Latency:
         reaches_censored=lambda q: verdict.ge(100 * q),
         negative=verdict.negative,
     )
+    found = zip(RESAMPLED, verdict.intervals(list(RESAMPLED.values())), strict=True)
+    intervals = {name: list(bounds) for name, bounds in found if bounds is not None}
+    return replace(latency, intervals=intervals or None)
 
 
 def close_latency(closed: _core.Histogram) -> CloseLatency:
@@ -30,17 +38,6 @@ def close_latency(closed: _core.Histogram) -> CloseLatency:
         minimum=closed.min,
         maximum=closed.max,
         quantile=lambda q: closed.percentile(100 * q),
-    )
-
-
-def halves(verdict: _core.Verdict) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Return p50 and p99 of each half of the measuring phase, µs; None where one half has no sample."""
-    first, second = verdict.halves
-    if not first.count or not second.count:
-        return None
-    return (
-        (first.percentile(50), first.percentile(99)),
-        (second.percentile(50), second.percentile(99)),
     )
 
 
@@ -54,4 +51,4 @@ def spread(histogram: _core.Histogram | _core.SignedHistogram, divisor: float = 
     )
 
 
-__all__ = ["close_latency", "halves", "spread", "update_latency"]
+__all__ = ["close_latency", "spread", "update_latency"]

@@ -334,6 +334,8 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         names = job.engines(names, DEFAULT_ENGINES)
         notes += [f"{name} is left out: there is no job for it" for name in request.engines if name not in names]
         notes.extend(filter(None, [job.payload.note]))
+        if request.warmup_s is None:
+            warmup_s = max(min(warmup_s, job.longest_load_s(rate) - duration_s), min(warmup_s, QUICK_WARMUP_S))
         job.check_load(rate * (warmup_s + duration_s))
     patterns, engines = [], _engines(names)
     for pattern in _patterns(request.patterns) if job is None else [job.pattern()]:

@@ -250,12 +250,12 @@ class TrialRunner:
         self._note_generated()
         if plan.cycles:
             self._watch.cycles(plan.cycles, after=boundaries, least_s=plan.measure_s, longest_s=plan.longest_measure_s)
+            end_us = _core.now_us()
         else:
             end_us = begin_us + round(plan.measure_s * 1e6)
             self._wait_until(end_us, end_us)
         self._note_generated()
         self._meter.stop()
-        end_us = _core.now_us()
         generator.measure_to(end_us)
         load_to = end_us + round(plan.tail_s * 1e6)
         if plan.tail_s:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from results_builder import cell, latency, transport, trial
+from results_builder import cell, latency, trial
 
 from rtmbench.results import Spread, Status
 from rtmbench.results.contention import judged
@@ -27,7 +27,7 @@ def one(number=1, p99=20_000, **changes):
 
 
 def floors(*into):
-    return [transport([one(number, p99=2_000, hops_ms=hops(value)) for number, value in enumerate(into, 1)])]
+    return [cell("transport", [one(n, p99=2_000, hops_ms=hops(value)) for n, value in enumerate(into, 1)], floor=True)]
 
 
 def statuses(trials, floor_trials=None):
@@ -108,5 +108,5 @@ def test_a_worse_status_stays():
 
 
 def test_floors_are_judged_by_the_machine():
-    _, (floor,) = judged([], [transport([one(1, interference=ledger(other_cpu_s=20.0)), one(2)])])
+    _, (floor,) = judged([], [cell("transport", [one(1, interference=ledger(other_cpu_s=20.0)), one(2)], floor=True)])
     assert [trial.status for trial in floor.trials] == [Status.CONTENDED, Status.VALID]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,10 @@ class OwnJob:
             )
         if f"{wanted.strip().replace('.', '/')}.class" not in names:
             raise RunFailedError(f"{jar.name} has no class {wanted.strip()}. Give the right one with --flink-class.")
+
+    def longest_load_s(self, rate: float) -> float:
+        """Return for how long the oracle can be shown the events of a trial; without end where there is no oracle."""
+        return math.inf if self.oracle is None else MAX_RECORDS / rate
 
     def check_load(self, events: float) -> None:
         """Raise ConfigurationError where the oracle could not be shown the events of a trial."""

@@ -72,8 +72,10 @@ def paired(log_ratios: Sequence[float], baseline_first: Sequence[bool]) -> Estim
     count = len(values)
     if count < 4 or abs(sign.sum()) == count:  # noqa: PLR2004 - two parameters and two degrees of freedom
         raise ValueError("an interval on pairs needs 4 of them or more, in both orders")
-    design = np.column_stack([np.ones(count), sign])
-    (mean, order), *_ = np.linalg.lstsq(design, values, rcond=None)
+    # Least squares with two columns, ones and signs.
+    tilt = float(sign.mean())
+    order = (float((values * sign).mean()) - float(values.mean()) * tilt) / (1 - tilt**2)
+    mean = float(values.mean()) - order * tilt
     residuals = values - mean - order * sign
     variance = float(residuals @ residuals) / (count - 2)
     # What is left of equal observations is rounding.

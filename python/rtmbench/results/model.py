@@ -96,6 +96,7 @@ class Latency:
         includes the censored samples.
         """
         reached = [name for name, q in PERCENTILES.items() if censored and reaches_censored(q)]
+        percentiles: dict[str, Any] = {name: int(quantile(q)) for name, q in PERCENTILES.items()}
         return cls(
             count=count,
             censored=censored,
@@ -103,7 +104,7 @@ class Latency:
             max=maximum,
             negative=negative,
             censored_percentiles=[*reached, "max"] if censored else [],
-            **{name: int(quantile(q)) for name, q in PERCENTILES.items()},
+            **percentiles,
         )
 
     def is_lower_bound(self, name: str) -> bool:
