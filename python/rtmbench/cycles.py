@@ -13,7 +13,7 @@ from rtmbench import attribution
 from rtmbench.results.model import BOUNDARIES, Cycle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from rtmbench import _core
     from rtmbench.results.model import Happening
@@ -81,8 +81,16 @@ def shifted(happenings: Iterable[Happening], by_ms: float) -> list[Happening]:
 def figures(verdict: _core.Verdict) -> list[Cycle]:
     """Return the percentiles of each measured cycle."""
     columns = verdict.cycles
-    names = ("from_us", "to_us", "count", "p50_us", "p95_us", "p99_us", "max_us")
-    rows: Sequence[tuple[int, ...]] = list(zip(*(columns[name].tolist() for name in names), strict=True))
+    rows = zip(
+        columns["from_us"].tolist(),
+        columns["to_us"].tolist(),
+        columns["count"].tolist(),
+        columns["p50_us"].tolist(),
+        columns["p95_us"].tolist(),
+        columns["p99_us"].tolist(),
+        columns["max_us"].tolist(),
+        strict=True,
+    )
     return [
         Cycle(
             from_ms=round(from_us / 1e3, 1),

@@ -530,7 +530,9 @@ def test_a_job_that_drops_events_has_lower_bounds(request_, monkeypatch):
     assert trial.latency_us.censored == outputs.stamps - outputs.covered == pytest.approx(150, abs=2)
     assert {"p50", "p99", "max"} <= set(trial.latency_us.censored_percentiles)
     (coverage,) = [reason for reason in trial.reasons if reason.startswith("coverage ")]
-    assert re.match(r"coverage 2\d\.\d\d%: some output carries \d+ of \d+ measured time stamps; the \d+ events", coverage)
+    assert re.match(
+        r"coverage 2\d\.\d\d%: some output carries \d+ of \d+ measured time stamps; the \d+ events", coverage
+    )
     assert "--filters" in coverage
     assert "--filters" not in result.cells[0].remark
 

@@ -98,7 +98,7 @@ class ControlGroup:
     def __init__(
         self, version: Literal[1, 2], directories: Sequence[Path], *, shares: int, memory: Path | None = None
     ) -> None:
-        self.version = version
+        self.version: Literal[1, 2] = version
         self.directories = list(directories)
         self.requested_shares = shares if version == 1 else _from_weight(_to_weight(shares))
         """What `shares` reads back if the weight took effect; version 2 knows hundredths of 1024 only."""

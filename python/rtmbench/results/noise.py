@@ -194,5 +194,5 @@ def _read(path: Path) -> list[Measured]:
 
 
 def _decoded(entry: dict[str, Any]) -> Measured:
-    spreads = {name: None if entry[name] is None else Spread(**entry[name]) for name in ("p50", "p99")}
+    spreads: dict[str, Any] = {name: None if entry[name] is None else Spread(**entry[name]) for name in ("p50", "p99")}
     return Measured(**{**entry, **spreads})
