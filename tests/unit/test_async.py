@@ -21,8 +21,17 @@ OWN_LIMIT_S = 10
 
 # What returns at once, or after work that nobody waits for: no twin.
 SHORT = {
-    "Generator": {"snapshot", "stop"},
-    "LatencyConsumer": {"malformed_samples", "reset_live", "snapshot", "stop", "take_live"},
+    "Generator": {"measure_from", "measure_to", "snapshot", "stop"},
+    "LatencyConsumer": {
+        "ahead",
+        "malformed_samples",
+        "reset_live",
+        "resolution_us",
+        "snapshot",
+        "stop",
+        "take_live",
+        "units",
+    },
     "Relay": {"snapshot", "stop"},
     "_core": {
         "clock_jump_us",

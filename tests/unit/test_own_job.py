@@ -216,9 +216,12 @@ def test_a_job_runs_on_the_engines_that_it_was_given_for():
     with pytest.raises(ConfigurationError, match="name one or the other"):
         resolved(RunRequest(patterns=("01",), job=job), MACHINE)
     checked = own_job(spark_job="job.py", oracle=lambda _inputs, _outputs: None)
-    resolved(RunRequest(patterns=(), job=checked, rate=10_000), MACHINE)
-    with pytest.raises(ConfigurationError, match="about 9,000,000 input records"):
+    # The oracle can be shown 2 million records: a warm-up of 140 s, not of up to 6 minutes.
+    assert resolved(RunRequest(patterns=(), job=checked, rate=10_000), MACHINE).warmup_s == 140
+    with pytest.raises(ConfigurationError, match="about 4,000,000 input records"):
         resolved(RunRequest(patterns=(), job=checked, rate=50_000), MACHINE)
+    with pytest.raises(ConfigurationError, match="about 3,600,000 input records"):
+        resolved(RunRequest(patterns=(), job=checked, rate=10_000, warmup_s=300.0), MACHINE)
     with pytest.raises(ConfigurationError, match="--payload pads"):
         resolved(
             RunRequest(patterns=(), job=own_job(spark_job="job.py", template="order.json"), payload_bytes=512), MACHINE

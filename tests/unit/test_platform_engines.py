@@ -182,7 +182,8 @@ def test_client_settings_are_the_same_for_all():
     consumer = clients.harness_consumer("h:1")
     assert consumer == {"bootstrap.servers": "h:1", "fetch.min.bytes": "1", "fetch.wait.max.ms": "500"}
     assert clients.harness_producer("h:1")["compression.codec"] == "none"
-    assert [clients.harness_producer("h:1", rate)["linger.ms"] for rate in (100, 4_999, 5_000)] == ["0", "0", "1"]
+    assert [clients.generator_linger_ms(rate) for rate in (100, 4_999, 5_000)] == [0, 0, 1]
+    assert clients.harness_producer("h:1", linger_ms=1)["linger.ms"] == "1"
 
 
 def test_parity_shows_equal_different_missing_and_unknown_settings():

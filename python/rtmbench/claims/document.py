@@ -37,7 +37,7 @@ class ClaimsRun:
     def new(cls, run_id: str, machine: Machine) -> ClaimsRun:
         """Begin a run, now."""
         host = asdict(machine)
-        del host["available_mb"]
+        del host["available_mb"], host["physical_cores"]
         now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
         return cls(run_id=run_id, created_at=now, host=host, versions={})
 
