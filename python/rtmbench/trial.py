@@ -364,7 +364,7 @@ class TrialRunner:
             reasons,
             seconds=round(window.seconds, 3),
             achieved=self._achieved_rate(),
-            cycles=None if self._floor else window.cycles,
+            cycles=window.cycles,
             boundaries_seen=None if self._floor else seen.boundaries_seen,
             cycle_figures=cycle_figures or None,
             warm_up=seen.warm_up,

@@ -360,3 +360,22 @@ def test_a_small_ratio_keeps_its_digits():
         cell(trials=[trial(1, latency_us=latency(900))]),
     )
     assert compare(slow, fast).ratio_p99 == pytest.approx(1e-4)
+
+
+def test_custom_jobs_with_unlike_intervals_get_no_verdict():
+    own = {"emit": "output"}
+    minutely = [replace(one, seconds=60.0, cycles=1) for one in scaled(1.2)]
+    found = compare(cell("flink@1.20", trials(*SIX), **own), cell("spark@4.3", minutely, **own), QUIET)
+    assert found.verdict == "no verdict"
+    assert "unlike intervals between checkpoints or batches: flink@1.20 5 s, spark@4.3 60 s" in found.note
+    alike = compare(cell("flink@1.20", trials(*SIX), **own), cell("spark@4.3", scaled(1.2), **own), QUIET)
+    assert alike.verdict == "slower"
+
+
+def test_a_side_that_writes_more_bytes_is_remarked():
+    small = [replace(one, output_bytes=1_000_000) for one in trials(*SIX)]
+    large = [replace(one, output_bytes=1_400_000) for one in scaled(1.2)]
+    found = compare(cell("a", small), cell("b", large), QUIET)
+    assert "1.4" in found.note
+    assert "bytes" in found.note
+    assert found.verdict == "slower"

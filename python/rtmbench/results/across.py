@@ -32,6 +32,7 @@ from rtmbench.results.comparison import (
     paired_case,
     remarks,
     unknown_remarks,
+    unlike_intervals,
     unlike_outputs,
     void_obstacles,
 )
@@ -200,7 +201,7 @@ def _unpaired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
     a, b = baseline[1], other[1]
     samples = [_sample(cell) for cell in (a, b)]
     obstacles = list(_unlike_sides(baseline, other))
-    obstacles += [*void_obstacles((a, b)), *contended_obstacles((a, b)), *unlike_outputs(a, b)]
+    obstacles += [*void_obstacles((a, b)), *contended_obstacles((a, b)), *unlike_outputs(a, b), *unlike_intervals(a, b)]
     shortfall = [*_shortfall(baseline, samples[0]), *_shortfall(other, samples[1])]
     if not comparable_emission(a, b) or len(_boundaries(a) | _boundaries(b)) > 1:
         samples = [[], []]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from rtmbench.results.interval import paired
 from rtmbench.results.model import Failures, Status
+from rtmbench.results.outputs import output_bytes_note
 from rtmbench.results.permutation import sign_flip, sign_test
 from rtmbench.results.statistics import decisive_attempts, last_attempts
 from rtmbench.results.verdict import FIGURES, NO_VERDICT, UNMEASURED, Case, decide
@@ -25,6 +26,8 @@ ALLOWED_SHARE = 0.25
 """With more void attempts, contended trials or drifting trials than this share of a cell's, there is no verdict."""
 CLOSE = "close"
 OUTPUT = "output"
+UNLIKE_INTERVAL = 1.5
+"""By this factor the cycles of two custom jobs may differ in length; beyond, there is no verdict."""
 UNLIKE_OUTPUTS = 0.05
 """By this share the outputs of two jobs of the user's own may differ in number; beyond, there is no verdict."""
 BAD = (Status.FAILED, Status.UNSUSTAINED)
@@ -96,6 +99,7 @@ def paired_case(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED, *, qu
             *void_obstacles((baseline, other)),
             *contended_obstacles((baseline, other)),
             *unlike_outputs(baseline, other),
+            *unlike_intervals(baseline, other),
         ],
         latency_obstacles=latency_obstacles,
         remarks=[*pairing.notes, *remarks(baseline, other), *unknown_remarks(known), *hop_notes],
@@ -259,6 +263,8 @@ def remarks(baseline: Cell, other: Cell) -> Iterator[str]:
         and OUTPUT not in (baseline.emit, other.emit)
     ):
         yield "unlike emission: the batch side writes fewer results"
+    if note := output_bytes_note(baseline, other):
+        yield note
     for text, share in _drifts((baseline, other)):
         if share <= ALLOWED_SHARE:
             yield text
@@ -303,6 +309,28 @@ def unlike_outputs(baseline: Cell, other: Cell) -> Iterator[str]:
         if abs(a - b) > UNLIKE_OUTPUTS * max(a, b):
             text = f"{baseline.name} {a:.3g}, {other.name} {b:.3g}"
             yield f"unlike outputs, so the figures are not of the same events: {what} {text}"
+
+
+def unlike_intervals(baseline: Cell, other: Cell) -> Iterator[str]:
+    """Give a sentence where two custom jobs were measured over boundaries that are not equally far apart.
+
+    A job may set its own checkpoint interval or trigger, and what it pays for it is in the tail.
+    """
+    if OUTPUT not in (baseline.emit, other.emit):
+        return
+    a, b = (_cycle_s(cell) for cell in (baseline, other))
+    if a and b and max(a, b) > UNLIKE_INTERVAL * min(a, b):
+        yield (
+            f"unlike intervals between checkpoints or batches: {baseline.name} {a:.3g} s, {other.name} {b:.3g} s; "
+            "set the same one in both jobs"
+        )
+
+
+def _cycle_s(cell: Cell) -> float | None:
+    """Return the length of a cell's observed cycles; `None` where there is none."""
+    trials = [trial for trial in last_attempts(cell.trials).values() if trial.status.usable]
+    lengths = [trial.seconds / trial.cycles for trial in trials if trial.seconds and trial.cycles]
+    return statistics.median(lengths) if lengths else None
 
 
 def _shares(cell: Cell) -> list[tuple[float, float]]:
