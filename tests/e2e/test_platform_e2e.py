@@ -231,6 +231,7 @@ def test_both_engines_run_with_the_same_settings():
         "trigger",
         "Kafka client",
         "local files of the checkpoint",
+        "changelog of the state",
     }
 
 

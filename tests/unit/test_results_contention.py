@@ -107,6 +107,18 @@ def test_a_worse_status_stays():
     assert statuses([failed, unsustained])[0] == [Status.FAILED, Status.UNSUSTAINED]
 
 
+def test_an_engine_that_falls_behind_because_others_take_the_machine_is_contended():
+    behind = replace(one(2), status=Status.UNSUSTAINED, valid=False, reasons=["the backlog grew"])
+    starved = replace(behind, interference=ledger(other_cpu_s=23.0))
+    assert statuses([one(1), behind])[0] == [Status.VALID, Status.UNSUSTAINED]
+    found, labelled = statuses([one(1), starved])
+    assert found == [Status.VALID, Status.CONTENDED]
+    assert labelled.trials[1].valid
+    assert labelled.trials[1].reasons[1:] == ["the backlog grew"]
+    again, _ = judged([labelled], floors(1.0))
+    assert again == [labelled]
+
+
 def test_floors_are_judged_by_the_machine():
     _, (floor,) = judged([], [cell("transport", [one(1, interference=ledger(other_cpu_s=20.0)), one(2)], floor=True)])
     assert [trial.status for trial in floor.trials] == [Status.CONTENDED, Status.VALID]

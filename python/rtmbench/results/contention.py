@@ -1,7 +1,8 @@
 """Which trials were disturbed from outside: judged over all trials of a cell, never by a trial's own figure.
 
-A trial is contended if the machine gave its processors to others (the interference ledger), or if a hop that belongs
-to broker and harness, or the schedule slip, was clearly above that of the floors that bracket the trial. The cell's
+A trial is contended if the machine gave its processors to others (the interference ledger), also where the engine fell
+behind for want of them; or if a hop that belongs to broker and harness, or the schedule slip, was clearly above that of
+the floors that bracket the trial. The cell's
 median p99 decides what is clear: the more a disturbance inflates a trial's own p99, the less that may excuse it.
 Judging again, when the next floor has been measured, gives the same labels for the same trials.
 """
@@ -65,12 +66,16 @@ def _without(trial: Trial) -> Trial:
 
 
 def _judge(trial: Trial, floors: Sequence[Trial], p99_ms: float | None) -> Trial:
-    if trial.status is not Status.VALID:
+    if trial.status not in (Status.VALID, Status.UNSUSTAINED):
         return trial
-    found = [*_machine(trial.interference), *_hops(trial, floors, p99_ms)]
+    # An engine that others keep from the processors falls behind; its late events inflate no hop outside it.
+    found = list(_machine(trial.interference))
+    if trial.status is Status.VALID:
+        found += _hops(trial, floors, p99_ms)
     if not found:
         return trial
-    return replace(trial, status=Status.CONTENDED, reasons=[*(PREFIX + text for text in found), *trial.reasons])
+    reasons = [*(PREFIX + text for text in found), *trial.reasons]
+    return replace(trial, status=Status.CONTENDED, valid=Status.CONTENDED.usable, reasons=reasons)
 
 
 def _machine(ledger: Interference | None) -> Iterator[str]:
