@@ -1,7 +1,7 @@
 """Control groups (v2 and v1): the groups of this process, and groups for engines.
 
 A group for an engine is made below a group that this process is in, so that every limit from above still holds.
-Nothing here needs root: where a directory cannot be written, the caller is told why, and uses something else.
+Nothing here needs root: where a directory cannot be written, the error gives the reason.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class SchedulingGroup:
         """Make the group by the first of `mechanisms` that works here.
 
         `nice` decides the weight (0: as heavy as the others). `memory_mb` (MiB) is what the engine was given: the
-        kernel is told to enforce MEMORY_MARGIN times as much where it can. `cpus` are the only ones of the engine.
+        kernel enforces MEMORY_MARGIN times as much where it can. `cpus` are the only ones of the engine.
         """
         self.nice = nice
         self.cpus = tuple(cpus) if cpus else None
