@@ -38,7 +38,7 @@ def new_run_id(pattern: str, now: dt.datetime | None = None) -> str:
     now = (now or dt.datetime.now(dt.timezone.utc)).astimezone(dt.timezone.utc)
     stamp = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z"
     safe = re.sub(r"[^0-9A-Za-z]+", "-", pattern).strip("-")[:20] or "run"
-    return f"{stamp}-{safe}-{secrets.token_hex(3)}"
+    return f"{stamp}-{safe}-{secrets.token_hex(6)}"
 
 
 class RunDirectory:
