@@ -323,6 +323,7 @@ class TrialRunner:
         closed = verdict.close_latency if self._closes else None
         cycle_figures = [] if self._closes else cycles.figures(verdict)
         cpu, rss = self._meter.resources()
+        ledger = self._meter.interference
         seen = Observation(
             counts=judged.counts,
             outputs=judged.outputs,
@@ -349,6 +350,8 @@ class TrialRunner:
             wanted_cycles=plan.cycles,
             boundaries_seen=window.cycles or cycles.boundaries_in(happenings, window.seconds),
             shared_cores=settings.shared_cores and not self._floor,
+            waiting_threads=None if ledger is None else ledger.waiting("engine"),
+            cores=0 if ledger is None else ledger.cores,
             shortened=() if self._floor else settings.shortened(),
         )
         status, reasons = classify(seen)

@@ -125,6 +125,16 @@ def test_remarks_come_last_and_change_nothing():
     assert "p50 of a cycle went from 2.00 ms in the first 6 cycles" in reasons[0]
 
 
+def test_an_engine_that_waits_for_processors_is_labelled():
+    _, reasons = classify(observation(waiting_threads=1.28, cores=2))
+    assert reasons == [
+        "crowded cores: on average 1.3 threads of the engine waited for one of the 2 processors; its tail includes "
+        "these waits"
+    ]
+    for calm in (None, 0.0, 0.97):
+        assert classify(observation(waiting_threads=calm, cores=2)) == (Status.VALID, [])
+
+
 def test_a_drift_that_may_be_warm_up_names_the_way_out():
     _, cooling = classify(observation(cycle_figures=halves((2_000, 55_000), (2_000, 9_000))))
     _, heating = classify(observation(cycle_figures=halves((2_000, 9_000), (2_000, 55_000))))

@@ -367,6 +367,11 @@ class Interference:
     broker_gc_ms: float | None = None
     """GC pauses of the local broker, summed."""
 
+    def waiting(self, role: str) -> float | None:
+        """Return how many threads of a role were ready and waited for a processor, on average; None: not observed."""
+        load = self.roles.get(role)
+        return None if load is None or load.run_delay_s is None or not self.seconds else load.run_delay_s / self.seconds
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:

@@ -37,6 +37,8 @@ DRIFT_P99 = (2.0, 5_000)
 """Factor and distance in µs between the first and the last half of the cycles beyond which a trend is flagged."""
 LEAST_CYCLES = 6
 """Below this many cycles a trend cannot be told from chance."""
+CROWDED_THREADS = 1.0
+"""From this many waiting threads of the engine on, its tail is no longer its own work alone."""
 UNLIKE_INTERVAL = 1.5
 """By this factor a job's own interval may differ from the one asked for without a word."""
 
@@ -104,6 +106,10 @@ class Observation:
     boundaries_seen: int = 0
     """Checkpoints or batch boundaries inside the measurement."""
     shared_cores: bool = False
+    waiting_threads: float | None = None
+    """Threads of the engine that were ready and waited for a processor, on average; None where not observed."""
+    cores: int = 0
+    """Processors of the machine."""
     shortened: tuple[str, ...] = ()
     """What `--quick` made less of than a full run has."""
 
@@ -242,6 +248,11 @@ def _notes(seen: Observation) -> Iterator[str]:
         )
     if seen.shared_cores:
         yield "shared-cores: engine, broker and harness shared the machine's cores"
+    if seen.waiting_threads is not None and seen.waiting_threads >= CROWDED_THREADS:
+        yield (
+            f"crowded cores: on average {seen.waiting_threads:.1f} threads of the engine waited for one of the "
+            f"{seen.cores} processors; its tail includes these waits"
+        )
     if seen.shortened:
         yield f"quick: {' and '.join(seen.shortened)}"
 
