@@ -7,7 +7,8 @@ from importlib import metadata
 from pathlib import Path
 
 import rtmbench
-from rtmbench import _core, pipelines
+from rtmbench import _core
+from rtmbench.patterns import pipelines
 from rtmbench.patterns import PATTERNS
 
 EVENTS = 2_000

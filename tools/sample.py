@@ -29,7 +29,7 @@ from rtmbench.report import markdown
 from rtmbench.report.document import Document, Section, Table
 from rtmbench.report.sections import FOOTER, outcome
 from rtmbench.results.comparison import PAIRS_FOR_A_VERDICT, compare_all, is_quick
-from rtmbench.results.interval_log import merged, trial_log
+from rtmbench.results.histogram_log import merged, trial_log
 from rtmbench.results.model import Result
 from rtmbench.results.statistics import headline
 from rtmbench.results.store import DOCUMENT, list_runs
@@ -128,7 +128,11 @@ def rejudged(result: Result) -> Result:
     cells = [dataclasses.replace(cell, headline=headline(cell.trials)) for cell in result.cells]
     floors = [dataclasses.replace(cell, headline=headline(cell.trials, floor=True)) for cell in result.floors]
     return dataclasses.replace(
-        result, cells=cells, floors=floors, comparisons=compare_all(cells, quick=is_quick(result))
+        result,
+        cells=cells,
+        floors=floors,
+        comparisons=compare_all(cells, quick=is_quick(result)),
+        unlike_work=find_pattern(result.pattern).unlike_work,
     )
 
 

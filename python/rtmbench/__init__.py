@@ -14,9 +14,9 @@ from rtmbench._core import OPTIMIZED, __version__
 
 if TYPE_CHECKING:
     from rtmbench._core import Generator, Histogram, LatencyConsumer, Schedule, Table, Workload
-    from rtmbench.api import load, run, run_all, run_job, runs, sample
-    from rtmbench.measured import Comparison, Run, Verdict
-    from rtmbench.run_list import RunList
+    from rtmbench.api.functions import load, run, run_all, run_job, runs, sample
+    from rtmbench.api.run_result import Comparison, Run, Verdict
+    from rtmbench.api.run_list import RunList
 
 if not OPTIMIZED:
     warnings.warn(
@@ -27,9 +27,9 @@ if not OPTIMIZED:
     )
 
 _HOMES = {
-    "rtmbench.api": ("load", "run", "run_all", "run_job", "runs", "sample"),
-    "rtmbench.measured": ("Comparison", "Run", "Verdict"),
-    "rtmbench.run_list": ("RunList",),
+    "rtmbench.api.functions": ("load", "run", "run_all", "run_job", "runs", "sample"),
+    "rtmbench.api.run_result": ("Comparison", "Run", "Verdict"),
+    "rtmbench.api.run_list": ("RunList",),
     "rtmbench._core": ("Generator", "Histogram", "LatencyConsumer", "Schedule", "Table", "Workload"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -52,10 +52,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from rtmbench.api import RunSettings
-    from rtmbench.measured import Run
+    from rtmbench.api.functions import RunSettings
+    from rtmbench.api.run_result import Run
 
-WORKER = (sys.executable, "-m", "rtmbench.worker")
+WORKER = (sys.executable, "-m", "rtmbench.api.worker")
 END_WITHIN_S = 30.0
 """After an interrupt, before the process of a run is killed; its engines end with it either way."""
 INTERRUPTED = (130, 143)
@@ -140,7 +140,7 @@ async def run(
         **settings,
     }
     found = await _served(json.dumps({"pattern": pattern, "arguments": arguments}, default=_as_text))
-    from rtmbench.api import load  # noqa: PLC0415 - the rest of this module does without
+    from rtmbench.api.functions import load  # noqa: PLC0415 - the rest of this module does without
 
     return load(Path(results) / found, results)
 

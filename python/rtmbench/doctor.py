@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from rtmbench.engines import EngineSpec
     from rtmbench.patterns import Pattern
-    from rtmbench.settings import Settings
+    from rtmbench.experiment.settings import Settings
 
 Status = Literal["ok", "warn", "fail"]
 

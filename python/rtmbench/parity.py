@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.engines import clients
+from rtmbench.kafka import clients
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rtmbench.settings import Settings
+    from rtmbench.experiment.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,19 +20,6 @@ class Setting:
     key: str
     label: str
     note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parity:
-    """The settings of several engines at one pattern."""
-
-    pattern: str
-    source: str
-    """Where they come from, such as `run 20261123T093000123Z-01-5f2c9a`."""
-    rows: list[dict[str, Any]]
-    """As `parity` gives them."""
-    refused: dict[str, str]
-    """Engines that refused the query, and so have no settings: name → code."""
 
 
 SETTINGS = (
@@ -209,4 +196,4 @@ def _plain(value: Any) -> str:
     return str(value).lower()
 
 
-__all__ = ["SETTINGS", "Parity", "Setting", "load_rows", "parity"]
+__all__ = ["SETTINGS", "Setting", "load_rows", "parity"]

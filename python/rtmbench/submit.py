@@ -14,8 +14,8 @@ from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.platform.machine import describe
 from rtmbench.results.store import new_run_id
-from rtmbench.settings import resolve
-from rtmbench.topics import partition_ends
+from rtmbench.experiment.settings import resolve
+from rtmbench.kafka.topics import partition_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rtmbench.engines.base import Engine
     from rtmbench.platform.kafka import KafkaService
-    from rtmbench.settings import RunRequest
+    from rtmbench.experiment.settings import RunRequest
 
 INPUT, OUTPUT = "benchmark-input", "benchmark-output"
 """The topics of the published setup, and the defaults of every pipeline, of `produce` and of `measure`."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, TopicPartition
 
 from rtmbench import _core
-from rtmbench.pipelines import locate, spark_jars
+from rtmbench.patterns.pipelines import locate, spark_jars
 from rtmbench.platform.flink_config import MODULE_OPTIONS
 
 PARTITIONS = 4

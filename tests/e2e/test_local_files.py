@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rtmbench import pipelines
+from rtmbench.patterns import pipelines
 from rtmbench.artifacts import Cache
 from rtmbench.engines.spark import PLAIN_LOCAL_FILES
 from rtmbench.platform.java import find_java

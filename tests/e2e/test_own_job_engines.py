@@ -16,8 +16,8 @@ from rtmbench.engines import choose, create_engine, parse_engine
 from rtmbench.engines.base import TrialIo
 from rtmbench.engines.consumption import unread_partitions
 from rtmbench.errors import RunFailedError
-from rtmbench.jobs.model import own_job
-from rtmbench.jobs.oracle import Record
+from rtmbench.custom_jobs.model import own_job
+from rtmbench.custom_jobs.oracle import Record
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 

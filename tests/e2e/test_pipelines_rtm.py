@@ -14,7 +14,7 @@ from pipeline_runs import EVENTS, KEPT, PARTITIONS, Pipelines, await_true
 
 from rtmbench import _core
 from rtmbench.artifacts import Cache
-from rtmbench.pipelines import locate
+from rtmbench.patterns.pipelines import locate
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 

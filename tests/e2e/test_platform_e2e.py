@@ -13,7 +13,8 @@ import pytest
 
 from rtmbench import _core
 from rtmbench.artifacts import Cache
-from rtmbench.engines import clients, create_engine, parse_engine
+from rtmbench.engines import create_engine, parse_engine
+from rtmbench.kafka import clients
 from rtmbench.engines.base import TrialIo
 from rtmbench.errors import PreflightError, RunFailedError
 from rtmbench.parity import parity

@@ -17,7 +17,7 @@ import pytest
 
 from rtmbench import _core
 from rtmbench.patterns import PATTERNS
-from rtmbench.pipelines import SPARK_JARS
+from rtmbench.patterns.pipelines import SPARK_JARS
 
 ROOT = Path(__file__).parents[2]
 EXTENSION = "rtmbench/_core.abi3.so"
@@ -71,7 +71,7 @@ def test_it_has_everything_that_a_run_needs(content):
         assert b"def build(" in content[spark]
         if pattern.id in SPARK_JARS:
             assert f"{directory}/spark/{SPARK_JARS[pattern.id]}" in names
-    for name in ("py.typed", "_core.pyi", "artifacts/lock.json", "explanations.toml", "report/style.css"):
+    for name in ("py.typed", "_core.pyi", "artifacts/lock.json", "report/explanations.toml", "report/style.css"):
         assert content[f"rtmbench/{name}"] == (ROOT / "python" / "rtmbench" / name).read_bytes()
     assert "rtmbench/_pipelines/claims/flink/claims.jar" in names
     assert any(name.startswith("rtmbench/results/schema/") for name in names)

@@ -21,26 +21,30 @@ import pytest
 import results_builder as build
 
 import rtmbench
-from rtmbench import _core, aio, api, cli, experiment, spark
+from rtmbench import _core, aio, cli, spark
+from rtmbench.api import functions
+from rtmbench.experiment import runner
 from rtmbench.errors import ConfigurationError
 from rtmbench.patterns import PATTERNS
-from rtmbench.pipelines import locate
-from rtmbench.report.live import LiveState, LiveView
+from rtmbench.patterns.pipelines import locate
+from rtmbench.experiment.progress import Progress
+from rtmbench.live_view import LiveView
 from rtmbench.results.model import Status, Timeline
-from rtmbench.spark import comparing
+from rtmbench.spark import twin
 
 RECORDED = Path(__file__).parent / "data" / "recorded-run"
 WORKER = """
 import os, sys, time
 from pathlib import Path
-from rtmbench import experiment, worker
+from rtmbench.api import worker
+from rtmbench.experiment import runner
 from rtmbench.results import load
 here = Path({here!r})
 
-def run(request, options):
+def run(request, options, view):
 {body}
 
-experiment.run = run
+runner.run = run
 sys.exit(worker.main())
 """
 STUBBORN = """
@@ -64,12 +68,12 @@ def stubbed(monkeypatch, tmp_path):
     """Calls of the experiment; each gives a built document for each pattern."""
     calls = []
 
-    def give(request, options):
+    def give(request, options, _view):
         calls.append((request, options))
         cells = [build.cell(name) for name in request.engines]
         return [build.result(*cells, pattern=pattern) for pattern in request.patterns]
 
-    monkeypatch.setattr(experiment, "run", give)
+    monkeypatch.setattr(runner, "run", give)
     monkeypatch.chdir(tmp_path)
     return calls
 
@@ -251,7 +255,7 @@ def test_a_report_goes_to_the_run_or_where_it_is_told(run, tmp_path):
 def test_foreign_text_is_inert_in_a_notebook():
     hostile = "<script>alert(1)</script>"
     run = rtmbench.Run(build.result(build.cell(hostile), build.cell("b" + hostile), run_id=hostile, pattern=hostile))
-    shown = [run, run.compare_all(), run.verdict("p99<1s"), api.RunList([run], {Path(hostile): hostile})]
+    shown = [run, run.compare_all(), run.verdict("p99<1s"), functions.RunList([run], {Path(hostile): hostile})]
     for each in shown:
         assert "<script" not in each._repr_html_()
         assert "&lt;script" in each._repr_html_()
@@ -288,7 +292,7 @@ def test_a_run_asks_for_what_it_was_told(stubbed):
     assert run.pattern == "02"
     assert run.directory == Path("here") / run.run_id
     assert [run.pattern for run in rtmbench.run_all(["01", "04"])] == ["01", "04"]
-    assert stubbed[1][0].engines == api.DEFAULT_ENGINES
+    assert stubbed[1][0].engines == functions.DEFAULT_ENGINES
 
 
 def test_an_unknown_setting_is_told_with_the_nearest(stubbed):
@@ -302,24 +306,24 @@ def test_an_unknown_setting_is_told_with_the_nearest(stubbed):
 
 
 def test_the_settings_of_the_api_are_those_of_a_request():
-    from rtmbench.settings import DEFAULT_ENGINES, RunRequest  # noqa: PLC0415
+    from rtmbench.experiment.settings import DEFAULT_ENGINES, RunRequest  # noqa: PLC0415
 
     names = {field.name for field in dataclasses.fields(RunRequest)}
-    assert set(api.RunSettings.__annotations__) == names - {"patterns", "engines", "results", "job"}
-    assert api.DEFAULT_ENGINES == DEFAULT_ENGINES
+    assert set(functions.RunSettings.__annotations__) == names - {"patterns", "engines", "results", "job"}
+    assert functions.DEFAULT_ENGINES == DEFAULT_ENGINES
 
 
 def test_an_interrupt_reaches_the_caller(monkeypatch):
-    def interrupted(_request, _options):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment, "run", interrupted)
+    monkeypatch.setattr(runner, "run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         rtmbench.run("01")
 
 
 def test_a_notebook_compares_a_pattern_with_its_twin(stubbed):
-    found = spark.compare("02", engines=["flink@1.20", "spark@4.3"], quick=True)
+    found = rtmbench.run("02", engines=["flink@1.20", "spark@4.3"], quick=True).compare_all()
     assert stubbed[0][0].quick
     assert "Pattern 02: spark@4.3 against flink@1.20" in " ".join(str(found).split())
 
@@ -328,17 +332,17 @@ def test_a_notebook_compares_a_pattern_with_its_twin(stubbed):
 def test_a_pipeline_with_compare_runs_its_own_pattern(pattern, monkeypatch):
     calls = []
 
-    def stop(arguments):
-        calls.append(arguments)
+    def stop(_program, command):
+        calls.append(command)
         raise SystemExit(4)
 
-    monkeypatch.setattr(cli, "main", stop)
+    monkeypatch.setattr(os, "execv", stop)
     pipeline = spark.pipeline(pattern)
     monkeypatch.setattr(sys, "argv", [str(locate(pattern, "spark")), "--quick", "--compare", "--engines", "relay"])
     with pytest.raises(SystemExit) as exit_info:
         spark.main(pipeline.build)
     assert exit_info.value.code == 4
-    assert calls == [["run", pattern, "--quick", "--engines", "relay"]]
+    assert calls == [[sys.executable, "-m", "rtmbench", "run", pattern, "--quick", "--engines", "relay"]]
 
 
 def test_a_checkouts_pipeline_is_the_installed_one_while_both_are_the_same(tmp_path):
@@ -349,10 +353,10 @@ def test_a_checkouts_pipeline_is_the_installed_one_while_both_are_the_same(tmp_p
         module = types.ModuleType("mine")
         exec(compile(content, str(copy), "exec"), module.__dict__)  # noqa: S102
         if found:
-            assert comparing.pattern_of(module.build) == found
+            assert twin.pattern_of(module.build) == found
         else:
             with pytest.raises(ConfigurationError, match=r"mine\.py is none of rtmbench's pipelines"):
-                comparing.pattern_of(module.build)
+                twin.pattern_of(module.build)
 
 
 def test_another_query_has_no_twin(capsys):
@@ -360,7 +364,7 @@ def test_another_query_has_no_twin(capsys):
         return None
 
     with pytest.raises(SystemExit) as exit_info:
-        comparing.command_line(mine, ["--compare"])
+        twin.run_with_twin(mine, ["--compare"])
     assert exit_info.value.code == 2
     assert "none of rtmbench's pipelines" in capsys.readouterr().err
 
@@ -387,7 +391,7 @@ def test_progress_in_a_notebook_is_plain_lines(monkeypatch, capsys):
     monkeypatch.setenv("TERM", "xterm-color")
     with LiveView() as view:
         view.say("starting Kafka")
-        view.update(LiveState(engine="relay", trial=1, trials=1, phase="measure"))
+        view.update(Progress(engine="relay", trial=1, trials=1, phase="measure"))
     said = capsys.readouterr().err
     assert "starting Kafka\n" in said
     assert "relay trial 1/1 · measure" in said

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtmbench import attribution
+from rtmbench.results import attribution
 from rtmbench.results.model import Happening
 
 

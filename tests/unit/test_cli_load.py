@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 import pytest
 from confluent_kafka import Producer
 
-from rtmbench import _core, kafka_properties
+from rtmbench import _core
+from rtmbench.kafka import properties
 from rtmbench.errors import ConfigurationError
 
 FIGURES = ["count", "min", "p50", "p90", "p95", "p99", "p99_9", "max"]
@@ -381,7 +382,7 @@ def test_properties_are_read_as_java_writes_them(tmp_path):
         '   username="ann" password="a\\"b=c;";\nssl.ca.location /etc/ca.pem\n',
         encoding="utf-8",
     )
-    assert kafka_properties.read(path) == {
+    assert properties.read(path) == {
         "security.protocol": "SASL_SSL",
         "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.username": "ann",
@@ -402,7 +403,7 @@ def test_bad_properties_are_explained_without_their_values(text, message, tmp_pa
     path = tmp_path / "client.properties"
     path.write_text(text + "\n", encoding="utf-8")
     with pytest.raises(ConfigurationError, match=message) as caught:
-        kafka_properties.read(path)
+        properties.read(path)
     assert "hunter2" not in str(caught.value)
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from rtmbench import cycles
+from rtmbench.experiment import cycles
 from rtmbench.results.model import Happening
 
 START = 1_700_000_000_000_000

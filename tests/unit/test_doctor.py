@@ -21,7 +21,7 @@ from rtmbench.errors import PreflightError
 from rtmbench.platform import rocksdb
 from rtmbench.platform.machine import Machine
 from rtmbench.platform.scheduling import Priority
-from rtmbench.settings import RunRequest, resolve
+from rtmbench.experiment.settings import RunRequest, resolve
 
 MACHINE = Machine(
     cpu="a processor",

@@ -15,10 +15,10 @@ from rtmbench.engines.base import TrialIo
 from rtmbench.engines.flink import FlinkEngine
 from rtmbench.engines.flink_existing import ExistingFlinkEngine, with_libraries
 from rtmbench.errors import ConfigurationError, RunFailedError
-from rtmbench.jobs.model import own_job
+from rtmbench.custom_jobs.model import own_job
 from rtmbench.platform.flink_cluster import FlinkCluster
 from rtmbench.platform.machine import Machine
-from rtmbench.settings import RunRequest, resolve
+from rtmbench.experiment.settings import RunRequest, resolve
 
 MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
 URL = "https://ann:secret@flink.example:8081"

@@ -10,20 +10,22 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
-from rtmbench import _core, doctor, experiment, resume
+from rtmbench import _core, doctor
+from rtmbench.experiment import resume
+from rtmbench.experiment import runner as runner_module
 from rtmbench.artifacts import Cache
-from rtmbench.experiment import exit_code, run
-from rtmbench.options import Options
+from rtmbench.experiment.runner import exit_code, run
+from rtmbench.experiment.options import Options
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.platform.scheduling import SchedulingGroup, probe
-from rtmbench.report.live import LiveView
+from rtmbench.experiment.progress import Silent
 from rtmbench.results import contention
 from rtmbench.results.model import json_schema
 from rtmbench.results.slo import Target
 from rtmbench.results.store import list_runs, load
-from rtmbench.settings import RunRequest
-from rtmbench.settings import resolve as resolved
-from rtmbench.trial import TrialPlan, TrialRunner
+from rtmbench.experiment.settings import RunRequest
+from rtmbench.experiment.settings import resolve as resolved
+from rtmbench.experiment.trial import TrialPlan, TrialRunner
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
@@ -48,7 +50,7 @@ def request_(tmp_path, monkeypatch):
     monkeypatch.setattr(_core, "delete_topics", lambda *_, **__: None)
     monkeypatch.setattr(doctor, "checks", lambda *_: [])
     monkeypatch.setattr(Cache, "ensure_many", lambda *_: None)
-    monkeypatch.setattr(experiment, "resolve", resolve)
+    monkeypatch.setattr(runner_module, "resolve", resolve)
     monkeypatch.setattr(resume, "resolve", resolve)
     # The mock keeps its topics, so that no two trials may have one of the same name.
     monkeypatch.setattr(
@@ -76,7 +78,7 @@ def problems(results):
 
 def interrupt(monkeypatch, *, trial, phase):
     """Press Ctrl-C in a phase of a trial of the cell; the floor before it has the same number."""
-    update, entered = LiveView.update, []
+    update, entered = Silent.update, []
 
     def pressed(view, state):
         if not entered or entered[-1] != (state.trial, state.phase):
@@ -85,7 +87,7 @@ def interrupt(monkeypatch, *, trial, phase):
             raise KeyboardInterrupt
         update(view, state)
 
-    monkeypatch.setattr(LiveView, "update", pressed)
+    monkeypatch.setattr(Silent, "update", pressed)
 
 
 def test_a_run_that_was_cut_in_trial_2_of_3_goes_on_there(request_, monkeypatch):

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from rtmbench.cli.completion import SHELLS, completion
 from rtmbench.cli.explain import explain as command
 from rtmbench.errors import ConfigurationError
-from rtmbench.explanations import closest, explain, explanations
+from rtmbench.report.explanations import closest, explain, explanations
 from rtmbench.results import Status
 
 EVIDENCE = Path(__file__).parents[2] / "docs" / "claims.json"

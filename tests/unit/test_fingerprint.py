@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from results_builder import result
 
-from rtmbench.experiment import host
+from rtmbench.experiment.host import host
 from rtmbench.platform import scheduling
 from rtmbench.platform.machine import Machine
 from rtmbench.platform.scheduling import Priority

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rtmbench import origins
+from rtmbench.experiment import event_timeline
 from rtmbench.platform.gc_log import read_pauses
 
 DATA = Path(__file__).parent / "data" / "gc"
@@ -53,8 +53,8 @@ def test_what_is_no_log_has_no_pauses(tmp_path):
 
 def test_pauses_are_timed_from_the_measuring_phase_and_named_by_their_process():
     from_us = round(dt.datetime(2026, 11, 25, 15, 18, 19, tzinfo=dt.timezone.utc).timestamp() * 1e6)
-    found = origins.pauses(DATA, None, from_us)
+    found = event_timeline.pauses(DATA, None, from_us)
     assert {one.source for one in found} == {"flink-taskmanager", "spark", "jdk25"}
     longest = max((one for one in found if one.source == "flink-taskmanager"), key=lambda one: one.duration_ms)
     assert (longest.at_ms, longest.duration_ms, longest.kind) == (116.8, 62.2, "gc_pause")
-    assert origins.pauses(DATA / "none", DATA / "none", 0) == []
+    assert event_timeline.pauses(DATA / "none", DATA / "none", 0) == []

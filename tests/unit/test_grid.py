@@ -7,9 +7,9 @@ from click.testing import CliRunner
 from rtmbench.cli.configuration import load
 from rtmbench.cli.run import Listed, Seconds, run
 from rtmbench.errors import ConfigurationError
-from rtmbench.grid import points
-from rtmbench.options import Options
-from rtmbench.settings import RunRequest
+from rtmbench.experiment.sweep import points
+from rtmbench.experiment.options import Options
+from rtmbench.experiment.settings import RunRequest
 
 REQUEST = RunRequest(patterns=("01",), quick=True)
 
@@ -33,7 +33,7 @@ def test_a_grid_is_every_combination_and_each_point_says_where_it_is():
 def test_both_state_backends_make_a_grid_with_the_keys(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     asked = []
-    monkeypatch.setattr("rtmbench.experiment.run", lambda request, options: asked.append((request, options)) or [])
+    monkeypatch.setattr("rtmbench.experiment.runner.run", lambda request, options, _view: asked.append((request, options)) or [])
     monkeypatch.setattr("rtmbench.cli.run._report", lambda *_: None)
     arguments = ["04", "--engines", "flink", "--state-backend", "rocksdb,hashmap", "--keys", "100,10000"]
     assert CliRunner().invoke(run, arguments, standalone_mode=False).exception is None

@@ -11,7 +11,7 @@ import pytest
 from rtmbench.platform import interference
 from rtmbench.platform.interference import InterferenceMeter
 from rtmbench.platform.process import Process
-from rtmbench.resources import ResourceMeter
+from rtmbench.experiment.resources import ResourceMeter
 
 if TYPE_CHECKING:
     from pathlib import Path

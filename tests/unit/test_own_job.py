@@ -18,26 +18,27 @@ from click.testing import CliRunner
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 import rtmbench
-from rtmbench import _core, doctor, experiment
-from rtmbench import trial as trial_module
+from rtmbench import _core, doctor
+from rtmbench.experiment import pattern_run, runner
+from rtmbench.experiment import trial as trial_module
 from rtmbench.artifacts import Cache
 from rtmbench.cli.run import run as run_command
 from rtmbench.engines import BRACKETS, choose, spec_name
 from rtmbench.engines.base import EngineRefusedError
 from rtmbench.errors import ConfigurationError, RunFailedError
-from rtmbench.experiment import exit_code, run
-from rtmbench.jobs import payload as payloads
-from rtmbench.jobs import trial as job_trial
-from rtmbench.jobs.model import own_job
-from rtmbench.jobs.oracle import Record, oracle_of
-from rtmbench.options import Options
+from rtmbench.experiment.runner import exit_code, run
+from rtmbench.custom_jobs import payload as payloads
+from rtmbench.experiment import job_trial
+from rtmbench.custom_jobs.model import own_job
+from rtmbench.custom_jobs.oracle import Record, oracle_of
+from rtmbench.experiment.options import Options
 from rtmbench.platform.machine import Machine
 from rtmbench.report import sections, terminal
 from rtmbench.results.model import Outputs, Result, json_schema
 from rtmbench.results.status import Observation, classify
-from rtmbench.settings import RunRequest
-from rtmbench.settings import resolve as resolved
-from rtmbench.trial import TrialPlan
+from rtmbench.experiment.settings import RunRequest
+from rtmbench.experiment.settings import resolve as resolved
+from rtmbench.experiment.trial import TrialPlan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -424,7 +425,7 @@ class Filter:
 def request_(files, monkeypatch):
     """A request for short trials of a job on a mock broker."""
     broker, numbers = _core.MockBroker(), itertools.count()
-    made = experiment.create_engine
+    made = pattern_run.create_engine
 
     def create(_admin, topics, *, partitions, **_):
         for topic in topics:
@@ -450,19 +451,19 @@ def request_(files, monkeypatch):
     monkeypatch.setattr(doctor, "checks", lambda *_: [])
     monkeypatch.setattr(Cache, "ensure_many", lambda *_: None)
     monkeypatch.setattr(
-        experiment,
+        runner,
         "resolve",
         lambda request, machine: replace(
             resolved(request, machine), floor_duration_s=1.0, floor_warmup_s=0.1, broker_warmup_s=0.1, drain_s=2.0
         ),
     )
     monkeypatch.setattr(
-        experiment,
+        pattern_run,
         "create_engine",
         lambda spec, job, **options: RelayJob(spec, job) if spec.engine == "flink" else made(spec, job=job, **options),
     )
     # The floors are a test of their own.
-    monkeypatch.setattr(experiment, "BRACKETS", ())
+    monkeypatch.setattr(pattern_run, "BRACKETS", ())
     monkeypatch.setattr(job_trial, "STAMP_WAIT_S", 0.3)
     monkeypatch.setattr(trial_module, "QUIET_CYCLES", 0.1)
     monkeypatch.setattr(
@@ -495,7 +496,7 @@ def the_trial(result):
 
 
 def test_a_job_is_measured_by_the_time_stamps_of_its_outputs(request_, monkeypatch):
-    monkeypatch.setattr(experiment, "BRACKETS", BRACKETS)
+    monkeypatch.setattr(pattern_run, "BRACKETS", BRACKETS)
     seen = []
 
     def check(inputs, outputs):

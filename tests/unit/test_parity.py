@@ -7,13 +7,13 @@ import pytest
 from click.testing import CliRunner
 from results_builder import cell, result, trial
 
-from rtmbench import experiment
+from rtmbench.experiment import runner
 from rtmbench.cli import rtmbench
 from rtmbench.parity import Parity, parity
 from rtmbench.report.parity import print_parity
 from rtmbench.results import CloseLatency, Status
 from rtmbench.results.store import RunDirectory, new_run_id
-from rtmbench.settings import RunRequest
+from rtmbench.experiment.settings import RunRequest
 
 FACTS = {
     "flink@1.20": {"settings": {"slots": 4, "buffer_wait_ms": 1, "emission": "update"}},
@@ -43,7 +43,7 @@ def test_the_newest_complete_run_of_just_these_engines_answers(tmp_path, monkeyp
     run_id = stored(tmp_path)
     stored(tmp_path, engines=("flink@1.20",))
     stored(tmp_path, complete=False)
-    found = experiment.effective_settings(request(tmp_path, "flink@1.20", "spark@4.3"))
+    found = runner.effective_settings(request(tmp_path, "flink@1.20", "spark@4.3"))
     assert found.source == f"run {run_id}"
     rows = {row["setting"]: row for row in found.rows}
     assert rows["slots"]["same"] is False
@@ -52,10 +52,10 @@ def test_the_newest_complete_run_of_just_these_engines_answers(tmp_path, monkeyp
     def started(*_):
         raise LookupError
 
-    monkeypatch.setattr(experiment.doctor, "checks", started)
+    monkeypatch.setattr(runner.doctor, "checks", started)
     for wanted, fresh in ((("flink@1.20", "spark@4.3"), True), (("spark@4.1",), False)):
         with pytest.raises(LookupError):
-            experiment.effective_settings(request(tmp_path, *wanted), fresh=fresh)
+            runner.effective_settings(request(tmp_path, *wanted), fresh=fresh)
 
 
 def test_what_differs_comes_first_with_what_it_means():
@@ -94,11 +94,11 @@ def test_a_setting_that_is_asked_for_here_is_not_answered_by_a_stored_run(
 ):
     asked = []
 
-    def effective_settings(request, *, fresh):
+    def effective_settings(request, *, fresh, **_):
         asked.append((request, fresh))
         return Parity(pattern="02", source="run x", rows=[], refused={})
 
-    monkeypatch.setattr(experiment, "effective_settings", effective_settings)
+    monkeypatch.setattr(runner, "effective_settings", effective_settings)
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(rtmbench, ["parity", "02", *arguments], env=environment, standalone_mode=False)
     assert done.exception is None
@@ -112,8 +112,8 @@ def test_a_setting_that_is_asked_for_here_is_not_answered_by_a_stored_run(
 def test_a_cell_of_final_results_has_something_to_show_without_a_headline():
     closed = trial(latency_us=None, close_latency_us=CloseLatency(count=3, p50=900))
     close = replace(cell("flink@1.20:close", [closed]), emit="close", headline=None)
-    assert experiment.exit_code([result(close)]) == 0
+    assert runner.exit_code([result(close)]) == 0
     nothing = replace(close, trials=[replace(closed, close_latency_us=None)])
-    assert experiment.exit_code([result(nothing)]) == 4
+    assert runner.exit_code([result(nothing)]) == 4
     failed = replace(close, status=Status.FAILED)
-    assert experiment.exit_code([result(failed)]) == 1
+    assert runner.exit_code([result(failed)]) == 1

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rtmbench.errors import ConfigurationError, PreflightError
-from rtmbench.pipelines import locate, spark_jars
+from rtmbench.patterns.pipelines import locate, spark_jars
 from rtmbench.spark import real_time_trigger
 
 SOURCE = Path(__file__).parents[2] / "pipelines"

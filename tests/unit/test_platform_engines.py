@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from rtmbench.artifacts import load_lock
-from rtmbench.engines import REGISTRY, clients, parse_engine, required_bundles
+from rtmbench.engines import REGISTRY, parse_engine, required_bundles
+from rtmbench.kafka import clients
 from rtmbench.engines.base import EngineSpec, TrialIo, require_slots
 from rtmbench.engines.spark import divide_memory as divide_spark
 from rtmbench.errors import ConfigurationError, PreflightError

@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import rtmbench
-from rtmbench import _core, aio, api, measured, run_list
+from rtmbench import _core, aio
+from rtmbench.api import functions, run_list, run_result
 
 # What an import would otherwise spend most of its time on.
 HEAVY = {
@@ -84,7 +85,7 @@ def _examples():
     source = "from __future__ import annotations\n" + stub.replace("TypeAlias = Literal", "object = Literal")
     exec(compile(source, "_core.pyi", "exec"), module.__dict__)  # noqa: S102
     finder = doctest.DocTestFinder(exclude_empty=True)
-    named = {"_core": module, "aio": aio, "api": api, "measured": measured, "run_list": run_list}
+    named = {"_core": module, "aio": aio, "functions": functions, "run_result": run_result, "run_list": run_list}
     for name, owner in named.items():
         for test in finder.find(owner, name, module=False):
             defined = getattr(owner, test.name.partition(".")[2].partition(".")[0], owner)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from results_builder import cell, latency, trial
 
-from rtmbench.rate_search import FAILED, HARNESS, PASSED, RateSearch, judge_floor, judge_trial, rate_point
+from rtmbench.experiment.rate_search import FAILED, HARNESS, PASSED, RateSearch, judge_floor, judge_trial, rate_point
 from rtmbench.results import Backlog, Rate, Status
 from rtmbench.results.slo import Target
 

@@ -10,7 +10,7 @@ from results_builder import cell, counts, hops, interference, latency, result, t
 from rich.console import Console
 
 import rtmbench
-from rtmbench.measured import Comparison
+from rtmbench.api.run_result import Comparison
 from rtmbench.report import export, print_result, render
 from rtmbench.report.comparison import print_history
 from rtmbench.report.document import Figure, Paragraph

@@ -20,7 +20,7 @@ from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.report import export, print_result, write
 from rtmbench.report.sections import command as command_line
 from rtmbench.results import Refusal, RunDirectory, Status, load
-from rtmbench.results.interval_log import merged, read_interval_log
+from rtmbench.results.histogram_log import merged, read_interval_log
 from rtmbench.results.model import Grid, RatePoint, Sustained, TargetOutcome
 
 RECORDED = Path(__file__).parent / "data" / "recorded-run"

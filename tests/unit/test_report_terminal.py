@@ -8,6 +8,7 @@ import pytest
 from results_builder import cell, latency, result, scenarios, transport, trial
 from rich.console import Console
 
+from rtmbench.patterns import find_pattern
 from rtmbench.report import print_result, render, summary
 from rtmbench.report.sweep import print_sweep
 from rtmbench.report.write import to_markdown
@@ -53,7 +54,7 @@ def test_no_report_claims_a_winner(name):
 
 def test_engines_that_do_not_mean_the_same_are_told_apart():
     found = scenarios()["three_trials"]
-    keyed = dataclasses.replace(found, pattern="04")
+    keyed = dataclasses.replace(found, pattern="04", unlike_work=find_pattern("04").fairness)
     assert "Alike, not the same: Flink calls a function" in " ".join(printed(keyed).split())
     assert "Alike, not the same: Flink calls a function" in " ".join(to_markdown([(keyed, None)]).split())
     assert "Alike" not in printed(found)

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from rtmbench.report.text import clean, duration, milliseconds, plural
+from rtmbench.formatting import clean, duration, milliseconds, plural
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rtmbench.results.interval import holm, paired, student_quantile, student_tails, unpaired
+from rtmbench.results.confidence import holm, paired, student_quantile, student_tails, unpaired
 
 ALTERNATING = [True, False] * 5
 

@@ -7,7 +7,7 @@ import pytest
 from results_builder import cell, latency, result, trial
 
 from rtmbench.results import NoiseBand, Status
-from rtmbench.results.interval import student_quantile
+from rtmbench.results.confidence import student_quantile
 from rtmbench.results.model import CloseLatency
 from rtmbench.results.noise import Band, NoiseBands, Spread, describe, measure, predicted, save
 

@@ -11,7 +11,7 @@ from results_builder import cell, latency, trial
 from synthetic import WORLDS, experiments
 
 from rtmbench.results import Latency, NoiseBand, Status, Trial, compare, compare_all
-from rtmbench.results.interval import paired, unpaired
+from rtmbench.results.confidence import paired, unpaired
 from rtmbench.results.noise import Spread, predicted
 
 COUNT = 1_000

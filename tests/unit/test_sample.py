@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 import rtmbench
-from rtmbench import api
+from rtmbench.api import functions
 from rtmbench.errors import ConfigurationError, RtmbenchError
 from rtmbench.patterns import PATTERNS
 from rtmbench.results import sample as stored
@@ -149,6 +149,6 @@ def test_the_page_of_the_documentation_shows_it(tool):
 
 
 def test_a_damaged_installation_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(api, "DIRECTORY", tmp_path)
+    monkeypatch.setattr(functions, "DIRECTORY", tmp_path)
     with pytest.raises(RtmbenchError, match=r"not whole.*Install rtmbench again"):
         rtmbench.sample()

@@ -4,12 +4,12 @@ import pytest
 
 from rtmbench.engines import spec_name
 from rtmbench.errors import ConfigurationError
-from rtmbench.jobs.model import own_job
+from rtmbench.custom_jobs.model import own_job
 from rtmbench.patterns import find_pattern
 from rtmbench.platform.machine import Machine
-from rtmbench.settings import RunRequest, Settings, resolve
-from rtmbench.steady_state import WarmUpRule
-from rtmbench.windows import idleness, murmur2
+from rtmbench.experiment.settings import RunRequest, Settings, resolve
+from rtmbench.experiment.steady_state import WarmUpRule
+from rtmbench.experiment.windows import idleness, murmur2
 
 MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
 

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from rtmbench.boundary_watch import BoundaryWatch
-from rtmbench.steady_state import WarmUpRecord, WarmUpRule
+from rtmbench.experiment.boundary_watch import BoundaryWatch
+from rtmbench.experiment.steady_state import WarmUpRecord, WarmUpRule
 
 SECOND = 1_000_000
 

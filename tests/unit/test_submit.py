@@ -9,7 +9,7 @@ import pytest
 from rtmbench import _core, submit
 from rtmbench.engines.base import EngineRefusedError
 from rtmbench.errors import ConfigurationError, PreflightError, RunFailedError
-from rtmbench.settings import RunRequest
+from rtmbench.experiment.settings import RunRequest
 
 
 class FakeEngine:

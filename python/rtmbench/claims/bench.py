@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rtmbench import pipelines
+from rtmbench.patterns import pipelines
 from rtmbench.claims.lab import REAL_TIME_US, Topics, wait
 from rtmbench.claims.model import BATCH_BOUND, REAL_TIME, Latency, Observation
 from rtmbench.engines.flink import ENDED, class_path

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from rtmbench import _core, pipelines
+from rtmbench import _core
+from rtmbench.patterns import pipelines
 from rtmbench.claims.bench import facts_of
 from rtmbench.claims.lab import wait
 from rtmbench.claims.model import Family, NotObservableError, Observation

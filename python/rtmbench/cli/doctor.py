@@ -47,7 +47,7 @@ def doctor(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: 
     from rtmbench.doctor import DoctorRequest, checks  # noqa: PLC0415
     from rtmbench.errors import PreflightError  # noqa: PLC0415
     from rtmbench.platform.machine import describe  # noqa: PLC0415
-    from rtmbench.settings import RunRequest, resolve  # noqa: PLC0415
+    from rtmbench.experiment.settings import RunRequest, resolve  # noqa: PLC0415
 
     wishes["memory_mb"] = wishes.pop("memory")
     names = tuple(name.strip() for name in engines.split(",") if name.strip())

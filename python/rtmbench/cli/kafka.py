@@ -43,7 +43,7 @@ def client_config(
     defaults: Callable[[str], Mapping[str, str]], bootstrap_servers: str | None, kafka_properties: Path | None
 ) -> dict[str, str]:
     """Return the client's properties: those of the harness, then the file's. Raises `ConfigurationError`."""
-    from rtmbench import kafka_properties as files  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.kafka import properties as files  # noqa: PLC0415 - `--help` must not wait for it
 
     given = files.read(kafka_properties) if kafka_properties else {}
     servers = bootstrap_servers or given.get("bootstrap.servers")
@@ -59,7 +59,7 @@ def client_config(
 def client_errors(config: Mapping[str, str], way_out: str = "") -> Iterator[None]:
     """Turn what the client refuses into errors of the command line, without the values of secrets."""
     from rtmbench._core import KafkaError  # noqa: PLC0415
-    from rtmbench.kafka_properties import redact  # noqa: PLC0415
+    from rtmbench.kafka.properties import redact  # noqa: PLC0415
 
     try:
         yield

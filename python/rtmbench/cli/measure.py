@@ -61,7 +61,7 @@ def measure(
     code is 1. A record without a time stamp is malformed. An interrupt ends it with the report, and exit 130.
     """
     from rtmbench import _core  # noqa: PLC0415 - `--help` must not wait for it
-    from rtmbench.engines.clients import harness_consumer  # noqa: PLC0415
+    from rtmbench.kafka.clients import harness_consumer  # noqa: PLC0415
 
     config = client_config(harness_consumer, bootstrap_servers, kafka_properties)
     with client_errors(config):

@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rtmbench.jobs.model import OwnJob
+    from rtmbench.custom_jobs.model import OwnJob
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -75,7 +75,7 @@ def take_job(wishes: dict[str, Any]) -> OwnJob | None:
     if not given.keys() & {"spark_job", "flink_jar"}:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"{flags} goes with a job of your own: give --spark-job, --flink-jar, or both.")
-    from rtmbench.jobs.model import own_job  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.custom_jobs.model import own_job  # noqa: PLC0415 - `--help` must not wait for it
 
     if "first_output" in given:
         given["first_output_s"] = given.pop("first_output")

@@ -47,9 +47,10 @@ def parity(context: click.Context, /, pattern: str, *, engines: str, fresh: bool
     They are those of the newest stored run of these engines, else each engine is started once, without load; so it is
     too where a setting is given here. They were read back from the running engine where it can be asked.
     """
-    from rtmbench import experiment  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.experiment import runner  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.live_view import LiveView  # noqa: PLC0415
     from rtmbench.report.parity import print_parity  # noqa: PLC0415
-    from rtmbench.settings import RunRequest  # noqa: PLC0415
+    from rtmbench.experiment.settings import RunRequest  # noqa: PLC0415
 
     asked = any(context.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in _ASKED)
     wishes["checkpoint_interval_s"] = wishes.pop("checkpoint_interval")
@@ -58,7 +59,7 @@ def parity(context: click.Context, /, pattern: str, *, engines: str, fresh: bool
     names = tuple(name.strip() for name in engines.split(",") if name.strip())
     # Windows as in a quick run, so that a first result is soon there; the published setup has its own.
     request = RunRequest(patterns=(pattern,), engines=names, quick=wishes["profile"] != "spec", **wishes)
-    found = experiment.effective_settings(request, fresh=fresh or asked)
+    found = runner.effective_settings(request, fresh=fresh or asked, view=LiveView())
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
     else:

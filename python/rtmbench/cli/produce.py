@@ -123,7 +123,7 @@ def produce(
     report of what was sent, and exit 130.
     """
     from rtmbench import _core  # noqa: PLC0415 - `--help` must not wait for it
-    from rtmbench.engines.clients import harness_producer  # noqa: PLC0415
+    from rtmbench.kafka.clients import harness_producer  # noqa: PLC0415
 
     config = client_config(harness_producer, bootstrap_servers, kafka_properties)
     config["acks"] = acks
@@ -163,7 +163,7 @@ def produce(
     if interruption is not None:
         raise interruption
     if outcome["failed"]:
-        from rtmbench.kafka_properties import redact  # noqa: PLC0415
+        from rtmbench.kafka.properties import redact  # noqa: PLC0415
 
         reasons = "; ".join(outcome["errors"][:3]) or "no reason given"
         raise RunFailedError(redact(f"{outcome['failed']:,} events were not delivered: {reasons}", config))
@@ -171,7 +171,7 @@ def produce(
 
 def _schedule(shape: str, rate: float, seed: int) -> Schedule:
     from rtmbench._core import Schedule  # noqa: PLC0415
-    from rtmbench.arrivals import parse_arrivals  # noqa: PLC0415
+    from rtmbench.experiment.arrivals import parse_arrivals  # noqa: PLC0415
 
     if rate == float("inf"):
         if shape != "constant":

@@ -58,7 +58,7 @@ def report(run: str | None, output: str | None, kind: str | None, vcpu_hour: flo
     click.echo(str(write.write_text(path, text)))
 
 
-def _check(runs: list[tuple[Result, Path | None]]) -> None:
+def _check(runs: list[StoredRun]) -> None:
     """Say which files of a run are not as the run left them."""
     from rtmbench.errors import ConfigurationError  # noqa: PLC0415
     from rtmbench.results.store import verify_manifest  # noqa: PLC0415

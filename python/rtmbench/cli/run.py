@@ -13,7 +13,7 @@ from rtmbench.cli.configuration import setting
 from rtmbench.cli.own_job import job_options, take_job
 
 if TYPE_CHECKING:
-    from rtmbench.options import Options
+    from rtmbench.experiment.options import Options
     from rtmbench.results.model import Result
 
 
@@ -167,9 +167,10 @@ def run(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any
     job of your own, given by --spark-job, --flink-jar or both, stands in the PATTERN's place; docs/own-job.md says how
     it is made ready.
     """
-    from rtmbench import experiment  # noqa: PLC0415 - `--help` must not wait for it
-    from rtmbench.grid import AXES  # noqa: PLC0415
-    from rtmbench.settings import RunRequest  # noqa: PLC0415
+    from rtmbench.experiment import runner  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.live_view import LiveView  # noqa: PLC0415
+    from rtmbench.experiment.sweep import AXES  # noqa: PLC0415
+    from rtmbench.experiment.settings import RunRequest  # noqa: PLC0415
 
     job = take_job(wishes)
     if (bool(patterns), wishes["resume"] is not None, job is not None).count(True) != 1:
@@ -190,19 +191,20 @@ def run(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any
     wishes["payload_bytes"] = wishes.pop("payload")
     wishes["buffer_wait_ms"] = wishes.pop("buffer_wait")
     names = tuple(name.strip() for name in engines.split(",") if name.strip())
-    results = experiment.run(RunRequest(patterns=patterns, engines=names, job=job, **wishes), options)
+    request = RunRequest(patterns=patterns, engines=names, job=job, **wishes)
+    results = runner.run(request, options, LiveView())
     if as_json:
         documents = [result.to_dict() for result in results]
         click.echo(json.dumps(documents[0] if len(documents) == 1 else {"runs": documents}, indent=2))
     else:
         _print(results)
     _report(results, wishes["results"])
-    return experiment.exit_code(results)
+    return runner.exit_code(results)
 
 
 def _options(axes: dict[str, tuple[Any, ...]], wishes: dict[str, Any]) -> Options:
     """Take out of the wishes what is no setting of a run."""
-    from rtmbench.options import Options  # noqa: PLC0415
+    from rtmbench.experiment.options import Options  # noqa: PLC0415
     from rtmbench.results.slo import Target  # noqa: PLC0415
 
     # The environment and `rtmbench.toml` give one text for all.

@@ -18,7 +18,8 @@ def setup(bootstrap_servers: str, *, input_topic: str, output_topic: str, partit
 
     What is there already stays as it is. `rtmbench engines fetch` downloads the engines ahead.
     """
-    from rtmbench import pipelines, submit  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench import submit  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.patterns import pipelines  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.patterns import PATTERNS  # noqa: PLC0415
 
     topics = submit.Topics(input=input_topic, output=output_topic)

@@ -39,7 +39,7 @@ def submit(
     load and no measurement: use `produce` and `measure` beside it.
     """
     from rtmbench import submit as submitting  # noqa: PLC0415 - `--help` must not wait for it
-    from rtmbench.settings import RunRequest  # noqa: PLC0415
+    from rtmbench.experiment.settings import RunRequest  # noqa: PLC0415
 
     for length in ("checkpoint_interval", "window", "slide", "watermark_delay"):
         wishes[f"{length}_s"] = wishes.pop(length)

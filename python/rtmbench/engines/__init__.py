@@ -12,7 +12,7 @@ from rtmbench.patterns import PATTERNS, find_pattern
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import Engine
-    from rtmbench.jobs.model import OwnJob
+    from rtmbench.custom_jobs.model import OwnJob
     from rtmbench.patterns import Pattern
     from rtmbench.platform.local import LocalPlatform
 

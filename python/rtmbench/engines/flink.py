@@ -8,8 +8,10 @@ import re
 import time
 from typing import TYPE_CHECKING, Any
 
-from rtmbench import pipelines
-from rtmbench.engines import clients, flink_rest
+from rtmbench import durations
+from rtmbench.patterns import pipelines
+from rtmbench.engines import flink_rest
+from rtmbench.kafka import clients
 from rtmbench.engines.boundaries import checkpoints
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.platform.flink_cluster import FlinkCluster, start_cluster
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from rtmbench.artifacts import Bundle
     from rtmbench.engines.base import EngineSpec, TrialIo
     from rtmbench.engines.variants import Emission, Variant
-    from rtmbench.jobs.model import OwnJob
+    from rtmbench.custom_jobs.model import OwnJob
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
@@ -306,7 +308,7 @@ class FlinkEngine:
             "memory_mb": io.memory_mb,
             "priority": io.priority(),
             # A job of the user's own may have set another for itself.
-            "buffer_wait_ms": _milliseconds(configuration["execution.buffer-timeout.interval"]),
+            "buffer_wait_ms": round(durations.milliseconds(configuration["execution.buffer-timeout.interval"])),
             "restarts": configuration["restart-strategy.type"],
             **clients.read_back(cluster.processes[-1].log),
         }
@@ -437,11 +439,6 @@ def _java_version(text: str) -> str:
     """Find `17.0.15` in `OpenJDK 64-Bit Server VM - Debian - 17/17.0.15+6-Debian-1deb12u1`."""
     found = re.search(r"/(\d[\d.]*)", text)
     return found[1] if found else text
-
-
-def _milliseconds(duration: str) -> int:
-    """Read `10 ms`, as the configuration gives it back."""
-    return int(duration.removesuffix("ms"))
 
 
 def short_name(name: str, suffix: str) -> str:

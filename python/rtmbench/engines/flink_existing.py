@@ -7,8 +7,8 @@ import time
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from rtmbench import pipelines
-from rtmbench.engines import clients
+from rtmbench.patterns import pipelines
+from rtmbench.kafka import clients
 from rtmbench.engines.flink import FlinkEngine, short_name
 from rtmbench.errors import PreflightError, RunFailedError
 from rtmbench.platform.flink_cluster import FlinkCluster

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import _core
-from rtmbench.engines import clients
+from rtmbench.kafka import clients
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.platform import logs
 

@@ -7,8 +7,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from rtmbench import pipelines
-from rtmbench.engines import clients, spark_facts
+from rtmbench.patterns import pipelines
+from rtmbench.engines import spark_facts
+from rtmbench.kafka import clients
 from rtmbench.engines.base import EngineRefusedError, require_slots
 from rtmbench.engines.boundaries import batch_boundaries
 from rtmbench.engines.variants import BATCH_BOUND, MICROBATCH, required_slots
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from rtmbench.artifacts import Bundle
     from rtmbench.engines.base import EngineSpec, TrialIo
     from rtmbench.engines.variants import Emission, Variant
-    from rtmbench.jobs.model import OwnJob
+    from rtmbench.custom_jobs.model import OwnJob
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from rtmbench.errors import ConfigurationError
+from rtmbench.spark.slots import FIRST_STREAMING_SHUFFLE
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import EngineSpec
@@ -19,9 +20,6 @@ Emission = Literal["row", "update", "batch", "close", "output"]
 
 PLAIN_MODES = frozenset({"", "row", "update", "rtm"})
 """Modes that a name leaves out: records stream through every stage. Anything less is always named."""
-
-FIRST_STREAMING_SHUFFLE = (4, 3)
-"""The first Spark whose Real-Time Mode streams records from one stage to the next."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rtmbench.report.rows import hop_figure
-from rtmbench.report.text import NO_FIGURE, clean, milliseconds
+from rtmbench.formatting import NO_FIGURE, clean, milliseconds
 from rtmbench.results.verdict import ratio_text, sentence
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def _trend(series: Series) -> Table:
 
 
 def _latency(microseconds: int | None, *, bound: bool) -> str:
-    return NO_FIGURE if microseconds is None else f"{'≥' if bound else ''}{milliseconds(microseconds)}"
+    return NO_FIGURE if microseconds is None else milliseconds(microseconds, lower_bound=bound)
 
 
 def columns(*names: str) -> Table:

@@ -10,8 +10,8 @@ import numpy as np
 from rtmbench.report import plots as draw
 from rtmbench.report.canvas import svg
 from rtmbench.report.document import Block, Figure, Paragraph, Table
-from rtmbench.report.text import NO_FIGURE, clean, milliseconds
-from rtmbench.results.interval_log import Interval, merged, trial_log
+from rtmbench.formatting import NO_FIGURE, clean, milliseconds
+from rtmbench.results.histogram_log import Interval, merged, trial_log
 from rtmbench.results.model import Timeline
 from rtmbench.results.statistics import typical
 
@@ -204,8 +204,7 @@ def _bound(cell: Cell) -> float | None:
 
 
 def _at_least(value_us: int, bound: float | None, histogram: _core.Histogram) -> str:
-    sign = "≥" if bound is not None and value_us >= histogram.percentile(bound) else ""
-    return f"{sign}{milliseconds(value_us)}"
+    return milliseconds(value_us, lower_bound=bound is not None and value_us >= histogram.percentile(bound))
 
 
 def _share_below(histogram: _core.Histogram, limit_ms: float) -> float:

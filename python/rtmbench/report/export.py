@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from rtmbench.errors import PreflightError
 from rtmbench.results.cost import cost
 from rtmbench.results.hops import HOPS
-from rtmbench.results.interval_log import trial_log
+from rtmbench.results.histogram_log import trial_log
 from rtmbench.results.model import PERCENTILES
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ ROLES = ("engine", "kafka", "harness")
 COUNTS = ("produced", "expected", "received", "missing", "unexpected", "wrong", "duplicate", "late_dropped")
 
 
-def tables(runs: Sequence[tuple[Result, Path | None]]) -> dict[str, list[Row]]:
+def tables(runs: Sequence[StoredRun]) -> dict[str, list[Row]]:
     """Return the tables by name; each row has the same columns, `None` where there is no figure.
 
     `trials` has one row for each attempt, `timeline` one for each second of it, `cycles` one for each measured cycle
@@ -47,7 +47,7 @@ def tables(runs: Sequence[tuple[Result, Path | None]]) -> dict[str, list[Row]]:
     return found
 
 
-def write(runs: Sequence[tuple[Result, Path | None]], directory: Path, kind: str) -> list[Path]:
+def write(runs: Sequence[StoredRun], directory: Path, kind: str) -> list[Path]:
     """Write every table that has rows to `directory/NAME.csv` or `.parquet`, and return the paths.
 
     Raises PreflightError where pyarrow is missing for Parquet, or the files cannot be written.

@@ -4,28 +4,59 @@ from __future__ import annotations
 
 import base64
 from html import escape
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 
 from rtmbench.errors import ConfigurationError, RtmbenchError
 from rtmbench.report import plots
 from rtmbench.report.canvas import NOTEBOOK, require
-from rtmbench.report.text import clean, milliseconds
+from rtmbench.formatting import clean, milliseconds
 from rtmbench.results.hops import have_means, parts
-from rtmbench.results.interval_log import trial_log
+from rtmbench.results.histogram_log import trial_log
 from rtmbench.results.statistics import last_attempts, typical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from rtmbench import _core
-    from rtmbench.measured import Run
     from rtmbench.report.figure import Plot
-    from rtmbench.results.model import Cell, Trial
+    from rtmbench.results.model import Cell, Result, Trial
 
 Kind: TypeAlias = Literal["percentiles", "cdf", "timeline", "heatmap", "hops"]
 KINDS: tuple[str, ...] = get_args(Kind)
 DRAWS = "Plots are"
 _NAME = 26
+
+
+class Run(Protocol):
+    """What is drawn of a run; `rtmbench.Run` has it."""
+
+    @property
+    def result(self) -> Result:
+        """The document."""
+        ...
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory of the run; None where there is only a document."""
+        ...
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run."""
+        ...
+
+    def cell(self, name: str, /) -> Cell:
+        """Return a cell or floor by its name."""
+        ...
+
+    def trial(self, engine: str, number: int) -> Trial:
+        """Return the last attempt of a trial."""
+        ...
+
+    def latency(self, engine: str, trial: int | None = None) -> _core.Histogram:
+        """Return a distribution of latencies, µs."""
+        ...
 
 
 def draw(run: Run, kind: str, engines: str | Iterable[str] | None, trial: int | None) -> Plot:

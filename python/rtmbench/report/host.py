@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.report.text import plural
+from rtmbench.formatting import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

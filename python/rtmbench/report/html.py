@@ -10,7 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from rtmbench.report.document import Block, Document, Figure, Items, Paragraph, Section, Table
-from rtmbench.report.text import clean
+from rtmbench.formatting import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

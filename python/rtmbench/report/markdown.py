@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from rtmbench.report.document import Block, Document, Figure, Items, Paragraph, Table
-from rtmbench.report.text import clean
+from rtmbench.formatting import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

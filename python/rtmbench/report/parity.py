@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rtmbench.report.text import NO_FIGURE, clean, plural
+from rtmbench.formatting import NO_FIGURE, clean, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
 
-    from rtmbench.parity import Parity
+    from rtmbench.results.parity import Parity
 
 WIDTH = 100
 _OWN = {"setting", "same", "note"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtmbench.report.canvas import PAGE, Style, canvas
-from rtmbench.report.text import clean
+from rtmbench.formatting import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rtmbench import _core
     from rtmbench.report.figure import Plot
-    from rtmbench.results.interval_log import Interval
+    from rtmbench.results.histogram_log import Interval
     from rtmbench.results.model import Happening, Timeline
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)

@@ -5,18 +5,25 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from rtmbench.grid import axis_head
 from rtmbench.report import plots as draw
 from rtmbench.report.canvas import svg
 from rtmbench.report.document import Block, Figure, Paragraph, Section, Table
 from rtmbench.report.rows import CELL_HEAD, cell_row
-from rtmbench.report.text import NO_FIGURE, clean, milliseconds
+from rtmbench.formatting import NO_FIGURE, clean, milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rtmbench.results import Result
     from rtmbench.results.model import Sustained
+
+
+UNITS = {"rate": "events/s", "payload": "bytes", "checkpoint-interval": "s", "buffer-wait": "ms"}
+
+
+def axis_head(name: str) -> str:
+    """Name an axis over its values, with their unit where they have one."""
+    return f"{name}, {UNITS[name]}" if name in UNITS else name
 
 
 def sections(results: Sequence[Result], *, plots: bool) -> list[Section]:

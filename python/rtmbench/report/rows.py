@@ -6,7 +6,8 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rtmbench.report.text import NO_FIGURE, headline_text, milliseconds
+from rtmbench.formatting import NO_FIGURE, milliseconds
+from rtmbench.report.text import headline_text
 from rtmbench.results.hops import cell_engine_hop, engine_hop
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Figures:
 
     def _text(self, name: str) -> str:
         value = self.values[name]
-        text = FAILED if value is None else f"{'≥' if name in self.bounds else ''}{milliseconds(value)}"
+        text = FAILED if value is None else milliseconds(value, lower_bound=name in self.bounds)
         return text if self.usable else f"({text})"
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.explanations import explain
+from rtmbench.report.explanations import explain
 from rtmbench.report import evidence, latency_source, points, trials
 from rtmbench.report.document import Block, Code, Document, Items, Paragraph, Section, Table
 from rtmbench.report.host import host_rows
 from rtmbench.report.rows import CELL_HEAD, HOP_NOTE, cell_row
 from rtmbench.report.side_by_side import bytes_note, hop_ratios
 from rtmbench.report.terminal import summary, unlike_work
-from rtmbench.report.text import NO_FIGURE, clean, headline_text, milliseconds, plural
+from rtmbench.formatting import NO_FIGURE, clean, milliseconds, plural
+from rtmbench.report.text import headline_text
 from rtmbench.report.trials import trial_name
 from rtmbench.results.cost import cost
 from rtmbench.results.slo import SIGNS
@@ -49,12 +50,12 @@ FLAGS = {
 
 
 def document(
-    runs: Sequence[tuple[Result, Path | None]], *, plots: bool, heat_maps: bool = True, vcpu_hour: float | None = None
+    runs: Sequence[StoredRun], *, plots: bool, heat_maps: bool = True, vcpu_hour: float | None = None
 ) -> Document:
     """Build the report of one run, or of the runs of one experiment.
 
     Args:
-        runs: each pattern's result, and its directory where there is one: it holds the trials' interval logs.
+        runs: each pattern's run, of one experiment.
         plots: whether to draw; without, the tables say the same.
         heat_maps: whether to draw the heat maps too, the largest of the plots.
         vcpu_hour: price of a vCPU hour, for the cost per 10⁹ events.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtmbench.report.text import NO_FIGURE
+from rtmbench.formatting import NO_FIGURE
 from rtmbench.results.outputs import output_bytes_note
 from rtmbench.results.verdict import ratio_text
 

@@ -12,13 +12,13 @@ from rich.constrain import Constrain
 from rich.padding import Padding
 from rich.text import Text
 
-from rtmbench.explanations import explain
-from rtmbench.patterns import PATTERNS
+from rtmbench.report.explanations import explain
 from rtmbench.report.host import priority_effective
 from rtmbench.report.rows import hop_figure
 from rtmbench.report.side_by_side import bytes_note
 from rtmbench.report.terminal_table import ENGINE_HOP, STYLES, cells_table, trials_table
-from rtmbench.report.text import WORDS, clean, headline_text, milliseconds, plural
+from rtmbench.formatting import clean, milliseconds, plural
+from rtmbench.report.text import WORDS, headline_text
 from rtmbench.results import Status
 from rtmbench.results.hops import cell_engine_hop
 from rtmbench.results.slo import SIGNS
@@ -166,10 +166,7 @@ def _unlike(result: Result) -> Iterator[Text]:
 
 def unlike_work(result: Result) -> str:
     """Say how the work of the two engines differs in meaning; empty where they do the same, or there is one."""
-    pattern = PATTERNS.get(result.pattern)
-    if pattern is None or pattern.fair == "fair" or not {"flink", "spark"} <= {cell.engine for cell in result.cells}:
-        return ""
-    return pattern.fairness
+    return (result.unlike_work or "") if len({cell.engine for cell in result.cells}) > 1 else ""
 
 
 def _close(result: Result) -> Iterator[Text]:

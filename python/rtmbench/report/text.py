@@ -1,16 +1,14 @@
-"""Figures and foreign text made fit to show: units, significant digits, nothing that can act."""
+"""Parts of a result as words."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from typing import TYPE_CHECKING
+
+from rtmbench.formatting import NO_FIGURE, milliseconds
 
 if TYPE_CHECKING:
     from rtmbench.results.model import Headline
 
-ELLIPSIS = "…"
-NO_FIGURE = "-"
 WORDS = {
     "batch_boundary": "batch boundaries",
     "checkpoint": "checkpoints",
@@ -20,43 +18,6 @@ WORDS = {
     "stall": "stalls",
 }
 """What the kinds of happening are called, several of them."""
-_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
-_MARKS = 3
-
-
-def clean(text: object, limit: int | None = 300) -> str:
-    """Make text of unknown origin safe for one paragraph of a terminal, at most `limit` characters; None: all of it.
-
-    White space of every kind becomes one blank; control and formatting characters (escape
-    sequences, direction overrides, invisible ones) become visible escapes; right-to-left text is
-    isolated, so that it cannot reorder what stands beside it. Piled-up combining marks are cut.
-    """
-    whole = str(text)
-    # What is not going to be shown need not be cleaned; white space may shrink to a tenth.
-    seen = whole if limit is None else whole[: 10 * limit]
-    raw = re.sub(r"\s+", " ", seen).strip()
-    shown, marks = [], 0
-    for character in raw:
-        category = unicodedata.category(character)
-        marks = marks + 1 if category in {"Mn", "Me"} else 0
-        if category[0] == "C":
-            shown.append(character.encode("unicode_escape").decode())
-        elif marks <= _MARKS:
-            shown.append(character)
-    result = "".join(shown)
-    if limit is not None and (len(result) > limit or len(seen) < len(whole)):
-        result = result[: max(0, limit - 1)].rstrip() + ELLIPSIS
-    if any(unicodedata.bidirectional(c) in _RIGHT_TO_LEFT for c in result):
-        return f"\u2068{result}\u2069"
-    return result
-
-
-def milliseconds(microseconds: float) -> str:
-    """Show µs as milliseconds without the unit, with two or three significant digits."""
-    value = microseconds / 1_000
-    size = abs(value)
-    digits = 2 if size < 9.995 else 1 if size < 99.95 else 0  # noqa: PLR2004 - where rounding turns
-    return f"{value:,.{digits}f}"
 
 
 def headline_text(headline: Headline | None, name: str) -> str:
@@ -69,16 +30,4 @@ def headline_text(headline: Headline | None, name: str) -> str:
     value: int | None = getattr(headline, name)
     if value is None:
         return f"failed in {headline.failed or 0} of {headline.trials or headline.attempts}"
-    return f"{'≥' if headline.is_lower_bound(name) else ''}{milliseconds(value)}"
-
-
-def duration(seconds: float) -> str:
-    """Show a time to wait, as `42 s` or `3 min 05 s`."""
-    whole = max(0, round(seconds))
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
-def plural(number: int, singular: str, several: str | None = None) -> str:
-    """Show a number with its noun: `1 trial`, `3 trials`."""
-    return f"{number:,} {singular if number == 1 else several or singular + 's'}"
+    return milliseconds(value, lower_bound=headline.is_lower_bound(name))

@@ -14,7 +14,7 @@ from rtmbench.report.rows import (
     trial_figures,
     trial_hop_text,
 )
-from rtmbench.report.text import NO_FIGURE, milliseconds
+from rtmbench.formatting import NO_FIGURE, milliseconds
 from rtmbench.results.outputs import bytes_per_record
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.report import html, markdown
 from rtmbench.report.canvas import require
 from rtmbench.report.sections import document
+from rtmbench.results.stored_run import StoredRun
 from rtmbench.results.store import DOCUMENT, list_runs, load, locate
 
 if TYPE_CHECKING:
@@ -22,10 +23,8 @@ MARKDOWN = "report.md"
 DRAWS = ("The plots of the HTML report are", ", or ask for `--format md`, which needs nothing")
 """What matplotlib is needed for, and what does without."""
 
-Run = tuple["Result", "Path | None"]
 
-
-def find(reference: str | None, root: Path) -> list[Run]:
+def find(reference: str | None, root: Path) -> list[StoredRun]:
     """Return the runs of a reference with their directories, by pattern.
 
     Args:
@@ -53,10 +52,10 @@ def find(reference: str | None, root: Path) -> list[Run]:
         return members
     path = locate(reference, root)
     directory = path.parent if path.name == DOCUMENT else None
-    return [(load(path, root), directory)]
+    return [StoredRun(load(path, root), directory)]
 
 
-def to_html(runs: Sequence[Run], *, vcpu_hour: float | None = None) -> str:
+def to_html(runs: Sequence[StoredRun], *, vcpu_hour: float | None = None) -> str:
     """Return the HTML report, below 1 MB: heat maps, then all plots, are left out where it would be larger.
 
     Raises PreflightError where matplotlib is not installed.
@@ -70,7 +69,7 @@ def to_html(runs: Sequence[Run], *, vcpu_hour: float | None = None) -> str:
     return text
 
 
-def to_markdown(runs: Sequence[Run], *, vcpu_hour: float | None = None) -> str:
+def to_markdown(runs: Sequence[StoredRun], *, vcpu_hour: float | None = None) -> str:
     """Return the Markdown report; it needs no further package."""
     return markdown.render(document(runs, plots=False, vcpu_hour=vcpu_hour))
 
@@ -92,11 +91,11 @@ def write_text(path: Path, text: str) -> Path:
     return path
 
 
-def default_path(runs: Sequence[Run], root: Path, name: str) -> Path:
+def default_path(runs: Sequence[StoredRun], root: Path, name: str) -> Path:
     """Return where a report goes unless told otherwise: to its run, or beside the runs of an experiment of several."""
     if len(runs) > 1:
-        return root / f"{runs[0][0].experiment_id}-{name}"
-    directory = runs[0][1]
+        return root / f"{runs[0].result.experiment_id}-{name}"
+    directory = runs[0].directory
     return (directory if directory is not None else Path()) / name
 
 
@@ -105,7 +104,7 @@ def after_run(results: Sequence[Result], root: Path) -> tuple[Path, str]:
 
     It is HTML where matplotlib is installed, else Markdown. Raises PreflightError where it cannot be written.
     """
-    runs: list[Run] = [(result, root / result.run_id) for result in results]
+    runs: list[StoredRun] = [StoredRun(result, root / result.run_id) for result in results]
     try:
         return write_text(default_path(runs, root, HTML), to_html(runs)), ""
     except PreflightError as error:
@@ -117,13 +116,13 @@ def after_run(results: Sequence[Result], root: Path) -> tuple[Path, str]:
         raise error from None
 
 
-def _experiment(identifier: str, root: Path) -> list[Run]:
+def _experiment(identifier: str, root: Path) -> list[StoredRun]:
     found = [
-        (entry.result, entry.path)
+        StoredRun(entry.result, entry.path)
         for entry in list_runs(root)
         if entry.result is not None and entry.result.experiment_id == identifier
     ]
-    return sorted(found, key=lambda run: (run[0].pattern, run[0].created_at))
+    return sorted(found, key=lambda run: (run.result.pattern, run.result.created_at))
 
 
 __all__ = ["HTML", "MARKDOWN", "after_run", "default_path", "find", "to_html", "to_markdown", "write_text"]

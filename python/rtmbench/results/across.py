@@ -36,7 +36,7 @@ from rtmbench.results.comparison import (
     unlike_outputs,
     void_obstacles,
 )
-from rtmbench.results.interval import unpaired
+from rtmbench.results.confidence import unpaired
 from rtmbench.results.model import Spread, Status
 from rtmbench.results.permutation import exchange, fisher
 from rtmbench.results.statistics import decisive_attempts

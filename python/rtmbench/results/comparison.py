@@ -8,7 +8,7 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from rtmbench.results.interval import paired
+from rtmbench.results.confidence import paired
 from rtmbench.results.model import Failures, Status
 from rtmbench.results.outputs import output_bytes_note
 from rtmbench.results.permutation import sign_flip, sign_test
@@ -18,7 +18,7 @@ from rtmbench.results.verdict import FIGURES, NO_VERDICT, UNMEASURED, Case, deci
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from rtmbench.results.interval import Estimate
+    from rtmbench.results.confidence import Estimate
     from rtmbench.results.model import Cell, CloseLatency, Comparison, Latency, NoiseBand, Result, Spread, Trial
 
 PAIRS_FOR_A_VERDICT = 6

@@ -654,6 +654,8 @@ class Result:
     grid: Grid | None = field(default=None, metadata=OMIT)
     sustained: list[Sustained] | None = field(default=None, metadata=OMIT)
     """What a search for the highest sustained rate found, the same in every document of the search."""
+    unlike_work: str | None = field(default=None, metadata=OMIT)
+    """How the engines' work on this pattern differs in meaning; `None` where it is the same."""
     schema: str = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:

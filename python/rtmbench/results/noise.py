@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtmbench.results.comparison import PAIRS_FOR_A_VERDICT, is_quick, paired_case
 from rtmbench.results.fingerprint import machine, machine_id, settings_id
-from rtmbench.results.interval import student_quantile
+from rtmbench.results.confidence import student_quantile
 from rtmbench.results.model import NoiseBand
 from rtmbench.results.store import write_file
 from rtmbench.results.verdict import ASSUMED_BAND
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from rtmbench.results.interval import Estimate
+    from rtmbench.results.confidence import Estimate
     from rtmbench.results.model import Cell, Result
 
 SCHEMA = "rtmbench.noise/2"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rtmbench.errors import ConfigurationError
 from rtmbench.results.comparison import BAD, figure
-from rtmbench.results.interval import student_quantile
+from rtmbench.results.confidence import student_quantile
 from rtmbench.results.model import Latency, Status, TargetOutcome
 from rtmbench.results.statistics import decisive_attempts
 

@@ -19,13 +19,13 @@ import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rtmbench.results.interval import holm
+from rtmbench.results.confidence import holm
 from rtmbench.results.model import Comparison, NoiseBand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rtmbench.results.interval import Estimate
+    from rtmbench.results.confidence import Estimate
     from rtmbench.results.model import Failures
 
 FASTER, SLOWER, NO_DIFFERENCE, NO_VERDICT = "faster", "slower", "no difference shown", "no verdict"

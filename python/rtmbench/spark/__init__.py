@@ -5,7 +5,6 @@ start, and ends in `main(build)`. PySpark itself is imported only inside functio
 package and every pipeline can be imported without it.
 """
 
-from rtmbench.spark.comparing import compare
 from rtmbench.spark.events import EVENT, parse_events
 from rtmbench.spark.io import Io
 from rtmbench.spark.measuring import Measured, measured
@@ -19,7 +18,6 @@ __all__ = [
     "EVENT",
     "Io",
     "Measured",
-    "compare",
     "is_real_time",
     "jvm_class",
     "main",

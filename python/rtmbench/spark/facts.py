@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from rtmbench.kafka.properties import SECRET
 from rtmbench.spark.trigger import execution_of, tasks_of, trigger_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ SETTINGS = (
     "spark.shuffle.streaming.checksum.enabled",
     "spark.scheduler.pipelinedGroup.slotCheck.enabled",
 )
-_SECRET = re.compile(r"password|secret|jaas|token|credential|\.key$|keystore", re.IGNORECASE)
 
 
 def collect(spark: SparkSession, query: StreamingQuery, io: Io | None = None) -> dict[str, Any]:
@@ -98,7 +97,7 @@ def _kafka_clients(jvm: Any) -> str | None:
 
 
 def _public(options: Mapping[str, str]) -> dict[str, str]:
-    return {name: "(hidden)" if _SECRET.search(name) else value for name, value in options.items()}
+    return {name: "(hidden)" if SECRET.search(name) or "keystore" in name else value for name, value in options.items()}
 
 
 class FactsFile:

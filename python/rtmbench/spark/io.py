@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rtmbench.errors import ConfigurationError
+from rtmbench.kafka import clients, properties
 from rtmbench.spark.trigger import duration_ms, real_time_trigger
 
 if TYPE_CHECKING:
@@ -22,16 +23,6 @@ _Variant = TypeVar("_Variant")
 REAL_TIME_MODES = ("rtm", "rtm-unchecked", "rtm-aggregate")
 MODES = (*REAL_TIME_MODES, "microbatch", "close")
 
-SOURCE_DEFAULTS = {"fetch.min.bytes": "1", "fetch.max.wait.ms": "500"}
-SINK_DEFAULTS = {
-    "acks": "all",
-    "enable.idempotence": "true",
-    "linger.ms": "0",
-    "batch.size": "16384",
-    "compression.type": "none",
-    "max.in.flight.requests.per.connection": "5",
-}
-"""The same Kafka client settings as the Flink twin's and the harness's; see `pipelines/README.md`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,14 +119,14 @@ class Io:
             "subscribe": self.input_topic,
             "startingOffsets": "earliest",
             "failOnDataLoss": "true",
-            **_prefixed(self.bootstrap_servers, SOURCE_DEFAULTS, self.source_properties),
+            **_prefixed(self.bootstrap_servers, clients.SOURCE, self.source_properties),
         }
 
     def sink_options(self) -> dict[str, str]:
         """Return the options of the Kafka sink, which is at-least-once."""
         return {
             "topic": self.output_topic,
-            **_prefixed(self.bootstrap_servers, SINK_DEFAULTS, self.sink_properties),
+            **_prefixed(self.bootstrap_servers, clients.SINK, self.sink_properties),
         }
 
     def read(self, spark: SparkSession) -> DataFrame:
@@ -168,20 +159,13 @@ def read_kafka_properties(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     Returns the source's and the sink's settings, by Java client name. Raises `ConfigurationError` where the file cannot
     be read or a line is neither.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ConfigurationError(f"The Kafka settings in {path} cannot be read: {error.strerror}.") from error
     sides: dict[str, dict[str, str]] = {"source": {}, "sink": {}}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.lstrip().startswith(("#", "!")):
-            continue
-        name, equals, value = line.partition("=")
-        side, dot, setting = name.strip().partition(".")
-        if not equals or not dot or side not in sides or not setting:
+    for number, name, value in properties.entries(path):
+        side, dot, setting = name.partition(".")
+        if not dot or side not in sides or not setting:
             # The line may hold a secret, so only its number is shown.
             raise ConfigurationError(f"{path}, line {number}: write source.NAME=value or sink.NAME=value.")
-        sides[side][setting] = value.strip()
+        sides[side][setting] = value
     return sides["source"], sides["sink"]
 
 

@@ -10,6 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from rtmbench import _core
+from rtmbench.formatting import milliseconds, plural
 from rtmbench.errors import ConfigurationError, RtmbenchError, RunFailedError
 from rtmbench.spark.failures import Failure
 from rtmbench.spark.trigger import plan_of, streams, trigger_of
@@ -70,8 +71,8 @@ def measured(
     Whatever `writer.start()` raises ends the measurement and is raised on.
 
     """
-    from rtmbench.engines.clients import harness_consumer  # noqa: PLC0415 - a query that is not measured does without
-    from rtmbench.kafka_properties import redact  # noqa: PLC0415 - as above
+    from rtmbench.kafka.clients import harness_consumer  # noqa: PLC0415 - a query that is not measured does without
+    from rtmbench.kafka.properties import redact  # noqa: PLC0415 - as above
 
     if not callable(getattr(writer, "start", None)):
         raise ConfigurationError(
@@ -236,13 +237,13 @@ class Measured:
         self.stop()
 
     def __repr__(self) -> str:
-        head, figures, notes = self._said()
+        head, figures, notes = self._summary()
         told = " · ".join(figures)
         lines = [head, f"latency from {self.timestamp_field} to receipt: {told}" if told else "", *notes]
         return "\n".join(line for line in lines if line)
 
     def _repr_html_(self) -> str:
-        head, figures, notes = self._said()
+        head, figures, notes = self._summary()
         cells = [figure.partition(" ") for figure in figures]
         names = "".join(f"<th>{name}</th>" for name, _, _ in cells)
         texts = "".join(f"<td>{text}</td>" for _, _, text in cells)
@@ -271,10 +272,8 @@ class Measured:
             seen = now
             time.sleep(QUIET_S)
 
-    def _said(self) -> tuple[str, list[str], list[str]]:
+    def _summary(self) -> tuple[str, list[str], list[str]]:
         """Return what stands above the figures, the figures, and what to know about them."""
-        from rtmbench.report.text import plural  # noqa: PLC0415 - only what is looked at needs it
-
         now = self._now()
         records = f"{self.output_topic}: {plural(now.received, 'record')} in {now.at_us / SECOND_US:.1f} s"
         head = " · ".join(filter(None, [records, self._mode or self._mode_now()]))
@@ -285,8 +284,6 @@ class Measured:
         return head, _figures(found), list(self._notes(now, found))
 
     def _notes(self, now: _Counters, found: _core.Histogram) -> Iterator[str]:
-        from rtmbench.report.text import plural  # noqa: PLC0415 - as in `_said`
-
         yield self._recognised()
         if now.malformed:
             yield (
@@ -301,11 +298,9 @@ class Measured:
 
     def _problem(self, now: _Counters, found: _core.Histogram) -> RtmbenchError | None:
         """Return why there are no figures; None where there are some."""
-        from rtmbench.report.text import plural  # noqa: PLC0415 - as in `_said`
-
         if now.received == 0:
             return RunFailedError(
-                f"Nothing has arrived in {self.output_topic} in {now.at_us / SECOND_US:.1f} s. {self._fate()} See that"
+                f"Nothing has arrived in {self.output_topic} in {now.at_us / SECOND_US:.1f} s. {self._stop_reason()} See that"
                 " its input flows, and that it writes to this topic of this Kafka."
             )
         if found.count and found.min >= HOUR_US:
@@ -331,7 +326,7 @@ class Measured:
         samples = self._consumer.malformed_samples()
         return samples[0] if samples else "none that was kept"
 
-    def _fate(self) -> str:
+    def _stop_reason(self) -> str:
         try:
             if self.query.isActive:
                 return "The query runs."
@@ -348,7 +343,7 @@ class Measured:
             if not trigger.startswith("RealTimeTrigger"):
                 return "micro-batches" if trigger.startswith(("ProcessingTime", "AvailableNow", "OneTime")) else trigger
             plan = plan_of(self.query)
-        except Exception:  # noqa: BLE001 - as in `_fate`
+        except Exception:  # noqa: BLE001 - as in `_stop_reason`
             return ""
         if not plan:
             return "Real-Time Mode asked for, no batch planned yet"
@@ -357,8 +352,6 @@ class Measured:
 
 def _figures(histogram: _core.Histogram) -> list[str]:
     """Give each percentile that the samples are enough for, and the greatest of them."""
-    from rtmbench.report.text import milliseconds  # noqa: PLC0415 - as in `_said`
-
     if histogram.count == 0:
         return []
     enough = [(name, q) for name, q, least in PERCENTILES if histogram.count >= least]

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from rtmbench.errors import RtmbenchError
-from rtmbench.pipelines import locate
+from rtmbench.patterns.pipelines import locate
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rtmbench.errors import RtmbenchError, RunFailedError
-from rtmbench.spark import comparing, slots
+from rtmbench.spark import slots, twin
 from rtmbench.spark.facts import FactsFile, ProgressFile, collect
 from rtmbench.spark.failures import Failure
 from rtmbench.spark.io import Io
@@ -44,8 +44,8 @@ def main(build: Build, *, io: Io | None = None) -> NoReturn:
     With `--compare` on the command line, it does what `rtmbench run` does for this pipeline's pattern instead: the
     query and its Flink twin, side by side; further arguments are those of `rtmbench run`.
     """
-    if comparing.FLAG in sys.argv[1:]:
-        comparing.command_line(build, sys.argv[1:])
+    if twin.FLAG in sys.argv[1:]:
+        twin.run_with_twin(build, sys.argv[1:])
     sys.exit(_main(build, io))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rtmbench.errors import PreflightError
-from rtmbench.spark.io import SOURCE_DEFAULTS
+from rtmbench.kafka.clients import SOURCE
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -76,7 +76,7 @@ def _partitions(spark: SparkSession, io: Io) -> int:
     jvm: Any = spark.sparkContext._jvm  # noqa: SLF001 - the Kafka client beside the connector is the one with the right settings
     properties = jvm.java.util.Properties()
     for name, value in {**io.source_properties, "bootstrap.servers": io.bootstrap_servers}.items():
-        if name not in SOURCE_DEFAULTS:
+        if name not in SOURCE:
             properties.put(name, value)
     try:
         admin = jvm.org.apache.kafka.clients.admin.Admin.create(properties)

@@ -6,22 +6,17 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any
 
+from rtmbench.durations import milliseconds
 from rtmbench.errors import ConfigurationError, PreflightError
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
 
 _JVM_TRIGGER = "org.apache.spark.sql.streaming.Trigger"
-_DURATION = re.compile(r"\s*(\d+)\s*(milliseconds?|seconds?|minutes?|hours?|days?)\s*", re.IGNORECASE)
+# Spark reads no bare number, and no part of a millisecond.
+_DURATION = re.compile(r"(\s*\d+\s*(milliseconds?|seconds?|minutes?|hours?|days?)\s*)+", re.IGNORECASE)
 _SHUFFLE = re.compile(r"\bExchange\b")
 _PLAN_FIELDS = 1_000
-_MILLISECONDS = {
-    "millisecond": 1,
-    "second": 1_000,
-    "minute": 60_000,
-    "hour": 3_600_000,
-    "day": 86_400_000,
-}
 
 
 def real_time_trigger(writer: DataStreamWriter, interval: str = "5 minutes") -> DataStreamWriter:
@@ -62,16 +57,13 @@ def duration_ms(interval: str, *, zero: bool = False) -> int:
 
     Raises `ConfigurationError` where it is not one, or negative, or, unless `zero` is allowed, none at all.
     """
-    position, total = 0, 0
     text = interval if isinstance(interval, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance] - it may not
-    while match := _DURATION.match(text, position):
-        total += int(match[1]) * _MILLISECONDS[match[2].lower().removesuffix("s")]
-        position = match.end()
-    if not text or position != len(text) or (total == 0 and not zero):
+    total = milliseconds(text) if _DURATION.fullmatch(text) else None
+    if total is None or (total == 0 and not zero):
         raise ConfigurationError(
             f"{interval!r} is not a duration. Write a number and a unit, such as '5 seconds' or '1 minute'."
         )
-    return total
+    return round(total)
 
 
 def trigger_of(query: StreamingQuery) -> str:

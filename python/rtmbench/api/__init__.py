@@ -1,0 +1,1 @@
+"""The Python API: functions, the runs that they return, and lists of runs."""

@@ -1,0 +1,232 @@
+"""A job of the user's own: what is run, what it is fed, and how an output is known."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rtmbench import _core
+from rtmbench.errors import ConfigurationError, RunFailedError
+from rtmbench.custom_jobs import payload as payloads
+from rtmbench.custom_jobs.oracle import MAX_RECORDS, Oracle, oracle_of
+from rtmbench.custom_jobs.payload import OWN_EVENTS, Payload
+from rtmbench.patterns import OWN, Pattern
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from rtmbench.custom_jobs.oracle import Check
+
+FIRST_OUTPUT_S = 120.0
+LONGEST_S = 3_600.0
+_MANIFEST = "META-INF/MANIFEST.MF"
+_TOPIC = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_LONGEST_TOPIC = 249
+
+REMARK = "one sample for each output record, by the time stamp that it carries; what should come out is not known"
+FILTERS_REMARK = "an event without an output is not a sample (--filters)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnJob:
+    """What stands in a pattern's place. Made by `own_job`, which checks it."""
+
+    timestamp_field: str
+    """Where an output record has the time stamp of its event, names with dots between."""
+    spark_job: Path | None = None
+    flink_jar: Path | None = None
+    flink_class: str | None = None
+    """The class with the `main` that makes the Flink job; None: the one that the jar's manifest names."""
+    flink_args: tuple[str, ...] = ()
+    """Further program arguments of the Flink job."""
+    input: str | None = None
+    """The topics that the jobs expect; None: names of each trial's own, which the jobs are told."""
+    output: str | None = None
+    payload: Payload = OWN_EVENTS
+    oracle: Oracle | None = None
+    first_output_s: float = FIRST_OUTPUT_S
+    """How long a job may take to its first output."""
+    filters: bool = False
+    """Whether the job drops or merges events by design, so that an event without an output is not a sample."""
+
+    @property
+    def remark(self) -> str:
+        """How the outputs of the job are measured."""
+        return f"{REMARK}; {FILTERS_REMARK}" if self.filters else REMARK
+
+    def pattern(self) -> Pattern:
+        """Return the pattern that it stands in the place of."""
+        return Pattern(
+            id=OWN,
+            name="own-job",
+            title="A job of your own",
+            fairness="Whether both jobs do the same work is for their authors to say.",
+            job=self,
+        )
+
+    def file(self, engine: str) -> Path:
+        """Return what `flink` or `spark` runs.
+
+        Raises ConfigurationError where there is nothing for it.
+        """
+        found = self.flink_jar if engine == "flink" else self.spark_job
+        if found is None:
+            flag = "--flink-jar" if engine == "flink" else "--spark-job"
+            raise ConfigurationError(f"{engine} was asked for, and there is no job for it: give {flag}.")
+        return found
+
+    def engines(self, asked: Sequence[str], default: Sequence[str]) -> tuple[str, ...]:
+        """Return the engines to run: those asked for; of the default ones, those that there is a job for.
+
+        Raises ConfigurationError where one was asked for that there is no job for.
+        """
+        if tuple(asked) == tuple(default):
+            jobs = {"flink": self.flink_jar, "spark": self.spark_job}
+            return tuple(name for name in asked if jobs.get(name.partition("@")[0]) is not None)
+        for name in asked:
+            engine = name.strip().partition("@")[0].partition(":")[0]
+            if engine in ("flink", "spark"):
+                self.file(engine)
+        return tuple(asked)
+
+    def main_class(self) -> None:
+        """Raise RunFailedError where the jar has no class to start."""
+        assert self.flink_jar is not None  # noqa: S101 - asked for a Flink job only
+        jar = self.flink_jar
+        try:
+            with zipfile.ZipFile(jar) as archive:
+                names = set(archive.namelist())
+                manifest = archive.read(_MANIFEST).decode("utf-8", "replace") if _MANIFEST in names else ""
+        except (OSError, zipfile.BadZipFile) as error:
+            raise RunFailedError(f"{jar.name} cannot be read as a jar: {error}.") from error
+        # A long value goes on in the next line, after a space.
+        lines = manifest.replace("\r\n", "\n").replace("\n ", "").splitlines()
+        entries = dict(line.split(": ", 1) for line in lines if ": " in line)
+        wanted = self.flink_class or entries.get("program-class") or entries.get("Main-Class")
+        if wanted is None:
+            raise RunFailedError(
+                f"{jar.name} names no main class: its manifest has no Main-Class. Give one with --flink-class."
+            )
+        if f"{wanted.strip().replace('.', '/')}.class" not in names:
+            raise RunFailedError(f"{jar.name} has no class {wanted.strip()}. Give the right one with --flink-class.")
+
+    def longest_load_s(self, rate: float) -> float:
+        """Return for how long the oracle can be shown the events of a trial; without end where there is no oracle."""
+        return math.inf if self.oracle is None else MAX_RECORDS / rate
+
+    def check_load(self, events: float) -> None:
+        """Raise ConfigurationError where the oracle could not be shown the events of a trial."""
+        if self.oracle is not None and events > MAX_RECORDS:
+            raise ConfigurationError(
+                f"The oracle would be shown about {events:,.0f} input records a trial, more than {MAX_RECORDS:,}. "
+                "Lower --rate, --duration or --warmup, or leave --oracle out."
+            )
+
+    def document(self) -> dict[str, Any]:
+        """Return what a result says of it: names, no path of the machine."""
+        return {
+            "spark_job": self.spark_job.name if self.spark_job else None,
+            "flink_jar": self.flink_jar.name if self.flink_jar else None,
+            "flink_class": self.flink_class,
+            "flink_args": list(self.flink_args),
+            "timestamp_field": self.timestamp_field,
+            "input": self.input,
+            "output": self.output,
+            "payload": self.payload.label,
+            "payload_digest": self.payload.digest or None,
+            "oracle": self.oracle.name if self.oracle else None,
+            "filters": self.filters,
+        }
+
+    def versions(self) -> dict[str, str]:
+        """Return the files that are measured, with the beginning of their SHA-256."""
+        files = {"spark job": self.spark_job, "flink job": self.flink_jar}
+        return {
+            name: f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+            for name, path in files.items()
+            if path is not None and path.is_file()
+        }
+
+
+def own_job(
+    *,
+    spark_job: str | os.PathLike[str] | None = None,
+    flink_jar: str | os.PathLike[str] | None = None,
+    flink_class: str | None = None,
+    flink_args: Sequence[str] = (),
+    timestamp_field: str | None = None,
+    input: str | None = None,  # noqa: A002 - as on the command line
+    output: str | None = None,
+    template: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    events: str | Callable[[], Iterable[Any]] | None = None,
+    oracle: str | Check | None = None,
+    first_output_s: float = FIRST_OUTPUT_S,
+    filters: bool = False,
+) -> OwnJob:
+    """Check what was given, read template, events and oracle, and make a job of it.
+
+    Raises ConfigurationError.
+    """
+    if spark_job is None and flink_jar is None:
+        raise ConfigurationError("There is no job to measure: give --spark-job FILE.py, --flink-jar FILE.jar, or both.")
+    if flink_jar is None and (flink_class is not None or flink_args):
+        raise ConfigurationError("--flink-class and --flink-args go with --flink-jar.")
+    if template is not None and events is not None:
+        raise ConfigurationError("--template and --events do not go together: both say what is sent.")
+    if not 1 <= first_output_s <= LONGEST_S:
+        raise ConfigurationError(
+            f"--first-output is {first_output_s:g}, which is out of range: give 1 to {LONGEST_S:g} seconds."
+        )
+    if input is not None and input == output:
+        raise ConfigurationError(f"--input and --output are both {input!r}: a job would read what it writes.")
+    for flag, topic in (("--input", input), ("--output", output)):
+        if topic is not None and not _is_topic(topic):
+            raise ConfigurationError(f"{flag} is {topic!r}, which is no name of a topic.")
+    payload = OWN_EVENTS
+    if template is not None:
+        payload = payloads.of_template(template)
+    elif events is not None:
+        payload = payloads.of_events(events)
+    field = timestamp_field or payload.field
+    _check_field(field)
+    return OwnJob(
+        spark_job=_file(spark_job, "--spark-job", ".py"),
+        flink_jar=_file(flink_jar, "--flink-jar", ".jar"),
+        flink_class=flink_class,
+        flink_args=tuple(flink_args),
+        timestamp_field=field,
+        input=input,
+        output=output,
+        payload=payload,
+        oracle=None if oracle is None else oracle_of(oracle),
+        first_output_s=first_output_s,
+        filters=filters,
+    )
+
+
+def _file(given: str | os.PathLike[str] | None, flag: str, ending: str) -> Path | None:
+    if given is None:
+        return None
+    path = Path(given).resolve()
+    if path.suffix != ending or not path.is_file():
+        raise ConfigurationError(f"{flag} is {given}, which is no {ending} file.")
+    return path
+
+
+def _is_topic(name: str) -> bool:
+    return 0 < len(name) <= _LONGEST_TOPIC and name not in {".", ".."} and set(name) <= _TOPIC
+
+
+def _check_field(field: str) -> None:
+    try:
+        _core.LatencyConsumer({"bootstrap.servers": "127.0.0.1:1"}, "any", timestamp_field=field)
+    except ValueError as error:
+        raise ConfigurationError(f"--timestamp-field: {error}.") from error
+
+
+__all__ = ["FIRST_OUTPUT_S", "OWN", "REMARK", "OwnJob", "own_job"]

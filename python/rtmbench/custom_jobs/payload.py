@@ -1,0 +1,183 @@
+"""What a job of the user's own is fed: rtmbench's events, a JSON template, or events that a Python function made."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rtmbench import _core
+from rtmbench.errors import ConfigurationError
+from rtmbench.custom_jobs.functions import load, name_of, said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    Text = tuple[bytes | None, str]
+
+MAX_EVENTS = 100_000
+"""As many events are taken from a Python function; they are sent again and again, with new time stamps."""
+
+STAMPS = ("scheduled_at_us", "scheduled_at_iso", "scheduled_at_ms")
+"""The placeholders of the intended time, the finest first."""
+_NUMBER = re.compile(r'"(\{\{\s*(?:i|value|scheduled_at_us|scheduled_at_ms)\s*\}\})"')
+# Any time will do; its µs, ms and text differ from each other and from what else a record may hold.
+_AT_US = 1_700_000_000_123_456
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class Payload:
+    """The input records of a job."""
+
+    label: str
+    """What they are, in words."""
+    field: str
+    """Where an input record has its time stamp, names with dots between."""
+    texts: tuple[Text, ...] | None = None
+    """Kafka key (None: the event's) and template of each record in turn; None: rtmbench's own events."""
+    digest: str = ""
+    """Tells one payload from another; empty for rtmbench's own events."""
+    note: str = ""
+
+    def record_bytes(self, payload_bytes: int | None) -> int | None:
+        """Return the size of the longest record, as far as it is known before it is filled in; None: an event's."""
+        return payload_bytes if self.texts is None else max(len(text.encode()) for _, text in self.texts)
+
+    def workload(self, seed: int, keys: int, payload_bytes: int | None, zipf: float | None = None) -> _core.Workload:
+        """Return the workload that makes them."""
+        if self.texts is None:
+            return _core.Workload(seed, keys=keys, zipf_exponent=zipf, payload_bytes=payload_bytes)
+        return _core.Workload(seed, keys=keys, zipf_exponent=zipf, templates=list(self.texts))
+
+
+OWN_EVENTS = Payload(label="rtmbench's own events", field="scheduled_at_us")
+
+
+def of_template(template: str | os.PathLike[str] | Mapping[str, Any]) -> Payload:
+    """Read a JSON template: a file, or from Python also a dictionary.
+
+    Raises ConfigurationError where it cannot be read, is no JSON object once it is filled in, or has no time stamp.
+    """
+    if isinstance(template, str | os.PathLike):
+        path = Path(template)
+        try:
+            text, label = path.read_text(encoding="utf-8").strip(), f"template {path.name}"
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"--template names {template}, which cannot be read: {error}.") from error
+    else:
+        text, label = _json(template, "The template"), "a template"
+    field = _field(text, label)
+    return Payload(label=label, field=field, texts=((None, text),), digest=_digest([(None, text)]))
+
+
+def of_events(source: str | Callable[[], Iterable[Any]]) -> Payload:
+    """Take events from a function, given itself or as `FILE.py:FUNCTION`.
+
+    The function takes no argument and returns or yields dictionaries, or pairs of a Kafka key and a dictionary. In
+    these a text such as `"{{scheduled_at_us}}"` stands for what is filled in at send time.
+
+    Raises ConfigurationError where there is no such function, it raises, or gives what is no such event.
+    """
+    function = load(source, "--events") if isinstance(source, str) else source
+    name = name_of(function)
+    texts: list[Text] = []
+    field = ""
+    for number, event in enumerate(itertools.islice(_events(function, name), MAX_EVENTS)):
+        key, fields = event if isinstance(event, tuple) and len(event) == 2 else (None, event)  # noqa: PLR2004 - a pair
+        what = f"Event {number} of {name}"
+        if not isinstance(fields, dict) or not isinstance(key, str | bytes | None):
+            raise ConfigurationError(
+                f"{what} is {repr(event)[:80]}; give a dictionary, or a pair of a Kafka key and a dictionary."
+            )
+        text = _json(fields, what)
+        if not field:
+            field = _field(text, what)
+        elif not _has(fields, field):
+            raise ConfigurationError(f"{what} has no time stamp in `{field}`, where event 0 has it.")
+        texts.append((key.encode() if isinstance(key, str) else key, text))
+    if not texts:
+        raise ConfigurationError(f"{name} gave no event. Let it return or yield dictionaries.")
+    return Payload(
+        label=f"events {name} ({len(texts):,})",
+        field=field,
+        texts=tuple(texts),
+        digest=_digest(texts),
+        note=f"the payload is {len(texts):,} events of {name}, sent again and again with new time stamps",
+    )
+
+
+def _events(function: Callable[[], Iterable[Any]], name: str) -> Iterator[Any]:
+    try:
+        yield from function()
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise ConfigurationError(f"{name} raised as it made events: {said(error)}.") from error
+
+
+def _json(fields: Mapping[str, Any], what: str) -> str:
+    try:
+        text = json.dumps(fields, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{what} cannot be written as JSON: {error}.") from error
+    # In a dictionary a number to be filled in can only stand as a text.
+    return _NUMBER.sub(r"\1", text)
+
+
+def _field(text: str, what: str) -> str:
+    """Fill a template in, and find where its time stamp stands."""
+    try:
+        workload = _core.Workload(1, templates=[(None, text)])
+        record = json.loads(workload.event(0, _AT_US))
+    except ValueError as error:
+        raise ConfigurationError(f"{what} is no JSON object once it is filled in: {error}.") from error
+    if not isinstance(record, dict):
+        raise ConfigurationError(f"{what} is no JSON object, but {str(record)[:60]!r}.")
+    stamps = {
+        "scheduled_at_us": _AT_US,
+        "scheduled_at_ms": _AT_US // 1000,
+        "scheduled_at_iso": "2023-11-14T22:13:20.123456Z",
+    }
+    found = dict(_leaves(record))
+    for name in STAMPS:
+        for path, value in found.items():
+            if type(value) is type(stamps[name]) and value == stamps[name]:
+                return path
+    raise ConfigurationError(
+        f"{what} has no time stamp, so no output could tell which event it comes from. Let a field of its own be "
+        "{{scheduled_at_us}}, {{scheduled_at_ms}} or {{scheduled_at_iso}}."
+    )
+
+
+def _leaves(record: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in record.items():
+        # A name with a dot in it cannot be told from two.
+        if not name or "." in name:
+            continue
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
+
+
+def _has(fields: Any, path: str) -> bool:
+    for name in path.split("."):
+        if not isinstance(fields, dict) or name not in fields:
+            return False
+        fields = fields[name]
+    return isinstance(fields, str) and fields.strip().strip("{}").strip() in STAMPS
+
+
+def _digest(texts: Iterable[Text]) -> str:
+    digest = hashlib.sha256()
+    for key, text in texts:
+        digest.update(repr((key, text)).encode())
+    return digest.hexdigest()[:12]
+
+
+__all__ = ["MAX_EVENTS", "OWN_EVENTS", "Payload", "of_events", "of_template"]

@@ -1,0 +1,254 @@
+"""A trial of a job of the user's own: an output is known by the time stamp that it carries of its event."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from rtmbench import _core
+from rtmbench.kafka.clients import harness_consumer
+from rtmbench.engines.consumption import unread_partitions, unread_reason
+from rtmbench.errors import RunFailedError
+from rtmbench.custom_jobs.topics import JobTopics
+from rtmbench.results.model import Outputs, Topics
+from rtmbench.experiment.trial import TICK_S, TOPIC_PROPERTIES, TrialRunner
+from rtmbench.experiment.trial_plan import Judged, TrialPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from rtmbench.experiment import cycles
+    from rtmbench.engines.base import Engine
+    from rtmbench.custom_jobs.model import OwnJob
+    from rtmbench.results.model import Trial
+
+STAMP_WAIT_S = 2.0
+"""How long a first output with a time stamp is waited for once there is one without."""
+CROWDED = 0.01
+"""From this share of the time stamps on, more outputs than events of one are told."""
+SILENT_CYCLES = 2
+"""As many batch or commit intervals without an event of theirs among the outputs are told."""
+
+
+def runner_for(engine: Engine, plan: TrialPlan) -> TrialRunner:
+    """Return what runs a trial of a pattern, or of the job that stands in its place."""
+    return TrialRunner(engine, plan) if plan.pattern.job is None else JobTrialRunner(engine, plan, plan.pattern.job)
+
+
+class JobTrialRunner(TrialRunner):
+    """Runs one trial of a job of the user's own, or of a floor beside it."""
+
+    def __init__(self, engine: Engine, plan: TrialPlan, job: OwnJob) -> None:
+        self.job = job
+        super().__init__(engine, plan)
+        self._job_topics = JobTopics(admin=self._admin, input=self.topics.input, output=self.topics.output)
+        self._input_from: list[int] = []
+        self._output_from: list[int] = []
+        self._input_ends: list[int] = []
+        self._unread: tuple[int, ...] = ()
+
+    @property
+    def _field(self) -> str:
+        # No floor changes a record.
+        return self.job.payload.field if self._floor else self.job.timestamp_field
+
+    def _named(self, prefix: str) -> Topics:
+        names = super()._named(prefix)
+        if self._floor:
+            return names
+        return Topics(input=self.job.input or names.input, output=self.job.output or names.output)
+
+    def _made(self) -> _core.Workload:
+        settings = self.plan.settings
+        return self.job.payload.workload(settings.seed, settings.keys, settings.payload_bytes, settings.zipf)
+
+    def _create_topics(self) -> None:
+        self._job_topics.create(self.plan.settings.partitions, TOPIC_PROPERTIES)
+        self._input_from = self._job_topics.starts(self.topics.input)
+
+    def _delete_topics(self) -> None:
+        self._job_topics.delete()
+
+    def _receiver(self) -> _core.LatencyConsumer:
+        return _core.LatencyConsumer(
+            harness_consumer(self.plan.bootstrap_servers),
+            self.topics.output,
+            spool=self._spool,
+            timestamp_field=self._field,
+            from_end=self.topics.output in self._job_topics.existing,
+        )
+
+    def _received_from(self) -> None:
+        self._output_from = self._job_topics.starts(self.topics.output)
+
+    def _written(self) -> int:
+        return super()._written() - sum(self._output_from)
+
+    def _first_result_s(self) -> float:
+        return self.job.first_output_s
+
+    def _came_through(self, consumer: _core.LatencyConsumer) -> None:
+        """Raise RunFailedError where the first outputs have no time stamp: minutes of load would tell no more."""
+        deadline = time.monotonic() + STAMP_WAIT_S
+        while (seen := consumer.snapshot()).malformed == seen.received:
+            self._check()
+            if time.monotonic() > deadline:
+                consumer.stop()
+                sample = consumer.join().malformed_samples[0]
+                raise RunFailedError(
+                    f"none of the first {seen.received:,} outputs of {self.plan.name} has a time stamp in "
+                    f"`{self._field}`: {sample}. Let the job pass the time stamp of its input on, and name "
+                    f"its field with --timestamp-field; the input has it in `{self.job.payload.field}`."
+                )
+            time.sleep(TICK_S)
+
+    def _expected(self, events: int) -> int | None:
+        return events if self._floor else None
+
+    def _measured(self, *arguments: Any, **named: Any) -> Trial:
+        """Ask the engine what it has consumed while it still runs; a job that read half of its input may look well."""
+        self._input_ends = _core.end_offsets(self._admin, self.topics.input)
+        self._unread = unread_partitions(self.engine.consumed(), self._input_ends, self._input_from)
+        return super()._measured(*arguments, **named)
+
+    def _judge(
+        self,
+        window: cycles.Window,
+        deadline_us: int,
+        hlog: Path | None,
+        close_hlog: Path | None,  # noqa: ARG002 - for windows that close, of which nothing is known here
+        late_dropped: int,
+    ) -> Judged:
+        config = harness_consumer(self.plan.bootstrap_servers)
+        verdict, found = _core.verify_stamped(
+            config,
+            input_topic=self.topics.input,
+            input_field=self.job.payload.field,
+            output_topic=self.topics.output,
+            output_field=self._field,
+            spool=self._spool,
+            measure=(window.from_us, window.to_us),
+            cycles=window.edges_us or None,
+            deadline_us=deadline_us,
+            input_from=self._input_from,
+            output_from=self._output_from,
+            shared=bool(self._job_topics.existing),
+            filters=self.job.filters and not self._floor,
+            hlog=hlog,
+        )
+        oracle = None if self._floor else self.job.oracle
+        complaints = []
+        if oracle is not None:
+            complaints = oracle.complaints(
+                config,
+                input_topic=self.topics.input,
+                output_topic=self.topics.output,
+                input_from=self._input_from,
+                output_from=self._output_from,
+            )
+        outputs = Outputs(
+            produced=found["produced"],
+            received=found["received"],
+            stamped=found["stamped"],
+            without=found["without"],
+            foreign=found["foreign"],
+            earlier=found["earlier"],
+            stamps=found["stamps"],
+            covered=found["covered"],
+            crowded=found["crowded"],
+            timestamp_field=self._field,
+            resolution_us=found["resolution_us"],
+            oracle=oracle.name if oracle else None,
+            complaints=complaints,
+            late_dropped=late_dropped,
+        )
+        unread = self._unread or tuple(found["unread_partitions"])
+        return Judged(
+            verdict=verdict,
+            outputs=outputs,
+            faults=[
+                *self._append_time(found["append_time"]),
+                *self._unread_faults(unread),
+                *self._faults(verdict, outputs),
+            ],
+            notes=[*self._coverage(outputs, found["uncovered"]), *self._notes(outputs, found["newest_us"], window)],
+            unread_partitions=unread,
+        )
+
+    def _unread_faults(self, unread: Sequence[int]) -> Iterator[str]:
+        if unread:
+            yield (
+                f"{unread_reason(unread, self._input_ends, self._input_from)}. Check that the job has a slot for each "
+                "of its tasks (--slots) and subscribes to all partitions"
+            )
+
+    def _append_time(self, passed_on: bool) -> Iterator[str]:
+        if passed_on and not self._floor:
+            yield (
+                f"the time stamps in `{self._field}` are those at which Kafka appended the input (LogAppendTime), not "
+                "the events' own, so every latency would leave the way into the broker out. Let the job pass on the "
+                f"field `{self.job.payload.field}` of its input, instead of the Kafka record's time stamp"
+            )
+
+    def _coverage(self, outputs: Outputs, uncovered: int) -> Iterator[str]:
+        if self._floor or not uncovered:
+            return
+        share = outputs.covered / outputs.stamps
+        text = (
+            f"coverage {share:.2%}: some output carries {outputs.covered:,} of {outputs.stamps:,} measured time stamps"
+        )
+        if self.job.filters:
+            yield f"{text}; events without an output are not samples, as --filters asks for"
+        else:
+            yield (
+                f"{text}; the {uncovered:,} events of the others count as still missing at the drain deadline. If the "
+                "job drops or merges events by design, --filters measures only what it writes"
+            )
+
+    def _faults(self, verdict: _core.Verdict, outputs: Outputs) -> Iterator[str]:
+        first = {one["kind"]: f"{one['detail']}: {one['record']}" for one in reversed(verdict.offending)}
+        if outputs.without:
+            yield (
+                f"{outputs.without:,} of {outputs.received:,} output records have no time stamp in "
+                f"`{outputs.timestamp_field}` (the first: {first.get('timestamp', 'not kept')})"
+            )
+        if outputs.foreign:
+            yield (
+                f"{outputs.foreign:,} of {outputs.received:,} output records have a time stamp in "
+                f"`{outputs.timestamp_field}` that is no input event's (the first: {first.get('foreign', 'not kept')})"
+            )
+        if self._floor and outputs.stamped < outputs.produced:
+            yield f"{outputs.produced - outputs.stamped:,} of {outputs.produced:,} events never came out"
+        if not verdict.latency.count and not outputs.without and not outputs.foreign:
+            yield f"none of {outputs.received:,} output records is of an event of the measuring phase"
+        for complaint in outputs.complaints:
+            yield f"the oracle {outputs.oracle} says: {complaint}"
+
+    def _notes(self, outputs: Outputs, newest_us: int | None, window: cycles.Window) -> Iterator[str]:
+        if self._floor:
+            return
+        if outputs.oracle is None:
+            yield "output not checked: no oracle was given (--oracle), so nothing is known of what is missing or wrong"
+        else:
+            yield f"output checked by {outputs.oracle}"
+        if outputs.resolution_us > 1:
+            step = outputs.resolution_us / 1000
+            yield f"time stamps are in ms or coarser, rounded down: a latency may be too long by up to {step:g} ms"
+        # A job that writes more records than it reads has several for an event by design.
+        if outputs.stamped <= outputs.produced and outputs.crowded > CROWDED * outputs.stamps:
+            yield (
+                f"{outputs.crowded / outputs.stamps:.1%} of the time stamps are carried by more output records than "
+                "there are events of them: either the job writes several records for some events, or it stamps them "
+                "itself, and then the figures mean nothing"
+            )
+        silent_us = window.to_us - window.from_us - (newest_us or 0)
+        if newest_us is not None and silent_us > SILENT_CYCLES * 1e6 * self.plan.settings.checkpoint_interval_s:
+            yield f"silent: no output is of an event of the last {silent_us / 1e6:.1f} s of the measuring phase"
+        if outputs.earlier:
+            yield f"{outputs.earlier:,} output records are of events from before the trial; they are left out"
+        if outputs.late_dropped:
+            yield f"the engine dropped {outputs.late_dropped:,} records as late, by its own count"
+
+
+__all__ = ["JobTrialRunner", "runner_for"]

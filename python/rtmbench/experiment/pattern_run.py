@@ -1,0 +1,394 @@
+"""One pattern's run: its floors and engines, trial by trial, and its document, on disk after each."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import sys
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from rtmbench import __version__, _core
+from rtmbench.engines import BRACKETS, FLOORS, choose, create_engine, parse_engine, spec_name
+from rtmbench.engines.base import EngineRefusedError
+from rtmbench.engines.hints import pointer
+from rtmbench.experiment.host import host
+from rtmbench.experiment.job_trial import runner_for
+from rtmbench.experiment.resume import attempts_due
+from rtmbench.experiment.steady_state import WarmUpRule
+from rtmbench.experiment.trial import TrialRunner
+from rtmbench.experiment.trial_plan import TrialPlan
+from rtmbench.parity import load_rows, parity
+from rtmbench.platform.scheduling import NICE
+from rtmbench.results import contention, noise, slo
+from rtmbench.results.comparison import is_quick, paired_case
+from rtmbench.results.model import Cell, Result, Status
+from rtmbench.results.parity import Parity
+from rtmbench.results.noise import AGAIN, NoiseBands
+from rtmbench.results.statistics import cell_status, headline
+from rtmbench.results.verdict import decide
+from rtmbench.signals import Terminated, shielded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rtmbench.engines.base import Engine, EngineSpec
+    from rtmbench.experiment.progress import Observer
+    from rtmbench.experiment.runner import Experiment
+    from rtmbench.experiment.settings import Settings
+    from rtmbench.patterns import Pattern
+    from rtmbench.platform.kafka import KafkaService
+    from rtmbench.platform.local import LocalPlatform
+    from rtmbench.results.model import Comparison, Grid, Refusal, Sustained, TargetOutcome, Trial
+    from rtmbench.results.store import RunDirectory
+
+SET_UP_FLOOR_S = 3.0
+SET_UP_ENGINE_S = 15.0
+"""Rough times of a trial outside of warm-up and measurement, for the estimate before the start."""
+
+
+@dataclass
+class CellRun:
+    """An engine of one pattern's run and the trials that it has so far."""
+
+    name: str
+    engine: Engine
+    remark: str = ""
+    trials: list[Trial] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    refusal: Refusal | None = None
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether no engine stands between the topics."""
+        return self.engine.spec.engine in FLOORS
+
+    def cell(self) -> Cell:
+        """Return the column as it stands in a document."""
+        spec = self.engine.spec
+        return Cell(
+            name=self.name,
+            engine=spec.engine,
+            version=spec.version,
+            build=self.engine.build,
+            mode=self.engine.mode,
+            emit=self.engine.emit,
+            status=cell_status(self.trials),
+            trials=self.trials,
+            # A job of the user's own says only when it runs what it is.
+            remark="; ".join(filter(None, [self.remark, self.facts.get("remark")])) or None,
+            refusal=self.refusal,
+            headline=headline(self.trials, floor=self.is_floor),
+            facts=self.facts or None,
+        )
+
+
+class PatternRun:
+    """One pattern's floors and engines, and its document."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        pattern: Pattern,
+        directory: RunDirectory,
+        platform: LocalPlatform,
+        view: Observer,
+        *,
+        settings: Settings | None = None,
+        axes: Grid | None = None,
+        engines: Sequence[EngineSpec] | None = None,
+        floor_settings: Settings | None = None,
+    ) -> None:
+        self.experiment = experiment
+        self.settings = settings or experiment.settings
+        self.floor_settings = floor_settings or self.settings
+        self.pattern = pattern
+        self.directory = directory
+        self.platform = platform
+        self.view = view
+        self.grid = axes
+        self.sustained: list[Sustained] | None = None
+        self.created_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+        self.columns = [self._column(spec) for spec in engines or self.settings.cells(pattern)]
+        if experiment.options.aa:
+            twins = [replace(self._column(c.engine.spec), name=c.name + AGAIN) for c in self.columns]
+            self.columns = [column for both in zip(self.columns, twins, strict=True) for column in both]
+        self.floors = [self._column(parse_engine(name)) for name in BRACKETS]
+        self.result: Result | None = None
+        self._kafka_build = ""
+
+    @property
+    def kafka(self) -> KafkaService | None:
+        """The local broker; None for an existing one."""
+        return self.experiment.kafka
+
+    def restore(self, result: Result) -> None:
+        """Take over the trials of a document, which are not run again."""
+        self.created_at = result.created_at
+        self.grid = result.grid
+        self._kafka_build = result.versions.get("kafka", "")
+        # The harness may be run as an engine too: a cell and a floor of one name.
+        cells = {cell.name: cell for cell in result.cells}
+        floors = {cell.name: cell for cell in result.floors}
+        both = [(c, cells.get(c.name)) for c in self.columns] + [(c, floors.get(c.name)) for c in self.floors]
+        for column, cell in both:
+            if cell is None:
+                continue
+            column.trials.extend(cell.trials)
+            column.facts = cell.facts or {}
+            column.refusal = None if self.experiment.options.retry_failed else cell.refusal
+
+    def prepare(self) -> None:
+        """Fetch and build what the engines need."""
+        for column in self.columns:
+            column.engine.prepare()
+        self.directory.write(self.document())
+
+    def begin(self) -> None:
+        """Run what stands before the first group: the floors."""
+        self._floors(1)
+
+    def group(self, number: int) -> None:
+        """Run trial `number` of every engine and the floors after it; the document is on disk after each."""
+        if number > self.settings.trials:
+            return
+        order = self.columns if number % 2 else self.columns[::-1]
+        for column in order:
+            if column.refusal is None:
+                self.trial(column, number)
+        self._floors(number + 1)
+        for cell in self.judged()[0]:
+            for trial in cell.trials:
+                if trial.trial == number and trial.status is Status.CONTENDED:
+                    self.view.say(f"{cell.name} trial {number} was {trial.reasons[0]}")
+
+    def finish(self) -> Result:
+        """Mark the document complete, and keep the noise band that an A/A run found."""
+        self.result = self.directory.finish(self.document())
+        if self.experiment.options.aa:
+            bands, problems = noise.measure(self.result)
+            noise.save(self.result, bands, self.settings.results)
+            kept = NoiseBands(self.settings.results)
+            for found in bands:
+                cell = next(cell for cell in self.result.cells if cell.name == found.cell)
+                self.view.say(f"noise band of {found.cell}: {noise.describe(kept.of(self.result, cell))}")
+            for problem in problems:
+                self.view.say(problem)
+        return self.result
+
+    def tie(self, axes: Grid, sustained: list[Sustained]) -> None:
+        """Add what a search found to the document, which `seal` writes."""
+        self.grid, self.sustained = axes, sustained
+        if self.result is not None:
+            self.result = replace(self.result, grid=axes, sustained=sustained)
+
+    def estimate_s(self) -> float:
+        """Return roughly how long the trials take that are still to be run."""
+        settings = self.settings
+        floor = SET_UP_FLOOR_S + settings.floor_warmup_s + settings.floor_duration_s
+        total = 0.0
+        for column in (*self.columns, *self.floors):
+            engine = SET_UP_ENGINE_S + settings.expected_warmup_s + settings.duration_s
+            engine += 2 * settings.tail_s(column.engine.spec, self.pattern) if not column.is_floor else 0.0
+            trials = range(1, settings.trials + 1 + column.is_floor)
+            total += sum(floor if column.is_floor else engine for number in trials if self._due(column, number))
+        return total
+
+    def _floors(self, number: int) -> None:
+        for column in self.floors:
+            self.trial(column, number)
+
+    def effective_settings(self) -> Parity:
+        """Start each engine once and return what they say of their settings."""
+        facts: dict[str, dict[str, Any]] = {}
+        refused = {}
+        for column in self.columns:
+            self.view.say(f"starting {column.name}")
+            try:
+                facts[column.name] = TrialRunner(column.engine, self._plan(column, 1, 1)).read_settings()
+            except EngineRefusedError as error:
+                refused[column.name] = error.code
+        source = "engines that were started for it"
+        return Parity(
+            pattern=self.pattern.id, source=source, rows=parity(facts, load_rows(self.settings)), refused=refused
+        )
+
+    def seal(self) -> None:
+        """Write document and manifest once more, when nothing changes any more, and give the directory up."""
+        self.directory.write(self.result or self.document())
+        self.directory.close()
+
+    def document(self) -> Result:
+        """Return the document as far as the run has got."""
+        cells, floors = self.judged()
+        result = Result(
+            experiment_id=self.experiment.id,
+            run_id=self.directory.run_id,
+            pattern=self.pattern.id,
+            created_at=self.created_at,
+            host=host(self.experiment.machine, kafka=self.settings.bootstrap_servers is None),
+            versions=self._versions(),
+            settings=self.settings.document() | self._modes(),
+            parity=parity(
+                {column.name: column.facts for column in self.columns if column.facts}, load_rows(self.settings)
+            ),
+            cells=cells,
+            floors=floors,
+            comparisons=[],
+            slo=self._outcomes(cells),
+            grid=self.grid,
+            sustained=self.sustained,
+            unlike_work=self.pattern.unlike_work,
+        )
+        return replace(result, comparisons=self._comparisons(result))
+
+    def judged(self) -> tuple[list[Cell], list[Cell]]:
+        """Return cells and floors, with the trials labelled that were disturbed as far as the floors so far show it."""
+        return contention.judged([column.cell() for column in self.columns], [column.cell() for column in self.floors])
+
+    def _comparisons(self, result: Result) -> list[Comparison]:
+        bands = self.experiment.bands
+        pairs = list(itertools.combinations(result.cells, 2))
+        if self.experiment.options.aa:
+            # An engine and itself; what two engines differ by is another run's question.
+            pairs = [(a, b) for a, b in pairs if b.name == a.name + AGAIN]
+        quick = is_quick(result)
+        return decide([paired_case(a, b, bands.between((result, a), (result, b)), quick=quick) for a, b in pairs])
+
+    def _outcomes(self, cells: Sequence[Cell]) -> list[TargetOutcome] | None:
+        """Judge the targets that speak of this run's rate, or of none that is run at all."""
+        rates = [settings.rate for settings, _ in self.experiment.points]
+        targets = [
+            target
+            for target in self.experiment.options.targets
+            if target.holds_at(self.settings.rate) or not any(map(target.holds_at, rates))
+        ]
+        return slo.judge_all(targets, cells, quick=self.settings.quick) if targets else None
+
+    def _modes(self) -> dict[str, Any]:
+        options = self.experiment.options
+        found: dict[str, Any] = {}
+        if options.aa:
+            found["aa"] = True
+        if options.find_rate:
+            found["find_rate"] = True
+        if options.targets:
+            found["slo"] = [target.text for target in options.targets]
+        return found
+
+    def _due(self, column: CellRun, number: int) -> list[int]:
+        return attempts_due(column.trials, number, retry_failed=self.experiment.options.retry_failed)
+
+    def trial(self, column: CellRun, number: int) -> None:
+        """Run one trial, again where it was void, and put it on disk."""
+        for attempt in self._due(column, number):
+            if self.experiment.cold and not column.is_floor:
+                self._warm_broker()
+            runner = runner_for(column.engine, self._plan(column, number, attempt))
+            try:
+                trial = runner.run()
+            except (KeyboardInterrupt, Terminated):
+                with shielded():
+                    column.trials.append(runner.interrupted())
+                    self.directory.write(self.document())
+                raise
+            self.experiment.cold = False
+            column.trials.append(self._relabelled(column, trial))
+            column.refusal = runner.refusal
+            column.facts = runner.facts or column.facts
+            self.directory.write(self.document())
+            self._announce(column, trial)
+            if trial.status is not Status.VOID:
+                return
+
+    def _warm_broker(self) -> None:
+        """Load a broker just started, where a resumed run does not begin with a floor. Nothing of it is kept."""
+        if self.kafka is not None:
+            self.view.say("warming the broker up")
+            plan = replace(self._plan(self.floors[0], 1, 1), name="broker-warm-up", measure_s=1.0)
+            runner_for(self.floors[0].engine, plan).run()
+        self.experiment.cold = False
+
+    def _relabelled(self, column: CellRun, trial: Trial) -> Trial:
+        """Say of a trial that was retried on request that it was, and why."""
+        before = [t for t in column.trials if t.trial == trial.trial and t.status in (Status.FAILED, Status.REFUSED)]
+        if not before or trial.status not in (Status.VALID, Status.CONTENDED):
+            return trial
+        text = f"retried on request: attempt {before[-1].attempt} was {before[-1].status.value}"
+        return replace(trial, reasons=[*trial.reasons, text])
+
+    def _plan(self, column: CellRun, number: int, attempt: int) -> TrialPlan:
+        floor, spec = column.is_floor, column.engine.spec
+        settings = self.floor_settings if floor else self.settings
+        return TrialPlan(
+            pattern=self.pattern,
+            settings=settings,
+            name=column.name,
+            trial=number,
+            trials=settings.trials + 1 if floor else settings.trials,
+            attempt=attempt,
+            warm_up=WarmUpRule(seconds=self._floor_warmup_s()) if floor else settings.warm_up,
+            measure_s=settings.floor_duration_s if floor else settings.duration_s,
+            tail_s=0.0 if floor else settings.tail_s(spec, self.pattern),
+            slots=settings.slots_of(spec, self.pattern),
+            cycles=0 if floor else settings.cycles,
+            bootstrap_servers=self._bootstrap_servers(),
+            kafka=self.kafka.process if self.kafka else None,
+            directory=self.directory,
+            scratch=self.platform.scratch(column.name.replace("@", "-").replace(":", "-")),
+            show=self.view.update,
+            group=lambda: self.platform.group(
+                column.name, nice=NICE if settings.shared_cores else 0, memory_mb=settings.memory_mb
+            ),
+        )
+
+    def _floor_warmup_s(self) -> float:
+        # The first trial of all finds a broker of our own just started, and cold.
+        cold = self.experiment.cold and self.kafka is not None
+        return self.settings.broker_warmup_s if cold else self.settings.floor_warmup_s
+
+    def _bootstrap_servers(self) -> str:
+        if self.kafka is not None:
+            return self.kafka.bootstrap_servers
+        assert self.settings.bootstrap_servers is not None  # noqa: S101 - else a broker was started
+        return self.settings.bootstrap_servers
+
+    def _announce(self, column: CellRun, trial: Trial) -> None:
+        latency = trial.latency_us
+        figures = f", p50 {latency.p50 / 1000:.2f} ms, p99 {latency.p99 / 1000:.2f} ms" if latency else ""
+        if trial.close_latency_us is not None:
+            figures = f", close p50 {trial.close_latency_us.p50 / 1000:.2f} ms"
+        reason = f" ({trial.reasons[0]})" if trial.reasons and not trial.valid else ""
+        self.view.say(f"{column.name} trial {trial.trial}: {trial.status.value}{figures}{reason}")
+
+    def _column(self, spec: EngineSpec) -> CellRun:
+        engine = create_engine(
+            spec,
+            pattern=self.pattern.id,
+            platform=self.platform,
+            flink_port=self.settings.flink_port,
+            flink_url=self.settings.flink_url,
+            flink_bootstrap_servers=self.settings.flink_bootstrap_servers,
+            job=self.pattern.job,
+        )
+        asked = {(each.engine, each.version) for each in self.settings.engines if not each.mode}
+        default = replace(spec, mode="")
+        hint = ""
+        if (spec.engine, spec.version) in asked and choose(default, self.pattern).mode == spec.mode:
+            hint = pointer(default, self.pattern, self.settings.engines)
+        own = self.pattern.job.remark if self.pattern.job is not None and spec.engine not in FLOORS else ""
+        remark = "; ".join(filter(None, [choose(spec, self.pattern).remark, hint, own]))
+        return CellRun(name=spec_name(spec, self.pattern), engine=engine, remark=remark)
+
+    def _versions(self) -> dict[str, str]:
+        versions = {
+            "rtmbench": __version__,
+            "librdkafka": _core.librdkafka_version(),
+            "java": self.experiment.java.version,
+            "python": sys.version.split()[0],
+        }
+        if self.kafka is not None or self._kafka_build:
+            versions["kafka"] = self.kafka.build if self.kafka is not None else self._kafka_build
+        if self.pattern.job is not None:
+            versions |= self.pattern.job.versions()
+        return versions | {column.name: column.engine.build for column in self.columns}

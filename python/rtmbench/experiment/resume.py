@@ -1,0 +1,133 @@
+"""Going on with a run that was interrupted: the same settings, and only the trials that are not there yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from rtmbench.errors import ConfigurationError
+from rtmbench.patterns import OWN
+from rtmbench.results import fingerprint
+from rtmbench.results.model import Status
+from rtmbench.results.slo import Target
+from rtmbench.results.status import INTERRUPTED
+from rtmbench.results.store import load, locate_all
+from rtmbench.experiment.settings import RunRequest, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rtmbench.experiment.options import Options
+    from rtmbench.platform.machine import Machine
+    from rtmbench.results.model import Host, Result, Trial
+    from rtmbench.experiment.settings import Settings
+
+ATTEMPTS = 2
+"""A void trial is run once more."""
+_PLACES = {"bootstrap_servers", "kafka_port", "flink_port", "flink_url", "flink_bootstrap_servers", "results"}
+_OWN = frozenset({"patterns", "engines", "offline", "job", *_PLACES})
+"""Fields of a request that do not come from the document: they concern where things run, not what is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interrupted:
+    """A run to go on with."""
+
+    path: Path
+    """Its directory."""
+    result: Result
+    settings: Settings
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do, failures aside."""
+        return self.result.complete and self.result.settings.get("trials") == self.settings.trials
+
+
+def options(before: Sequence[Interrupted], given: Options) -> Options:
+    """Give the options that runs were begun with, as their documents say; targets may be given anew."""
+    stored = before[0].result.settings
+    targets = given.targets or [Target.parse(text) for text in stored.get("slo", ())]
+    return replace(given, aa=bool(stored.get("aa")), targets=targets)
+
+
+def find(reference: str, request: RunRequest, machine: Machine, host: Host) -> list[Interrupted]:
+    """Find the run, or all runs of the experiment, and their settings.
+
+    `request` gives what is not in the document (addresses, ports, directories), and more trials where it asks for more.
+
+    Raises:
+        ConfigurationError: no such run, another machine, a search, or settings that this version would change.
+
+    """
+    found = []
+    for path in locate_all(reference, request.results):
+        result = load(path)
+        changes = fingerprint.machine_changes(result.host, host)
+        if changes:
+            raise ConfigurationError(
+                f"The run {result.run_id} was begun on another machine ({', '.join(changes)}), so its trials would "
+                "not be comparable. Start a new run."
+            )
+        if result.pattern == OWN:
+            raise ConfigurationError(
+                f"The run {result.run_id} measures a job of the user's own, which cannot be continued. Start it anew."
+            )
+        if result.settings.get("find_rate"):
+            raise ConfigurationError(
+                f"The run {result.run_id} belongs to a search for the highest rate, which cannot be continued: "
+                "each step depends on those before it. Start the search anew."
+            )
+        found.append(Interrupted(path=path.parent, result=result, settings=_settings(result, request, machine)))
+    return found
+
+
+def attempts_due(trials: Sequence[Trial], number: int, *, retry_failed: bool) -> list[int]:
+    """Give the attempts that trial `number` may still take, in order; the first that is not void ends it.
+
+    A trial that was interrupted has used up none of its attempts. What failed or was refused is a result: it is tried
+    again, once, for `retry_failed` only.
+    """
+    before = sorted((trial for trial in trials if trial.trial == number), key=lambda trial: trial.attempt)
+    used = before[-1].attempt if before else 0
+    spent = sum(not interrupted(trial) for trial in before)
+    if not before or before[-1].status is Status.VOID:
+        left = max(ATTEMPTS - spent, 1 if retry_failed else 0)
+    else:
+        left = 1 if retry_failed and before[-1].status in (Status.FAILED, Status.REFUSED) else 0
+    return list(range(used + 1, used + 1 + left))
+
+
+def interrupted(trial: Trial) -> bool:
+    """Whether a trial is void because rtmbench itself was stopped."""
+    return trial.status is Status.VOID and any(INTERRUPTED in reason for reason in trial.reasons)
+
+
+def _settings(result: Result, request: RunRequest, machine: Machine) -> Settings:
+    stored = result.settings
+    wishes: dict[str, Any] = {f.name: stored[f.name] for f in fields(RunRequest) if f.name in stored.keys() - _OWN}
+    windows = stored.get("windows_ms", {}).get(result.pattern, {})
+    for name in ("window", "slide"):
+        wishes[f"{name}_s"] = None if windows.get(name) is None else windows[name] / 1000
+    if request.trials is not None:
+        wishes["trials"] = request.trials
+    if stored.get("bootstrap_servers") == "existing" and request.bootstrap_servers is None:
+        raise ConfigurationError(
+            f"The run {result.run_id} used an existing Kafka. Name it again with `--bootstrap-servers`."
+        )
+    if stored.get("flink") == "existing" and request.flink_url is None:
+        raise ConfigurationError(
+            f"The run {result.run_id} used an existing Flink cluster. Name it again with `--flink-url`."
+        )
+    engines = tuple(stored.get("engines", ()))
+    settings = resolve(replace(request, patterns=(result.pattern,), engines=engines, **wishes), machine)
+    again = replace(result, settings=settings.document())
+    changes = fingerprint.settings_changes(result, again)
+    if changes:
+        raise ConfigurationError(
+            f"The run {result.run_id} cannot be continued with the settings it was begun with: {', '.join(changes)}. "
+            "Use the version of rtmbench that began it, or start a new run."
+        )
+    # What was scaled for this run was said when it began; now every value looks asked for.
+    return replace(settings, notes=tuple(stored.get("notes", ())))

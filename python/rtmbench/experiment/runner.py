@@ -1,0 +1,245 @@
+"""An experiment: the runs of its patterns and points on one broker, in turns.
+
+A floor trial brackets each group of engine trials, and the engines' order turns around from one group to the next
+(A B, B A, …), so that a drift of the machine falls on both.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rtmbench import doctor
+from rtmbench.artifacts import Cache
+from rtmbench.engines import spec_name
+from rtmbench.errors import NotMetError, NoValidTrialError, RunFailedError
+from rtmbench.experiment import resume, sweep
+from rtmbench.experiment.find_rate import search
+from rtmbench.experiment.host import host
+from rtmbench.experiment.options import AA_TRIALS, Options
+from rtmbench.experiment.pattern_run import PatternRun
+from rtmbench.experiment.progress import SILENT
+from rtmbench.experiment.settings import MAX_RATE, resolve
+from rtmbench.platform import machine as machines
+from rtmbench.platform.java import find_java
+from rtmbench.platform.local import LocalPlatform
+from rtmbench.results import slo
+from rtmbench.results.model import Status
+from rtmbench.results.noise import NoiseBands
+from rtmbench.results.parity import Parity
+from rtmbench.results.store import RunDirectory, list_runs, new_run_id
+from rtmbench.signals import shielded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rtmbench.experiment.progress import Observer
+    from rtmbench.experiment.resume import Interrupted
+    from rtmbench.experiment.settings import RunRequest, Settings
+    from rtmbench.patterns import Pattern
+    from rtmbench.platform.kafka import KafkaService
+    from rtmbench.platform.machine import Machine
+    from rtmbench.results.model import Cell, Grid, Result
+
+PLAIN = Options()
+
+def run(request: RunRequest, options: Options = PLAIN, view: Observer = SILENT) -> list[Result]:
+    """Run patterns × engines × trials and return one result per pattern and point, each already on disk.
+
+    `view` observes the progress. Raises `ConfigurationError` and `PreflightError` before anything has been started, and
+    `RunFailedError` where the broker or the harness itself broke; what was measured until then is on disk.
+    """
+    options.check(own_job=request.job is not None)
+    machine = machines.describe()
+    if options.aa and request.trials is None:
+        request = replace(request, trials=AA_TRIALS)
+    before = (
+        resume.find(options.resume, request, machine, host(machine, kafka=request.bootstrap_servers is None))
+        if options.resume
+        else []
+    )
+    if before and not options.retry_failed and all(found.done for found in before):
+        with view:
+            view.say(f"{options.resume} is complete; give --trials for more of them, --retry-failed to repeat failures")
+        return [found.result for found in before]
+    if before:
+        options = resume.options(before, options)
+        points = [(found.settings, found.result.grid) for found in before]
+    else:
+        points = [(resolve(p.request, machine), p.grid) for p in sweep.points(request, options.axes)]
+        if request.linger_ms is None:
+            points = sweep.with_one_linger(points, most=MAX_RATE if options.find_rate else 0)
+    # What the largest point needs is enough for the others.
+    largest = max((settings for settings, _ in points), key=lambda settings: settings.partitions)
+    cache = Cache(offline=largest.offline)
+    wanted = doctor.DoctorRequest.of(largest)
+    found = doctor.checks(wanted, cache, machine)
+    doctor.require(found)
+    with view:
+        for note in dict.fromkeys(note for settings, _ in points for note in settings.notes):
+            view.say(note)
+        for check in found:
+            if check.status == "warn":
+                view.say(f"{check.name}: {check.detail}")
+    cache.ensure_many(wanted.bundles())
+    return Experiment(points, machine, cache, options, before, view=view).run()
+
+
+def effective_settings(request: RunRequest, *, fresh: bool = False, view: Observer = SILENT) -> Parity:
+    """Return the settings of engines at one pattern, side by side.
+
+    They are those of the newest complete run of just these engines in `request.results`; where there is none, or for
+    `fresh`, every engine is started once. Raises as `run` does.
+    """
+    machine = machines.describe()
+    settings = resolve(request, machine)
+    (pattern,) = settings.patterns
+    names = [spec_name(spec, pattern) for spec in settings.cells(pattern)]
+    for entry in () if fresh else list_runs(settings.results):
+        found = entry.result
+        if found is not None and found.complete and found.pattern == pattern.id and found.parity:
+            refused = {cell.name: cell.refusal.code for cell in found.cells if cell.refusal is not None}
+            if {*found.parity[0], *refused} >= set(names) and {cell.name for cell in found.cells} == set(names):
+                return Parity(pattern=pattern.id, source=f"run {found.run_id}", rows=found.parity, refused=refused)
+    cache = Cache(offline=settings.offline)
+    wanted = doctor.DoctorRequest.of(settings)
+    doctor.require(doctor.checks(wanted, cache, machine))
+    cache.ensure_many(wanted.bundles())
+    return Experiment([(settings, None)], machine, cache, view=view).effective_settings()
+
+
+def exit_code(results: Sequence[Result]) -> int:
+    """Return the exit code of finished runs.
+
+    0; 1 where one failed; 4 where a cell has nothing to show; 5 where a target was missed, or no rate was sustained.
+    """
+    cells = [cell for result in results for cell in (*result.cells, *result.floors)]
+    if any(cell.status is Status.FAILED for cell in cells):
+        return RunFailedError.exit_code
+    searches = {found.cell: found.passed for result in results for found in result.sustained or ()}
+    if not searches and any(not _shows_something(cell) for cell in cells):
+        return NoValidTrialError.exit_code
+    missed = any(outcome.outcome == slo.MISSED for result in results for outcome in result.slo or ())
+    if None in searches.values() or (missed and not searches):
+        return NotMetError.exit_code
+    return 0
+
+
+def _shows_something(cell: Cell) -> bool:
+    if cell.status is Status.REFUSED or (cell.headline is not None and cell.headline.valid_trials > 0):
+        return True
+    return any(trial.status.usable and trial.close_latency_us is not None for trial in cell.trials)
+
+
+class Experiment:
+    """All patterns of one call, on one broker."""
+
+    def __init__(
+        self,
+        points: Sequence[tuple[Settings, Grid | None]],
+        machine: Machine,
+        cache: Cache,
+        options: Options = PLAIN,
+        before: Sequence[Interrupted] = (),
+        *,
+        view: Observer = SILENT,
+    ) -> None:
+        self.points = points
+        self.settings = points[0][0]
+        self.machine = machine
+        self.cache = cache
+        self.options = options
+        self.before = before
+        self.java = find_java()
+        self.id = before[0].result.experiment_id if before else f"experiment-{secrets.token_hex(6)}"
+        self.bands = NoiseBands(self.settings.results)
+        self.view = view
+        self.platform: LocalPlatform
+        self.kafka: KafkaService | None = None
+        self.cold = True
+        """Whether the broker has had no load yet."""
+        self.runs: list[PatternRun] = []
+        self._directories: list[RunDirectory] = []
+
+    def run(self) -> list[Result]:
+        """Run everything; return the documents, which are on disk."""
+        settings = self.settings
+        wanted = [(point, pattern, axes) for point, axes in self.points for pattern in point.patterns]
+        self._directories = [RunDirectory.open(found.path) for found in self.before] or [
+            RunDirectory.create(settings.results, new_run_id(pattern.id))
+            for _, pattern, _ in (wanted[:1] if self.options.find_rate else wanted)
+        ]
+        logs = self._directories[0].path / "logs"
+        try:
+            with (
+                self.view,
+                self._open_platform(logs) as self.platform,
+            ):
+                if self.options.find_rate:
+                    self._start_kafka()
+                    return search(self)
+                for point, pattern, axes in wanted:
+                    self.add_run(pattern, settings=point, axes=axes)
+                for pattern_run, found in zip(self.runs, self.before, strict=False):
+                    pattern_run.restore(found.result)
+                for pattern_run in self.runs:
+                    # Whatever an engine lacks shows here, before minutes are spent on another one.
+                    pattern_run.prepare()
+                self._start_kafka()
+                seconds = sum(pattern_run.estimate_s() for pattern_run in self.runs)
+                self.view.say(f"about {seconds / 60:.0f} min for {len(self.runs)} run(s)")
+                return self._in_turns()
+        finally:
+            # The broker writes to its logs until it has ended, and the manifest has their hashes.
+            with shielded():
+                for pattern_run in self.runs:
+                    pattern_run.seal()
+
+    def add_run(self, pattern: Pattern, **arguments: Any) -> PatternRun:
+        """Make the next run; its document is sealed at the end of the experiment."""
+        number = len(self.runs)
+        if number == len(self._directories):
+            self._directories.append(RunDirectory.create(self.settings.results, new_run_id(pattern.id)))
+        self.runs.append(PatternRun(self, pattern, self._directories[number], self.platform, self.view, **arguments))
+        return self.runs[-1]
+
+    def _open_platform(self, logs: Path) -> LocalPlatform:
+        return LocalPlatform(
+            java=self.java,
+            cache=self.cache,
+            logs=logs,
+            kafka_heap_mb=self.settings.kafka_heap_mb,
+            cpu_sets=None if self.settings.shared_cores else self.machine.cpu_sets,
+        )
+
+    def _start_kafka(self) -> None:
+        """Start the broker, unless there is one already."""
+        if self.settings.bootstrap_servers is None:
+            self.view.say("starting Kafka")
+            self.kafka = self.platform.kafka(self.settings.kafka_port)
+
+    def _in_turns(self) -> list[Result]:
+        """Run the first trial of every run, then the second of every run in the opposite order, and so on."""
+        for pattern_run in self.runs:
+            pattern_run.begin()
+        for number in range(1, max(pattern_run.settings.trials for pattern_run in self.runs) + 1):
+            for pattern_run in self.runs if number % 2 else self.runs[::-1]:
+                pattern_run.group(number)
+        return [pattern_run.finish() for pattern_run in self.runs]
+
+    def effective_settings(self) -> Parity:
+        """Start the engines of the only pattern one after the other, and read their settings."""
+        (pattern,) = self.settings.patterns
+        with (
+            tempfile.TemporaryDirectory(prefix="rtmbench-parity-") as place,
+            self.view,
+            self._open_platform(Path(place) / "logs") as self.platform,
+        ):
+            directory = RunDirectory.create(Path(place), new_run_id(pattern.id))
+            pattern_run = PatternRun(self, pattern, directory, self.platform, self.view)
+            pattern_run.prepare()
+            self._start_kafka()
+            return pattern_run.effective_settings()

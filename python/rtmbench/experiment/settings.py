@@ -1,0 +1,581 @@
+"""What a run was asked for, and what it is going to do on this machine.
+
+`RunRequest` holds the wishes of the command line or of a caller; `None` stands for no wish. `resolve` turns it
+into `Settings`, where every value is decided, and says in `notes` what it had to change and why.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from rtmbench.experiment.arrivals import (
+    ARRIVALS,
+    OutOfOrder,
+    late_margin_s,
+    parse_arrivals,
+    parse_out_of_order,
+    schedule_seed,
+)
+from rtmbench.engines import EngineSpec, choose, parse_engine, required_slots
+from rtmbench.kafka import clients
+from rtmbench.engines.base import TrialIo
+from rtmbench.engines.hints import pointer
+from rtmbench.errors import ConfigurationError
+from rtmbench.patterns import PATTERNS, Pattern, find_pattern
+from rtmbench.platform.machine import scale
+from rtmbench.experiment.steady_state import BOUNDARIES, WarmUpRule
+from rtmbench.experiment.windows import idleness, sized
+
+if TYPE_CHECKING:
+    from rtmbench._core import Schedule
+    from rtmbench.custom_jobs.model import OwnJob
+    from rtmbench.platform.machine import Machine
+    from rtmbench.platform.scheduling import SchedulingGroup
+
+DEFAULT_ENGINES = ("flink@1.20", "spark@4.1")
+WARMUP_S = 360.0
+"""The longest that a full run waits for the boundaries of its warm-up (`steady_state.BOUNDARIES`)."""
+PER_BOUNDARY = 1.2
+"""How many nominal intervals a boundary may take on the average: a cycle is the interval and the boundary itself."""
+QUICK_WARMUP_S = 20.0
+MIN_CYCLES = 5
+MIN_CYCLES_QUICK = 3
+MAX_RATE = 5_000_000
+MAX_PARTITIONS = 1_024
+# A record has up to some 200 bytes of its own; a padded one still fits Kafka's default limit with its key.
+MIN_PAYLOAD = 256
+MAX_PAYLOAD = 1_000_000
+MAX_SHUFFLE_PARTITIONS = 1_024
+MAX_ZIPF = 10.0
+MAX_LATE = 0.5
+STATE_BACKENDS = ("rocksdb", "hashmap")
+LOCAL_FILES = ("plain", "hadoop")
+# Spark refuses a shorter real-time batch unless `realTimeMode.minBatchDuration` is lowered.
+MIN_CHECKPOINT_INTERVAL_S = 5.0
+
+BUFFER_WAIT_MS = 1
+"""The longest that a record waits in a network buffer, in both engines."""
+
+SKEW_S = 1.0
+"""What one partition may be behind another, where each has its own backlog."""
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """The wishes for a run; `None` leaves the decision to the defaults and the machine."""
+
+    patterns: tuple[str, ...]
+    engines: tuple[str, ...] = DEFAULT_ENGINES
+    quick: bool = False
+    rate: float | None = None
+    arrivals: str = ARRIVALS
+    keys: int = 100
+    zipf: float | None = None
+    payload_bytes: int | None = None
+    out_of_order: str | None = None
+    late: float | None = None
+    linger_ms: int | None = None
+    partitions: int | None = None
+    slots: int | None = None
+    duration_s: float | None = None
+    warmup_s: float | None = None
+    warmup_boundaries: int | None = None
+    trials: int | None = None
+    seed: int = 1
+    checkpoint_interval_s: float = MIN_CHECKPOINT_INTERVAL_S
+    window_s: float | None = None
+    slide_s: float | None = None
+    watermark_delay_s: float = 10.0
+    state_backend: str = "rocksdb"
+    local_files: str | None = None
+    buffer_wait_ms: int = BUFFER_WAIT_MS
+    shuffle_partitions: int | None = None
+    profile: str | None = None
+    memory_mb: int | None = None
+    bootstrap_servers: str | None = None
+    kafka_port: int = 0
+    flink_port: int = 0
+    flink_url: str | None = None
+    flink_bootstrap_servers: str | None = None
+    keep_topics: bool = False
+    offline: bool = False
+    results: Path = Path("results")
+    job: OwnJob | None = None
+    """The user's own, in place of patterns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The decided settings of a run. Times in seconds, memory in MiB, rates in events per second."""
+
+    patterns: tuple[Pattern, ...]
+    engines: tuple[EngineSpec, ...]
+    profile: str
+    quick: bool
+    rate: float
+    arrivals: str
+    """How events arrive; see `rtmbench.experiment.arrivals`."""
+    keys: int
+    zipf: float | None
+    """Exponent of the keys' distribution; None: uniform."""
+    payload_bytes: int | None
+    """Size that each input record is padded to; None: as it comes."""
+    out_of_order: str | None
+    """SHARE:DELAY of the events that happened before they are sent; None: none of them."""
+    late: float | None
+    """Share of the events that happened too long ago for every window; None: none of them."""
+    linger_ms: int
+    """How long the load generator's client collects records for one request; the same at all rates of a sweep."""
+    partitions: int
+    slots: int | None
+    """Of each engine, as asked for; None: as many as each needs, see `slots_of`."""
+    shuffle_partitions: int
+    """Of Spark's keyed stages."""
+    duration_s: float
+    cycles: int
+    """Whole checkpoint or batch intervals within the measuring phase; 0 means less than one."""
+    warmup_s: float
+    """Length of the warm-up; with `warmup_boundaries`, the longest time that is waited for them."""
+    warmup_boundaries: int | None
+    """Observed checkpoints or batch boundaries that end the warm-up; None: its length is fixed."""
+    floor_duration_s: float
+    floor_warmup_s: float
+    broker_warmup_s: float
+    """In place of `floor_warmup_s` where the broker has just been started."""
+    trials: int
+    seed: int
+    checkpoint_interval_s: float
+    watermark_delay_s: float
+    idleness_s: float
+    """After this long without data a partition no longer holds Flink's watermark back; 0: it always does."""
+    state_backend: str
+    """Flink's, at patterns with state."""
+    local_files: str
+    """How Spark writes its checkpoint to the local disk: `plain`, or as `hadoop` does without its native library."""
+    buffer_wait_ms: int
+    """The longest that a record waits in a network buffer between two stages, in both engines."""
+    drain_s: float
+    memory_mb: int
+    """Of all processes of one engine together."""
+    kafka_heap_mb: int
+    shared_cores: bool
+    bootstrap_servers: str | None
+    kafka_port: int
+    flink_port: int
+    flink_url: str | None
+    """The REST API of an existing session cluster; None: one is started for each trial."""
+    flink_bootstrap_servers: str | None
+    """How that cluster reaches Kafka; None: as this machine does."""
+    keep_topics: bool
+    offline: bool
+    results: Path
+    notes: tuple[str, ...]
+    """What was scaled or stretched, one sentence each."""
+    job: OwnJob | None = None
+    """The user's own, in place of patterns."""
+
+    def trial_io(
+        self,
+        pattern: Pattern,
+        *,
+        bootstrap_servers: str,
+        input_topic: str,
+        output_topic: str,
+        slots: int,
+        work: Path,
+        logs: Path,
+        group: SchedulingGroup | None = None,
+    ) -> TrialIo:
+        """Return what an engine is given to run a pattern's job with these settings."""
+        return TrialIo(
+            bootstrap_servers=bootstrap_servers,
+            input_topic=input_topic,
+            output_topic=output_topic,
+            partitions=self.partitions,
+            slots=slots,
+            checkpoint_interval_ms=round(self.checkpoint_interval_s * 1000),
+            buffer_wait_ms=self.buffer_wait_ms,
+            shuffle_partitions=self.shuffle_partitions,
+            state_backend=self.state_backend,
+            local_files=self.local_files,
+            window_ms=pattern.window_ms,
+            slide_ms=pattern.slide_ms,
+            watermark_delay_ms=round(self.watermark_delay_s * 1000),
+            idleness_ms=round(self.idleness_s * 1000),
+            work=work,
+            logs=logs,
+            memory_mb=self.memory_mb,
+            group=group,
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Return the settings as they stand in a result document: plain values, no path of the machine."""
+        # A job may hold all that it is fed.
+        fields = asdict(replace(self, patterns=(), job=None))
+        places = ("kafka_port", "flink_port", "flink_url", "flink_bootstrap_servers")
+        for left_out in ("results", "patterns", "engines", "offline", "job", *places):
+            del fields[left_out]
+        if self.job is not None:
+            fields["job"] = self.job.document()
+        fields["generator"] = clients.generator_settings()
+        # The address of a team's broker is nobody else's business; that there was one, is.
+        fields["bootstrap_servers"] = "existing" if self.bootstrap_servers else "local"
+        if self.flink_url:
+            fields["flink"] = "existing"
+        fields["notes"] = list(self.notes)
+        fields["engines"] = [str(engine) for engine in self.engines]
+        fields["windows_ms"] = {
+            pattern.id: {"window": pattern.window_ms, "slide": pattern.slide_ms}
+            for pattern in self.patterns
+            if pattern.window_ms is not None
+        }
+        return fields
+
+    def cells(self, pattern: Pattern) -> tuple[EngineSpec, ...]:
+        """Return the engines with the mode that each one runs a pattern in; what comes to the same is there once."""
+        modes = (replace(spec, mode=choose(spec, pattern).mode) for spec in self.engines)
+        return tuple(dict.fromkeys(modes))
+
+    def slots_of(self, spec: EngineSpec, pattern: Pattern) -> int:
+        """Return the slots that an engine gets at a pattern: those asked for, else as many as it needs."""
+        return self.slots if self.slots is not None else self.required_slots(spec, pattern)[0]
+
+    def required_slots(self, spec: EngineSpec, pattern: Pattern) -> tuple[int, str]:
+        """Return how many slots an engine needs at a pattern, and the arithmetic in words."""
+        return required_slots(
+            spec,
+            choose(spec, pattern),
+            partitions=self.partitions,
+            shuffle_partitions=self.shuffle_partitions,
+        )
+
+    @property
+    def warm_up(self) -> WarmUpRule:
+        """How long an engine is warmed up."""
+        return WarmUpRule(seconds=self.warmup_s, boundaries=self.warmup_boundaries)
+
+    @property
+    def expected_warmup_s(self) -> float:
+        """About how long the warm-up takes."""
+        if self.warmup_boundaries is None:
+            return self.warmup_s
+        return min(self.warmup_s, self.warmup_boundaries * self.checkpoint_interval_s)
+
+    def shortened(self) -> tuple[str, ...]:
+        """Return what `--quick` made less of than a full run has; options of the run may have made up for it."""
+        full_s = min(WARMUP_S, BOUNDARIES * self.checkpoint_interval_s)
+        found = {
+            "short warm-up (tails are a cold engine's)": self.expected_warmup_s < full_s,
+            "few cycles": self.cycles < MIN_CYCLES,
+        }
+        return tuple(what for what, less in found.items() if less and self.quick)
+
+    def schedule(self, trial: int) -> Schedule:
+        """Return when the events of a trial are intended: the same for all engines, another for each trial."""
+        return parse_arrivals(self.arrivals).schedule(self.rate, schedule_seed(self.seed, trial))
+
+    def disorder(self, pattern: Pattern) -> OutOfOrder | None:
+        """Return which events of a pattern happened before they are sent; None where order does not matter to it."""
+        if self.out_of_order is None or pattern.window_ms is None:
+            return None
+        return parse_out_of_order(self.out_of_order)
+
+    def late_behind_s(self, pattern: Pattern) -> float | None:
+        """Return how long before they are sent the late events of a pattern happened; None where it has none.
+
+        Even the last window that holds one has then ended by more than the watermark delay and the longest lag of an
+        engine's watermark.
+        """
+        if self.late is None or pattern.window_ms is None:
+            return None
+        return pattern.window_ms / 1000 + self.watermark_delay_s + self.late_after_s
+
+    @property
+    def late_after_s(self) -> float:
+        """From how long after the start of the load on events may be late.
+
+        Before, an engine's watermark may not have moved at all.
+        """
+        return late_margin_s(
+            checkpoint_interval_s=self.checkpoint_interval_s,
+            idleness_s=self.idleness_s,
+            gap_s=parse_arrivals(self.arrivals).gap_s(self.rate),
+        )
+
+    def tail_s(self, spec: EngineSpec, pattern: Pattern) -> float:
+        """Return for how long load goes on after the measuring phase, so that the windows measured in it close."""
+        if choose(spec, pattern).emit != "close" or pattern.window_ms is None:
+            return 0.0
+        return pattern.window_ms / 1000 + self.watermark_delay_s
+
+
+def resolve(request: RunRequest, machine: Machine) -> Settings:
+    """Decide every setting for `machine`.
+
+    Raises `ConfigurationError` for an unknown pattern or engine, and for a value out of its range.
+    """
+    _check_ranges(request)
+    profile = scale(machine, request.profile)
+    notes = []
+    partitions = request.partitions or profile.partitions
+    rate = request.rate or profile.rate
+    if profile.note and (request.rate is None or request.partitions is None):
+        notes.append(profile.note)
+    warmup_s, warmup_boundaries = _warm_up(request)
+    duration_s, cycles, stretched = _whole_cycles(request)
+    notes.extend(stretched)
+    job, names = request.job, request.engines
+    if job is not None:
+        names = job.engines(names, DEFAULT_ENGINES)
+        notes += [f"{name} is left out: there is no job for it" for name in request.engines if name not in names]
+        notes.extend(filter(None, [job.payload.note]))
+        if request.warmup_s is None:
+            warmup_s = max(min(warmup_s, job.longest_load_s(rate) - duration_s), min(warmup_s, QUICK_WARMUP_S))
+        job.check_load(rate * (warmup_s + duration_s))
+    patterns, engines = [], _engines(names)
+    for pattern in _patterns(request.patterns) if job is None else [job.pattern()]:
+        ours, shrunk = sized(pattern, window_s=request.window_s, slide_s=request.slide_s, quick=request.quick)
+        patterns.append(ours)
+        notes.extend(shrunk)
+        for spec in engines:
+            choose(spec, ours)  # a mode that the pattern does not have ends here, before anything is started
+        notes.extend(filter(None, (pointer(spec, ours, engines) for spec in engines)))
+    notes.extend(_existing_flink(request, engines))
+    arrivals = parse_arrivals(request.arrivals)
+    if arrivals.ramp_s > warmup_s:
+        notes.append(
+            f"the ramp of {arrivals.ramp_s:g} s outlasts the warm-up of {warmup_s:g} s: the rate rises while it is "
+            "measured"
+        )
+    notes.extend(_disorder(request, patterns))
+    idle_ms = 0
+    if any(pattern.window_ms is not None for pattern in patterns):
+        idle_ms, silent = idleness(
+            rate=rate,
+            keys=request.keys,
+            zipf=request.zipf,
+            partitions=partitions,
+            watermark_delay_ms=round(request.watermark_delay_s * 1000),
+        )
+        notes.extend(silent)
+    settings = Settings(
+        patterns=tuple(patterns),
+        engines=engines,
+        profile=profile.name,
+        quick=request.quick,
+        rate=float(rate),
+        arrivals=str(arrivals),
+        keys=request.keys,
+        zipf=request.zipf,
+        payload_bytes=request.payload_bytes,
+        out_of_order=None if request.out_of_order is None else str(parse_out_of_order(request.out_of_order)),
+        late=request.late,
+        linger_ms=_first(request.linger_ms, clients.generator_linger_ms(rate)),
+        partitions=partitions,
+        slots=request.slots,
+        shuffle_partitions=request.shuffle_partitions
+        or (profile.shuffle_partitions if request.partitions is None else partitions),
+        duration_s=duration_s,
+        cycles=cycles,
+        warmup_s=warmup_s,
+        warmup_boundaries=warmup_boundaries,
+        floor_duration_s=5.0 if request.quick else 15.0,
+        floor_warmup_s=2.0 if request.quick else 5.0,
+        broker_warmup_s=12.0 if request.quick else 30.0,
+        trials=_first(request.trials, 1 if request.quick else 3),
+        seed=request.seed,
+        checkpoint_interval_s=request.checkpoint_interval_s,
+        watermark_delay_s=request.watermark_delay_s,
+        idleness_s=idle_ms / 1000,
+        state_backend=request.state_backend,
+        # A custom job runs on Spark as pip installs it, unless something else is requested.
+        local_files=request.local_files or ("plain" if job is None else "hadoop"),
+        buffer_wait_ms=request.buffer_wait_ms,
+        # Longer than it takes an engine that writes once an interval to show that nothing more will come.
+        drain_s=max(30.0, 3 * request.checkpoint_interval_s + 10.0),
+        memory_mb=request.memory_mb or profile.engine_memory_mb,
+        kafka_heap_mb=profile.kafka_heap_mb,
+        shared_cores=profile.shared_cores,
+        bootstrap_servers=request.bootstrap_servers,
+        kafka_port=request.kafka_port,
+        flink_port=request.flink_port,
+        flink_url=request.flink_url,
+        flink_bootstrap_servers=request.flink_bootstrap_servers,
+        keep_topics=request.keep_topics,
+        offline=request.offline,
+        results=request.results,
+        notes=tuple(notes),
+        job=job,
+    )
+    if settings.late is not None and settings.late_after_s >= warmup_s + duration_s:
+        raise ConfigurationError(
+            f"--late: events are late for certain only {settings.late_after_s:g} s after the start of the load, which "
+            f"lasts {warmup_s + duration_s:g} s. Give a longer --duration."
+        )
+    return settings
+
+
+def _disorder(request: RunRequest, patterns: list[Pattern]) -> list[str]:
+    """Check the options for events out of order and late ones, and say where they do not apply."""
+    options = {"--out-of-order": request.out_of_order, "--late": request.late}
+    given = " and ".join(option for option, value in options.items() if value is not None)
+    if not given:
+        return []
+    if request.job is not None:
+        raise ConfigurationError(f"{given} goes with patterns 02 and 03: of your job's time, rtmbench knows nothing.")
+    without = [pattern.id for pattern in patterns if pattern.window_ms is None]
+    if len(without) == len(patterns):
+        raise ConfigurationError(
+            f"{given} goes with patterns 02 and 03: pattern {' and '.join(without)} has neither windows nor a "
+            "watermark, so no event is out of order or late for it."
+        )
+    notes = [f"{given}: not for pattern {name}, which has neither windows nor a watermark" for name in without]
+    if request.out_of_order is not None:
+        delay_s = parse_out_of_order(request.out_of_order).delay_ms / 1000
+        watermark_s = request.watermark_delay_s
+        if delay_s >= watermark_s:
+            raise ConfigurationError(
+                f"--out-of-order {request.out_of_order}: the watermark waits for {watermark_s:g} s, so an engine may "
+                f"drop events that come {delay_s:g} s late. Give a shorter delay, or a longer --watermark-delay."
+            )
+        if watermark_s - delay_s < SKEW_S:
+            notes.append(
+                f"--out-of-order: events come up to {delay_s:g} s late and the watermark waits for {watermark_s:g} s. "
+                "Spark has one watermark for all partitions, so it may drop events of one that is behind by the rest"
+            )
+    return notes
+
+
+def _existing_flink(request: RunRequest, engines: tuple[EngineSpec, ...]) -> list[str]:
+    """Check the addresses of an existing Flink cluster, and say what a run on it cannot show."""
+    if not request.flink_url:
+        if request.flink_bootstrap_servers:
+            raise ConfigurationError("--flink-bootstrap-servers goes with --flink-url.")
+        return []
+    address = urlsplit(request.flink_url)
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        raise ConfigurationError("--flink-url is the address of Flink's REST API, such as http://127.0.0.1:8081.")
+    if not request.bootstrap_servers:
+        raise ConfigurationError(
+            "--flink-url needs --bootstrap-servers too: a Kafka that both this machine and the cluster can reach."
+        )
+    if not any(spec.engine == "flink" for spec in engines):
+        return []
+    if request.job is not None:
+        raise ConfigurationError(
+            "--flink-url runs rtmbench's own jobs only: leave it out, and --flink-jar runs on a cluster of its own."
+        )
+    note = (
+        "Flink runs on an existing cluster: its processes are not fresh for each trial, and their CPU time and memory "
+        "are not seen; a comparison with an engine on this machine compares the two machines as well"
+    )
+    return [note]
+
+
+def _first(wish: Value | None, default: Value) -> Value:
+    return default if wish is None else wish
+
+
+def _check_ranges(request: RunRequest) -> None:
+    if request.job is not None and request.patterns:
+        raise ConfigurationError("A job of your own stands in a pattern's place: name one or the other.")
+    if request.job is not None and request.job.payload.texts is not None and request.payload_bytes is not None:
+        raise ConfigurationError("--payload pads rtmbench's own events; --template and --events say all of a record.")
+    if request.state_backend not in STATE_BACKENDS:
+        raise ConfigurationError(
+            f"--state-backend is {request.state_backend!r}; Flink's are: {', '.join(STATE_BACKENDS)}."
+        )
+    if request.local_files is not None and request.local_files not in LOCAL_FILES:
+        raise ConfigurationError(f"--local-files is {request.local_files!r}; there are: {', '.join(LOCAL_FILES)}.")
+    if request.late is not None and not 0 < request.late <= MAX_LATE:
+        raise ConfigurationError(f"--late is {request.late:g}: give a share above 0 and at most {MAX_LATE:g}.")
+    limits: list[tuple[str, float | None, float, float, str]] = [
+        ("rate", request.rate, 1, MAX_RATE, "events per second"),
+        ("keys", request.keys, 1, 100_000_000, "keys"),
+        ("zipf", request.zipf, 0, MAX_ZIPF, "as an exponent"),
+        ("payload", request.payload_bytes, MIN_PAYLOAD, MAX_PAYLOAD, "bytes"),
+        ("partitions", request.partitions, 1, MAX_PARTITIONS, "partitions"),
+        ("slots", request.slots, 1, 10_000, "slots"),
+        ("duration", request.duration_s, 1, 86_400, "seconds"),
+        ("warmup", request.warmup_s, 0, 86_400, "seconds"),
+        ("warmup-boundaries", request.warmup_boundaries, 1, 10_000, "checkpoints or batch boundaries"),
+        ("trials", request.trials, 1, 1_000, "trials"),
+        ("seed", request.seed, 0, 2**63 - 1, "as an integer"),
+        (
+            "checkpoint-interval",
+            request.checkpoint_interval_s,
+            MIN_CHECKPOINT_INTERVAL_S,
+            3_600,
+            "seconds",
+        ),
+        ("window", request.window_s, 1, 86_400, "seconds"),
+        ("slide", request.slide_s, 1, 86_400, "seconds"),
+        ("watermark-delay", request.watermark_delay_s, 0, 3_600, "seconds"),
+        ("buffer-wait", request.buffer_wait_ms, 1, 10_000, "milliseconds"),
+        ("shuffle-partitions", request.shuffle_partitions, 1, MAX_SHUFFLE_PARTITIONS, "partitions"),
+        ("memory", request.memory_mb, 1_024, 1_048_576, "MiB"),
+    ]
+    for name, value, least, most, unit in limits:
+        if value is not None and not least <= value <= most:
+            raise ConfigurationError(
+                f"--{name} is {value:g}, which is out of range: give {least:,} to {most:,} {unit}."
+            )
+
+
+def _warm_up(request: RunRequest) -> tuple[float, int | None]:
+    """Return the length of the warm-up, or the longest one, and the boundaries that end it."""
+    if request.warmup_boundaries is not None:
+        needed_s = PER_BOUNDARY * request.warmup_boundaries * request.checkpoint_interval_s
+        return _first(request.warmup_s, needed_s), request.warmup_boundaries
+    if request.warmup_s is not None or request.quick:
+        return _first(request.warmup_s, QUICK_WARMUP_S), None
+    return WARMUP_S, BOUNDARIES
+
+
+def _whole_cycles(request: RunRequest) -> tuple[float, int, list[str]]:
+    """Stretch the measuring phase to whole checkpoint intervals, which all engines share.
+
+    A duration that was asked for and is shorter than one interval stays as it is, and has 0 cycles.
+    """
+    interval = request.checkpoint_interval_s
+    least = MIN_CYCLES_QUICK if request.quick else MIN_CYCLES
+    if request.duration_s is None:
+        wanted = max(15.0 if request.quick else 60.0, least * interval)
+        cycles = math.ceil(wanted / interval)
+        return cycles * interval, cycles, []
+    if request.duration_s < interval:
+        note = (
+            f"less than a cycle: the measurement of {request.duration_s:g} s is shorter than a checkpoint interval of "
+            f"{interval:g} s, so its tail leaves out what boundaries cost"
+        )
+        return request.duration_s, 0, [note]
+    cycles = math.ceil(request.duration_s / interval)
+    notes = []
+    if cycles * interval != request.duration_s:
+        notes.append(
+            f"the measurement was stretched from {request.duration_s:g} to {cycles * interval:g} s: "
+            f"{cycles} whole checkpoint intervals of {interval:g} s"
+        )
+    if cycles < least:
+        notes.append(f"only {cycles} checkpoint intervals are measured, {least} are the rule")
+    return cycles * interval, cycles, notes
+
+
+def _patterns(names: tuple[str, ...]) -> tuple[Pattern, ...]:
+    if not names:
+        raise ConfigurationError("No pattern was named. Give one or more, such as `01`, or `all`.")
+    if "all" in names:
+        return tuple(PATTERNS.values())
+    return tuple(dict.fromkeys(find_pattern(name) for name in names))
+
+
+def _engines(names: tuple[str, ...]) -> tuple[EngineSpec, ...]:
+    if not names:
+        raise ConfigurationError("No engine was named. Give one or more, such as `--engines flink@1.20,spark@4.1`.")
+    return tuple(dict.fromkeys(parse_engine(name) for name in names))

@@ -1,0 +1,1 @@
+"""Kafka's client settings, properties files and topics, for the harness and the engines."""

@@ -1,0 +1,105 @@
+"""The registry of streaming patterns: what each one is, and how fairly two engines can be compared on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from rtmbench.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from rtmbench.custom_jobs.model import OwnJob
+
+Fairness = Literal["fair", "semantic difference"]
+
+OWN = "own"
+"""The id of what stands in a pattern's place where a job of the user's own is measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pattern:
+    """One streaming pattern that every engine implements in `pipelines/`."""
+
+    id: str
+    """The number it is called by, such as `01`."""
+    name: str
+    """The name of its directory below `pipelines/`, without the number."""
+    title: str
+    """What people call it."""
+    fairness: str
+    """What to know before two engines are compared on it."""
+    fair: Fairness = "fair"
+    """Whether both engines do the same work, or something alike that means something else."""
+    window_ms: int | None = None
+    """Length of its event-time windows; None where it has none."""
+    slide_ms: int | None = None
+    """How far apart sliding windows start; None where windows do not overlap."""
+    job: OwnJob | None = None
+    """The user's own job in place of the pipelines."""
+
+    @property
+    def directory(self) -> str:
+        """The name of the pattern's directory below `pipelines/`."""
+        return f"{self.id}-{self.name}"
+
+    @property
+    def unlike_work(self) -> str | None:
+        """How the engines' work differs in meaning; None where it is the same."""
+        return self.fairness if self.fair == "semantic difference" else None
+
+    @property
+    def keyed(self) -> bool:
+        """Whether it keeps state by key, and so moves records from one stage to the next."""
+        return self.id != "01"
+
+
+PATTERNS = {
+    pattern.id: pattern
+    for pattern in (
+        Pattern(
+            id="01",
+            name="stateless-passthrough",
+            title="Stateless passthrough",
+            fairness="The same work on both sides: parse, filter, write; no state.",
+        ),
+        Pattern(
+            id="02",
+            name="tumbling-window",
+            title="Tumbling window count",
+            fairness="The same work on both sides: one running count for each key and event-time window.",
+            window_ms=60_000,
+        ),
+        Pattern(
+            id="03",
+            name="sliding-window",
+            title="Sliding window average",
+            fairness="The same work on both sides: each event updates every window that it falls into.",
+            window_ms=300_000,
+            slide_ms=60_000,
+        ),
+        Pattern(
+            id="04",
+            name="keyed-state",
+            title="Keyed state counter",
+            fairness=(
+                "Alike, not the same: Flink calls a function for each event, with state and timers. Spark's "
+                "transformWithState is handed an iterator of a key's events, which in Real-Time Mode holds one and in "
+                "a micro-batch all of the batch's; a running count by `groupBy` has no function of its own at all."
+            ),
+            fair="semantic difference",
+        ),
+    )
+}
+
+
+def find_pattern(name: str) -> Pattern:
+    """Look a pattern up by its number (`01` or `1`) or its directory's name.
+
+    Raises `ConfigurationError` where no pattern is called so.
+    """
+    wanted = name.strip().lower()
+    for pattern in PATTERNS.values():
+        if wanted in {pattern.id, pattern.id.lstrip("0"), pattern.name, pattern.directory}:
+            return pattern
+    known = ", ".join(f"{pattern.id} ({pattern.title})" for pattern in PATTERNS.values())
+    raise ConfigurationError(f"There is no pattern {name!r}. The patterns are: {known}; or `all`.")

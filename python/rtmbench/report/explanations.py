@@ -1,0 +1,69 @@
+"""What the errors, statuses and exit codes mean that users of rtmbench, Spark and Flink meet, and what to do.
+
+The texts are in `explanations.toml`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import sys
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """One code: what it says, why it comes, and the way out."""
+
+    code: str
+    of: str
+    """Who says it: `Spark`, `Flink`, `Kafka` or `rtmbench`."""
+    meaning: str
+    why: str
+    do: str
+    aliases: tuple[str, ...] = ()
+
+
+def explain(code: str) -> Explanation | None:
+    """Return the explanation of a code, whatever its case; `None` for one that is not known."""
+    return _by_name().get(_normal(code))
+
+
+def closest(code: str, count: int = 5) -> list[str]:
+    """Return the known codes most like `code`, the likeliest first."""
+    names = {_normal(one.code): one.code for one in explanations()}
+    wanted = _normal(code)
+    inside = [shown for name, shown in names.items() if wanted and (wanted in name or name in wanted)]
+    alike = [names[name] for name in difflib.get_close_matches(wanted, names, n=count, cutoff=0.3)]
+    return list(dict.fromkeys([*inside, *alike]))[:count]
+
+
+@functools.cache
+def explanations() -> tuple[Explanation, ...]:
+    """Return every explanation, in the order of the file."""
+    text = resources.files("rtmbench.report").joinpath("explanations.toml").read_text(encoding="utf-8")
+    return tuple(_explanation(entry) for entry in tomllib.loads(text)["explanation"])
+
+
+def _explanation(entry: dict[str, Any]) -> Explanation:
+    aliases = tuple(entry.pop("aliases", ()))
+    return Explanation(aliases=aliases, **{name: " ".join(text.split()) for name, text in entry.items()})
+
+
+@functools.cache
+def _by_name() -> dict[str, Explanation]:
+    return {_normal(name): one for one in explanations() for name in (one.code, *one.aliases)}
+
+
+def _normal(code: str) -> str:
+    return code.strip().strip("[]").replace("-", "_").replace(" ", "_").upper()
+
+
+__all__ = ["Explanation", "closest", "explain", "explanations"]
