@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from rtmbench.api.functions import RunSettings
+    from rtmbench.run_settings import RunArguments
     from rtmbench.api.run_result import Run
 
 WORKER = (sys.executable, "-m", "rtmbench.api.worker")
@@ -116,7 +116,7 @@ async def run(
     engines: Iterable[str] = ("flink@1.20", "spark@4.1"),
     slo: str | Iterable[str] = (),
     results: str | os.PathLike[str] = "results",
-    **settings: Unpack[RunSettings],
+    **settings: Unpack[RunArguments],
 ) -> Run:
     """Do what `rtmbench.run` does, in a process of its own, and read the run when it has ended.
 

@@ -127,7 +127,7 @@ class DoctorRequest:
             engine_memory_mb=settings.memory_mb,
             kafka_heap_mb=settings.kafka_heap_mb,
             results=settings.results,
-            engines=settings.engines,
+            engines=settings.specs,
             bootstrap_servers=settings.bootstrap_servers,
             kafka_port=settings.kafka_port,
             flink_port=settings.flink_port,

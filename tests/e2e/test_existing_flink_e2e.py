@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from commandline import running
 
+from rtmbench.run_settings import RunSettings
 from rtmbench.artifacts import Cache
 from rtmbench.engines.flink import class_path
 from rtmbench.platform.flink_cluster import start_cluster
@@ -30,7 +31,7 @@ def theirs(tmp_path_factory):
             class_path(cache.ensure("flink@1.20"), replace(cache.ensure("flink-connector-kafka@1.20"), jars=())),
             memory=divide_memory(1536),
             slots=2,
-            state_backend="hashmap",
+            settings=RunSettings(state_backend="hashmap"),
             work=root / "flink",
             logs_directory=root / "logs",
         )

@@ -306,10 +306,10 @@ def test_an_unknown_setting_is_told_with_the_nearest(stubbed):
 
 
 def test_the_settings_of_the_api_are_those_of_a_request():
-    from rtmbench.experiment.settings import DEFAULT_ENGINES, RunRequest  # noqa: PLC0415
+    from rtmbench.run_settings import DEFAULT_ENGINES, RunArguments, RunSettings  # noqa: PLC0415
 
     names = {field.name for field in dataclasses.fields(RunRequest)}
-    assert set(functions.RunSettings.__annotations__) == names - {"patterns", "engines", "results", "job"}
+    assert set(RunArguments.__annotations__) == names - {"patterns", "engines", "results", "job"}
     assert functions.DEFAULT_ENGINES == DEFAULT_ENGINES
 
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "python" / "rtmbench"
-LEAVES = {"_core", "__version__", "durations", "errors", "formatting", "signals", "timestamps"}
+LEAVES = {"_core", "__version__", "durations", "errors", "formatting", "run_settings", "signals", "timestamps"}
 """Modules that import nothing of rtmbench but each other."""
 ALLOWED = {
     "kafka": set(),

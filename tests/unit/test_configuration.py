@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from rtmbench.cli import COMMANDS, rtmbench
 from rtmbench.cli.configuration import load
-from rtmbench.cli.run import Seconds
+from rtmbench.cli.options import Duration
 from rtmbench.errors import ConfigurationError
+from rtmbench.run_settings import SETTINGS, RunArguments
 
 ROOT = Path(__file__).parents[2]
 VARIABLE = re.compile(r"\bRTMBENCH_[A-Z]+(?:_[A-Z]+)*\b")
@@ -47,6 +50,41 @@ def test_every_variable_that_the_tree_names_is_known():
     load(dict.fromkeys(named, "1"))
 
 
+@pytest.mark.parametrize("row", [row for row in SETTINGS.values() if row.configurable], ids=lambda row: row.name)
+def test_a_setting_is_honoured_by_each_of_its_commands_wherever_it_comes_from(row, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in sorted(row.commands):
+        group, _, sub = name.partition(" ")
+        found = command(group)
+        found = found.get_command(click.Context(found), sub) if sub else found
+        (parameter,) = [parameter for parameter in found.params if parameter.name == row.parameter]
+        assert row.flag in parameter.opts
+        assert row.variable in parameter.envvar
+        (tmp_path / "rtmbench.toml").write_text(f'{row.name} = "x"\n')
+        defaults = load({})[group]
+        assert (defaults[sub] if sub else defaults)[row.parameter] == "x"
+
+
+def test_a_setting_that_a_command_does_not_take_is_an_error_on_its_command_line_only(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rtmbench.toml").write_text("trials = 5\n")
+    assert "trials" not in load({"RTMBENCH_KEYS": "3"}).get("parity", {})
+    refused = CliRunner().invoke(rtmbench, ["parity", "01", "--trials", "5"], standalone_mode=False)
+    assert isinstance(refused.exception, click.NoSuchOption)
+
+
+def test_the_page_of_settings_is_the_table():
+    page = ROOT / "docs" / "settings.md"
+    spec = importlib.util.spec_from_file_location("settings_page", ROOT / "tools" / "settings_page.py")
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    assert page.read_text(encoding="utf-8") == tool.page()
+
+
+def test_arguments_in_python_are_the_settings():
+    assert set(RunArguments.__annotations__) == {row.field for row in SETTINGS.values()} - {"engines", "results"}
+
+
 def test_another_variable_is_an_error_that_guesses():
     with pytest.raises(ConfigurationError, match=r"RTMBENCH_RTE .*did you mean RTMBENCH_RATE"):
         load({"RTMBENCH_RTE": "5"})
@@ -65,13 +103,14 @@ def test_another_variable_is_an_error_that_guesses():
         ("1 minute", 60.0),
         ("500 milliseconds", 0.5),
         ("250ms", 0.25),
+        ("1 minute 30 seconds", 90.0),
     ],
 )
-def test_a_length_of_time_is_read(text, seconds):
-    assert Seconds().convert(text, None, None) == pytest.approx(seconds)
+def test_a_duration_is_read(text, seconds):
+    assert Duration().convert(text, None, None) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["", "s", "soon", "5 fortnights", "nan", "inf", "1 minute 30 seconds"])
-def test_what_is_no_length_of_time_is_a_usage_error(text):
-    with pytest.raises(click.BadParameter, match="not a length of time"):
-        Seconds().convert(text, None, None)
+@pytest.mark.parametrize("text", ["", "s", "soon", "5 fortnights", "nan", "inf", "1h 30", "-5s"])
+def test_another_text_is_a_usage_error(text):
+    with pytest.raises(click.BadParameter, match="not a duration"):
+        Duration().convert(text, None, None)

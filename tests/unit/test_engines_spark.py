@@ -13,6 +13,7 @@ from rtmbench.engines import choose, parse_engine, spark
 from rtmbench.engines.base import EngineRefusedError, TrialIo
 from rtmbench.errors import RunFailedError
 from rtmbench.patterns import find_pattern
+from rtmbench.run_settings import RunSettings
 from rtmbench.platform import flink_config
 
 REAL_TIME = {"spark_version": "4.3.0", "trigger": "RealTimeTrigger(5000)", "real_time": True}
@@ -57,7 +58,7 @@ def engine(tmp_path, monkeypatch):
             memory_mb=2048,
             window_ms=found.window_ms,
             slide_ms=found.slide_ms,
-            buffer_wait_ms=7,
+            settings=RunSettings(buffer_wait_ms=7, local_files="plain"),
         )
         made._process = FakeProcess(ended=ended)
         (tmp_path / "facts.json").write_text(json.dumps(facts))

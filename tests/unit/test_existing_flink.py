@@ -18,6 +18,7 @@ from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.custom_jobs.model import own_job
 from rtmbench.platform.flink_cluster import FlinkCluster
 from rtmbench.platform.machine import Machine
+from rtmbench.run_settings import RunSettings
 from rtmbench.experiment.settings import RunRequest, resolve
 
 MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
@@ -119,7 +120,7 @@ def test_the_clients_settings_are_read_from_the_clusters_logs(tmp_path):
         work=tmp_path,
         logs=tmp_path,
         memory_mb=2048,
-        buffer_wait_ms=10,
+        settings=RunSettings(buffer_wait_ms=10),
     )
     with answering(pages) as url, closing(FlinkCluster(url=url, processes=[])) as cluster:
         engine = create_engine(parse_engine("flink@1.20"), platform=None, pattern="01", flink_url=url)

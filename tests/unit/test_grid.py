@@ -5,7 +5,8 @@ import pytest
 from click.testing import CliRunner
 
 from rtmbench.cli.configuration import load
-from rtmbench.cli.run import Listed, Seconds, run
+from rtmbench.cli.options import Duration, Listed
+from rtmbench.cli.run import run
 from rtmbench.errors import ConfigurationError
 from rtmbench.experiment.sweep import points
 from rtmbench.experiment.options import Options
@@ -65,8 +66,8 @@ def test_what_makes_no_grid_is_refused(axes, problem):
         (float, "1000", 1_000.0),
         (int, "4, 16", (4, 16)),
         (float, "1000,5000,", (1_000.0, 5_000.0)),
-        (Seconds(), "5s,30s,5m", (5.0, 30.0, 300.0)),
-        (Seconds(), 5.0, 5.0),
+        (Duration(), "5s,30s,5m", (5.0, 30.0, 300.0)),
+        (Duration(), 5.0, 5.0),
         (int, (1, 2), (1, 2)),
         (click.Choice(["rocksdb", "hashmap"]), "rocksdb,hashmap", ("rocksdb", "hashmap")),
     ],
@@ -77,7 +78,7 @@ def test_values_with_commas_are_several(kind, text, value):
 
 @pytest.mark.parametrize(
     ("kind", "text"),
-    [(int, "4,x"), (int, ","), (Seconds(), "5s,soon"), (float, ""), (click.Choice(["rocksdb"]), "rocksdb,disk")],
+    [(int, "4,x"), (int, ","), (Duration(), "5s,soon"), (float, ""), (click.Choice(["rocksdb"]), "rocksdb,disk")],
 )
 def test_a_value_that_is_none_is_a_usage_error(kind, text):
     with pytest.raises(click.BadParameter):

@@ -87,7 +87,7 @@ def test_a_job_gets_the_topics_and_the_slots_that_their_partitions_need(engines,
     (engine,) = engines[0]
     io = engine.io
     assert (io.input_topic, io.output_topic, io.bootstrap_servers) == (submit.INPUT, submit.OUTPUT, "127.0.0.1:9092")
-    assert (io.partitions, io.shuffle_partitions, io.slots) == (6, 3, 9)
+    assert (io.partitions, io.settings.shuffle_partitions, io.slots) == (6, 3, 9)
     assert io.logs.is_absolute()
     assert (io.window_ms, io.checkpoint_interval_ms) == (5_000, 5_000)
     assert engine.mode == "rtm"

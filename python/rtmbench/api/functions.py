@@ -1,13 +1,12 @@
 """The functions of the package: start runs, and read those that are on disk.
 
-Settings are keyword arguments of the names and units in `RunSettings`. Nothing is taken from `RTMBENCH_*` variables
+Settings are keyword arguments of the names and units in `rtmbench.run_settings.RunArguments`. Nothing is taken from `RTMBENCH_*` variables
 or `rtmbench.toml`, which belong to the command line.
 """
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -18,6 +17,7 @@ from rtmbench.results.slo import Target
 from rtmbench.results.store import DOCUMENT, list_runs, locate
 from rtmbench.results.store import load as load_document
 from rtmbench.api.run_list import RunList
+from rtmbench.run_settings import DEFAULT_ENGINES, SETTINGS
 
 if TYPE_CHECKING:
     import os
@@ -28,50 +28,7 @@ if TYPE_CHECKING:
     from rtmbench.custom_jobs.oracle import Check
     from rtmbench.experiment.options import Options
     from rtmbench.experiment.settings import RunRequest
-
-DEFAULT_ENGINES = ("flink@1.20", "spark@4.1")
-
-
-class RunSettings(TypedDict, total=False):
-    """The settings of a run, all optional; the defaults and their meaning are those of `rtmbench run --help`.
-
-    Lengths of time are in seconds (`_s`), memory in MiB, rates in events per second.
-    """
-
-    quick: bool
-    rate: float | None
-    arrivals: str
-    keys: int
-    zipf: float | None
-    payload_bytes: int | None
-    out_of_order: str | None
-    late: float | None
-    linger_ms: int | None
-    partitions: int | None
-    slots: int | None
-    duration_s: float | None
-    warmup_s: float | None
-    warmup_boundaries: int | None
-    trials: int | None
-    seed: int
-    checkpoint_interval_s: float
-    window_s: float | None
-    slide_s: float | None
-    watermark_delay_s: float
-    state_backend: str
-    local_files: str
-    buffer_wait_ms: int
-    shuffle_partitions: int | None
-    profile: str | None
-    memory_mb: int | None
-    bootstrap_servers: str | None
-    kafka_port: int
-    flink_port: int
-    flink_url: str | None
-    flink_bootstrap_servers: str | None
-    keep_topics: bool
-    offline: bool
-
+    from rtmbench.run_settings import RunArguments
 
 def run(
     pattern: str,
@@ -79,7 +36,7 @@ def run(
     engines: Iterable[str] = DEFAULT_ENGINES,
     slo: str | Iterable[str] = (),
     results: str | os.PathLike[str] = "results",
-    **settings: Unpack[RunSettings],
+    **settings: Unpack[RunArguments],
 ) -> Run:
     """Run one pattern on engines, check their outputs, and return what was measured; it is on disk as well.
 
@@ -92,7 +49,7 @@ def run(
         engines: `ENGINE[@VERSION][:MODE]`, such as `"spark@4.3"`.
         slo: targets such as `"p99<100ms@10000/s"`, judged in the document.
         results: holds one directory a run.
-        settings: see `RunSettings`.
+        settings: see `rtmbench.run_settings.RunArguments`.
 
     Raises:
         ConfigurationError: an unknown pattern, engine or setting, or a value out of its range.
@@ -103,7 +60,7 @@ def run(
     >>> run = rtmbench.run("02", engines=["flink@1.20", "spark@4.3"], quick=True)  # doctest: +SKIP
     >>> rtmbench.run("02", duration=30)
     Traceback (most recent call last):
-    rtmbench.errors.ConfigurationError: 'duration' is no setting of a run; did you mean duration_s?
+    rtmbench.errors.ConfigurationError: unknown setting 'duration'; did you mean 'duration_s'?
 
     """
     if pattern == "all":
@@ -117,7 +74,7 @@ def run_all(
     engines: Iterable[str] = DEFAULT_ENGINES,
     slo: str | Iterable[str] = (),
     results: str | os.PathLike[str] = "results",
-    **settings: Unpack[RunSettings],
+    **settings: Unpack[RunArguments],
 ) -> list[Run]:
     """Run several patterns as one experiment, on one broker and in turns; one `Run` for each, in order.
 
@@ -150,7 +107,7 @@ def run_job(
     engines: Iterable[str] = DEFAULT_ENGINES,
     slo: str | Iterable[str] = (),
     results: str | os.PathLike[str] = "results",
-    **settings: Unpack[RunSettings],
+    **settings: Unpack[RunArguments],
 ) -> Run:
     """Run a job of your own on engines, as `run` runs a pattern, and return what was measured.
 
@@ -289,12 +246,12 @@ def _request(
     from rtmbench.experiment.options import Options  # noqa: PLC0415 - see above
     from rtmbench.experiment.settings import RunRequest  # noqa: PLC0415
 
-    known = [field.name for field in fields(RunRequest) if field.name not in ("patterns", "engines", "results", "job")]
+    known = [row.field for row in SETTINGS.values() if row.field not in ("engines", "results")]
     for name in settings:
         if name not in known and not (name == "job" and not patterns):
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}."
-            raise ConfigurationError(f"{name!r} is no setting of a run; {hint}")
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}."
+            raise ConfigurationError(f"unknown setting {name!r}; {hint}")
     names = engines.split(",") if isinstance(engines, str) else engines
     texts = [slo] if isinstance(slo, str) else slo
     request = RunRequest(
@@ -306,4 +263,4 @@ def _request(
     return request, Options(targets=[Target.parse(text) for text in texts])
 
 
-__all__ = ["DEFAULT_ENGINES", "RunList", "RunSettings", "load", "run", "run_all", "run_job", "runs", "sample"]
+__all__ = ["RunList", "load", "run", "run_all", "run_job", "runs", "sample"]

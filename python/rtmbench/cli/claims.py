@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtmbench.cli import shared
+from rtmbench.cli.options import json_option, setting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ _MARKS = {"holds": ("✓", "green"), "broken": ("✗", "red"), "not observed": (
 @click.option("--spark", metavar="VERSIONS", help="Versions of Spark, comma-separated. [default: all, unless --flink]")
 @click.option("--flink", metavar="VERSIONS", help="Versions of Flink, comma-separated. [default: all, unless --spark]")
 @click.option("--list", "listing", is_flag=True, help="List the claims and run nothing.")
-@shared.as_json
+@json_option
 @click.option(
     "--write",
     "documents",
@@ -43,8 +43,8 @@ _MARKS = {"holds": ("✓", "green"), "broken": ("✗", "red"), "not observed": (
     help="Run nothing: take these stored runs, of one machine. Several are merged.",
 )
 @click.option("--store", type=click.Path(path_type=Path, dir_okay=False), help="With --from: keep the merged run here.")
-@shared.offline
-@shared.results("Holds one directory a run.")
+@setting("offline")
+@setting("results")
 def claims(
     ids: tuple[str, ...],
     *,

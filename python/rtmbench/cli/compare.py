@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtmbench.cli import shared
+from rtmbench.cli.options import json_option, setting
 from rtmbench.errors import ConfigurationError, NotMetError
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class FailOn(click.ParamType[float]):
     type=FailOn(),
     help="Exit with 5 where the second is slower by verdict (and by over 10 %), or fails more.",
 )
-@shared.results("Where runs are looked up by id.")
-@shared.as_json
+@setting("results")
+@json_option
 def compare(
     references: tuple[str, ...],
     *,

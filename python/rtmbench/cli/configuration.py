@@ -1,4 +1,7 @@
-"""Where a setting comes from: flag > `RTMBENCH_*` > `rtmbench.toml` in the current directory > default."""
+"""Where a setting comes from: flag > `RTMBENCH_*` > `rtmbench.toml` in the current directory > default.
+
+The file and the environment are for all commands: a setting without a meaning for a command may be in them.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from rtmbench.errors import ConfigurationError
+from rtmbench.run_settings import SETTINGS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -17,7 +19,7 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 FILE = Path("rtmbench.toml")
 
@@ -41,40 +43,22 @@ OTHER_VARIABLES = frozenset(
     )
 )
 
-REPEATED = frozenset({"slo"})
-"""Settings whose flag may be given again."""
-
-# What a load generator on its own shares with a run.
-_OF_LOAD = frozenset({"bootstrap_servers", "keys", "partitions", "rate", "seed"})
-
-Function = Any
-
-
-def setting(flag: str, **attributes: Any) -> Callable[[Function], Function]:
-    """`click.option` for a setting that may also stand in the environment and in `rtmbench.toml`."""
-    name = flag.lstrip("-").replace("-", "_")
-    SETTINGS[name.replace("_", "-")] = name
-    variables = [f"RTMBENCH_{name.upper()}", *attributes.pop("also", ())]
-    return click.option(flag, envvar=variables, show_envvar=False, **attributes)
-
-
-SETTINGS: dict[str, str] = {}
-"""Key in `rtmbench.toml` → name of the parameter. Filled as the commands are imported."""
+TARGETS = "slo"
+"""The one key that is not a setting of a run: what is asked of its result. Its flag may be given again."""
 
 
 def load(environment: Mapping[str, str]) -> dict[str, Any]:
     """Read `rtmbench.toml` into defaults for the commands.
 
-    Raises `ConfigurationError` for a key of the file, or an `RTMBENCH_*` variable, that means nothing.
+    Raises `ConfigurationError` for a key of the file, or an `RTMBENCH_*` variable, that is unknown.
     """
-    import rtmbench.cli.run  # noqa: F401, PLC0415 - registers the settings
-
-    variables = {f"RTMBENCH_{name.upper()}" for name in SETTINGS.values()} | OTHER_VARIABLES
+    rows = {name: row for name, row in SETTINGS.items() if row.configurable and row.commands}
+    keys = {*rows, TARGETS}
+    variables = {row.variable for row in rows.values()} | {f"RTMBENCH_{TARGETS.upper()}"} | OTHER_VARIABLES
     for variable in environment:
         if variable.startswith("RTMBENCH_") and variable not in variables:
             raise ConfigurationError(
-                f"The environment variable {variable} means nothing to rtmbench{_guess(variable, variables)}. "
-                "Unset or correct it."
+                f"Unknown environment variable {variable}{_guess(variable, variables)}. Unset or correct it."
             )
     try:
         text = FILE.read_text(encoding="utf-8")
@@ -86,36 +70,25 @@ def load(environment: Mapping[str, str]) -> dict[str, Any]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{FILE} is not valid TOML: {error}.") from error
-    defaults = {}
+    defaults: dict[str, dict[str, Any]] = {}
     for key, value in document.items():
-        if key not in SETTINGS:
+        if key not in keys:
             raise ConfigurationError(
-                f"{FILE} has the key {key!r}, which means nothing to rtmbench{_guess(key, SETTINGS)}. "
-                f"Its keys are: {', '.join(sorted(SETTINGS))}."
+                f"Unknown key {key!r} in {FILE}{_guess(key, keys)}. Its keys are: {', '.join(sorted(keys))}."
             )
-        values = value if isinstance(value, list) else [value]
-        # click takes a text for a list of characters where an option may be given again.
-        joined = ",".join(map(str, values)) if isinstance(value, list) else value
-        defaults[SETTINGS[key]] = list(map(str, values)) if key in REPEATED else joined
-    offline = {name: value for name, value in defaults.items() if name == "offline"}
-    results = {name: value for name, value in defaults.items() if name == "results"}
-    broker = {name: value for name, value in defaults.items() if name in {"bootstrap_servers", "partitions"}}
-    load = {name: value for name, value in defaults.items() if name in _OF_LOAD}
-    return {
-        "run": defaults,
-        "doctor": defaults,
-        "report": results,
-        "compare": results,
-        "history": results,
-        "parity": defaults,
-        "claims": {**offline, **results},
-        "up": defaults,
-        "setup": broker,
-        "submit": defaults,
-        "produce": load,
-        "measure": load,
-        "engines": {"fetch": offline},
-    }
+        values = [str(each) for each in value] if isinstance(value, list) else [str(value)]
+        if key == TARGETS:
+            # click takes a text for a list of characters where an option may be given again.
+            defaults.setdefault("run", {})[TARGETS] = values
+            continue
+        for command in rows[key].commands:
+            # A list is as good as its values with commas between.
+            defaults.setdefault(command, {})[rows[key].parameter] = (
+                ",".join(values) if isinstance(value, list) else value
+            )
+    # `engines fetch` is a command of a group.
+    defaults["engines"] = {"fetch": defaults.pop("engines fetch", {})}
+    return defaults
 
 
 def _guess(wrong: str, known: Any) -> str:

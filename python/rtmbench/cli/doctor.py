@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtmbench.cli import shared
-from rtmbench.cli.configuration import setting
+from rtmbench.cli.options import json_option, settings, take_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,26 +20,13 @@ _MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"
 
 @click.command()
 @click.argument("patterns", nargs=-1, metavar="[PATTERN…|all]")
-@shared.engines
-@shared.partitions
-@shared.slots
-@shared.shuffle_partitions
-@shared.memory
-@setting(
-    "--bootstrap-servers",
-    also=["KAFKA_BOOTSTRAP_SERVERS"],
-    metavar="HOST:PORT",
-    help="An existing Kafka. [default: a local one is started]",
-)
-@setting("--kafka-port", type=click.IntRange(0, 65535), default=0, help="Of the local Kafka.")
-@shared.flink_port
-@shared.offline
-@shared.results("Where a run would write.")
-@shared.as_json
-def doctor(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: Any) -> int:
-    """Check whether this machine can do a run of PATTERNs (01), and say how to fix what it lacks.
+@settings("doctor")
+@json_option
+def doctor(patterns: tuple[str, ...], *, as_json: bool, **values: Any) -> int:
+    """Check whether this machine can do a run of PATTERNs (01), and show how to fix what it lacks.
 
-    Exits 3 if something has to be fixed first; a warning alone does not stop a run.
+    The options are those of `run` that change the answer. Exits 3 if something has to be fixed first; a warning alone
+    does not stop a run.
     """
     # Imported late, so that `--help` does not wait for it.
     from rtmbench.artifacts import Cache  # noqa: PLC0415
@@ -49,10 +35,8 @@ def doctor(patterns: tuple[str, ...], engines: str, *, as_json: bool, **wishes: 
     from rtmbench.platform.machine import describe  # noqa: PLC0415
     from rtmbench.experiment.settings import RunRequest, resolve  # noqa: PLC0415
 
-    wishes["memory_mb"] = wishes.pop("memory")
-    names = tuple(name.strip() for name in engines.split(",") if name.strip())
     machine = describe()
-    settings = resolve(RunRequest(patterns=patterns or ("01",), engines=names, **wishes), machine)
+    settings = resolve(RunRequest(patterns=patterns or ("01",), **take_settings(values)), machine)
     request = replace(DoctorRequest.of(settings), verify=True)
     found = checks(request, Cache(offline=settings.offline), machine)
     failed = any(check.status == "fail" for check in found)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtmbench.cli.configuration import setting
+from rtmbench.cli.options import setting
 
 if TYPE_CHECKING:
     from rtmbench.artifacts import BundleStatus, Cache
 
-DEFAULT_ENGINES = ("flink@1.20", "spark@4.1")
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 
@@ -41,7 +40,7 @@ def list_(*, as_json: bool) -> None:
 
 @engines.command()
 @click.argument("names", nargs=-1, metavar="[ENGINE…|all]")
-@setting("--offline", is_flag=True, help="Download nothing: fail where something is missing.")
+@setting("offline", help="Download nothing; fail if something is missing.")
 @_json
 def fetch(names: tuple[str, ...], *, offline: bool, as_json: bool) -> None:
     """Put engines into the cache, so that a run needs no network.

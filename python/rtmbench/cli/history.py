@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtmbench.cli import shared
+from rtmbench.cli.options import json_option, setting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("pattern", required=False)
 @click.option("--engine", metavar="CELL", help="Only cells whose name begins so, such as spark or flink@1.20.")
-@shared.results("Where the runs are.")
-@shared.as_json
+@setting("results")
+@json_option
 def history(pattern: str | None, *, engine: str | None, results: Path, as_json: bool) -> int:
     """Show how the latency of each engine went from run to run, on PATTERN or on all.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtmbench.cli.configuration import setting
+from rtmbench.cli.options import setting
 from rtmbench.errors import ConfigurationError, RtmbenchError
 
 if TYPE_CHECKING:
@@ -27,14 +27,9 @@ def kafka_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--kafka-properties",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         metavar="FILE",
-        help="Properties of the Kafka client, as for TLS and SASL: name=value lines, in librdkafka's names.",
+        help="File with properties of the Kafka client, e.g. for TLS and SASL: name=value lines, in librdkafka's names.",
     )
-    servers = setting(
-        "--bootstrap-servers",
-        also=["KAFKA_BOOTSTRAP_SERVERS"],
-        metavar="HOST:PORT",
-        help="The Kafka to use; or `bootstrap.servers` in the properties.",
-    )
+    servers = setting("bootstrap-servers", help="Address of the Kafka to use; or `bootstrap.servers` in the properties.")
     decorated: Callable[..., Any] = servers(properties(command))
     return decorated
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures, kafka_options
-from rtmbench.cli.run import Seconds
+from rtmbench.cli.options import Duration, json_option
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.timestamps import HOUR_US, MOST, Clock, recognised, too_old
 
@@ -25,23 +25,23 @@ _SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
 
 @click.command()
 @kafka_options
-@click.option("--topic", default="benchmark-output", show_default=True, help="What to read.")
-@click.option("--duration", type=Seconds(), help="How long to measure. [default: until interrupted]")
+@click.option("--topic", default="benchmark-output", show_default=True, help="Topic to read.")
+@click.option("--duration", type=Duration(), help="Time to measure for. [default: until interrupted]")
 @click.option(
     "--timestamp-field",
     metavar="NAME",
     help="The field with the time to measure from, such as `meta.created`: epoch s, ms, µs or ns, or ISO 8601 text. "
     "[default: scheduled_at_us, or produced_at in a record without it]",
 )
-@click.option("--from-beginning", is_flag=True, help="Count what the topic holds already, too.")
-@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="They share the partitions.")
+@click.option("--from-beginning", is_flag=True, help="Include the records that the topic holds already.")
+@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="Consumer threads, which share the partitions.")
 @click.option(
     "--hlog",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write an HdrHistogram interval log: one histogram a second, in µs.",
+    help="File for an HdrHistogram interval log: one histogram per second, in µs.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@json_option
 def measure(
     topic: str,
     *,

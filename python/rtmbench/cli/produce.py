@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtmbench.cli.configuration import setting
 from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures, kafka_options
-from rtmbench.cli.run import Seconds
+from rtmbench.cli.options import Duration, json_option, setting
 from rtmbench.errors import ConfigurationError, RunFailedError
 
 if TYPE_CHECKING:
@@ -24,12 +23,12 @@ _WIND_UP_S = 0.7
 
 
 class Rate(click.ParamType[float]):
-    """Events a second, or `max`, which is infinite."""
+    """Events per second, or `max`, which is infinite."""
 
     name = "rate"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the rate; a click usage error where the text is none."""
+        """Return the rate; a click usage error for any other text."""
         if value == "max":
             return float("inf")
         try:
@@ -37,7 +36,7 @@ class Rate(click.ParamType[float]):
         except ValueError:
             rate = 0.0
         if not 0 < rate < float("inf"):
-            self.fail(f"{value!r} is no rate; give events a second, or max", param, ctx)
+            self.fail(f"{value!r} is not a rate; use events per second, or max", param, ctx)
         return rate
 
 
@@ -54,18 +53,18 @@ class Shard(click.ParamType[tuple[int, int]]):
         try:
             return int(number), int(of)
         except ValueError:
-            self.fail(f"{value!r} is no shard; give I/N, as in 2/3", param, ctx)
+            self.fail(f"{value!r} is not a shard; use I/N, as in 2/3", param, ctx)
 
 
 @click.command()
 @kafka_options
-@click.option("--topic", default="benchmark-input", show_default=True, help="Where the events go.")
-@setting("--rate", type=Rate(), default=10_000, show_default=True, metavar="N|max", help="Events per second.")
-@click.option("--duration", type=Seconds(), help="Length of the schedule. [default: until interrupted]")
+@click.option("--topic", default="benchmark-input", show_default=True, help="Topic to send to.")
+@setting("rate", type=Rate(), default=10_000, metavar="N|max", help="Events per second.")
+@click.option("--duration", type=Duration(), help="Length of the schedule. [default: until interrupted]")
 @click.option("--count", type=click.IntRange(min=1), help="Number of events; with --duration, whichever ends first.")
-@setting("--keys", type=int, default=100, show_default=True, help="Number of distinct keys.")
-@click.option("--zipf", type=float, metavar="EXPONENT", help="Zipf-distributed keys. [default: uniform]")
-@setting("--seed", type=int, default=1, show_default=True, help="Decides every event.")
+@setting("keys")
+@setting("zipf")
+@setting("seed")
 @click.option(
     "--schedule",
     default="constant",
@@ -73,36 +72,37 @@ class Shard(click.ParamType[tuple[int, int]]):
     metavar="SHAPE",
     help="constant, poisson, burst:SIZE, ramp:FROM:SECONDS (up to --rate), step:SECONDS@RATE,… (its own rates).",
 )
-@click.option("--payload", type=click.IntRange(min=1), metavar="BYTES", help="Pad each event to this size.")
+@setting("payload", type=click.IntRange(min=1))
 @click.option(
     "--shard",
     type=Shard(),
     metavar="I/N",
-    help="Send the keys of part I of N. The parts of one --seed make the whole; --count and --rate are the whole's.",
+    help="Send the keys of part I of N. Together, the N parts of a seed produce the full load; --count and --rate are "
+    "totals.",
 )
-@click.option("--first-index", type=click.IntRange(min=0), default=0, help="Of the events; go on where a run ended.")
+@click.option("--first-index", type=click.IntRange(min=0), default=0, help="Index of the first event; continues an earlier run.")
 @click.option(
     "--precision",
     type=click.Choice(["low", "default", "high"]),
     default="default",
     show_default=True,
-    help="How much CPU an exact schedule may cost.",
+    help="CPU time to spend on an exact schedule.",
 )
 @click.option(
     "--spin-share",
     type=click.FloatRange(0, 1),
-    help="Share of a core that waiting exactly may take. [default: 0.5 in high]",
+    help="Maximum fraction of one core to spend busy-waiting. [default: 0.5 with --precision high]",
 )
 @click.option(
     "--acks",
     type=click.Choice(["0", "1", "all"]),
     default="all",
     show_default=True,
-    help="Confirmations to wait for. Below all the producer is not idempotent: a retry may reorder or duplicate.",
+    help="Acknowledgements to wait for. Below `all` the producer is not idempotent: a retry may reorder or duplicate.",
 )
-@click.option("--create", is_flag=True, help="Create the topic where it does not exist.")
-@setting("--partitions", type=click.IntRange(min=1), help="Of a topic that --create makes. [default: 16]")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+@click.option("--create", is_flag=True, help="Create the topic if it does not exist.")
+@setting("partitions", type=click.IntRange(min=1), help="Partitions of a topic that --create creates. [default: 16]")
+@json_option
 def produce(
     topic: str,
     *,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtmbench.cli import shared
+from rtmbench.cli.options import setting
 
 if TYPE_CHECKING:
     from rtmbench.results.model import Result
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     help="[default: by the end of FILE's name, else html]",
 )
 @click.option("--vcpu-hour", type=click.FloatRange(min=0), metavar="PRICE", help="Adds the cost per 10⁹ events.")
-@shared.results("Holds one directory a run.")
+@setting("results")
 def report(run: str | None, output: str | None, kind: str | None, vcpu_hour: float | None, results: Path) -> None:
     """Write the report of RUN, or of all runs of EXPERIMENT; by default of what was run last.
 

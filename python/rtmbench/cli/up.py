@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtmbench.cli import shared
-from rtmbench.cli.configuration import setting
+from rtmbench.cli.options import setting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,14 +15,14 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@setting("--kafka-port", type=click.IntRange(0, 65535), default=9092, show_default=True, help="0: any free one.")
-@shared.offline
-@shared.results("Where the broker's log is kept.")
+@setting("kafka-port", type=click.IntRange(0, 65_535), default=9092, help="Port for the broker; 0: any free one.")
+@setting("offline")
+@setting("results", help="Directory for the broker's log.")
 def up(kafka_port: int, *, offline: bool, results: Path) -> None:
     """Run a Kafka broker here, on the loopback address, until Ctrl-C.
 
-    For `setup`, `produce`, `submit` and `measure` in other terminals, and for `run --bootstrap-servers`. What was in
-    its topics is gone at the end. `run` starts a broker of its own and needs none.
+    Use it with `setup`, `produce`, `submit` and `measure` in other terminals, and with `run --bootstrap-servers`. Its
+    topics are deleted at the end. `run` starts its own broker and does not need this one.
     """
     from rtmbench.submit import serve_kafka  # noqa: PLC0415 - `--help` must not wait for it
 

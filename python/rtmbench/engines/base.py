@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rtmbench.errors import PreflightError, RtmbenchError
 from rtmbench.platform.scheduling import EQUALS
+from rtmbench.run_settings import RunSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,15 +62,8 @@ class TrialIo:
     memory_mb: int
     group: SchedulingGroup | None = None
     """None: each process is scheduled as any other program."""
-    buffer_wait_ms: int = 1
-    """How long a record may wait for others in a network buffer between two stages: the same for every engine."""
-    shuffle_partitions: int | None = None
-    """Of Spark's keyed stages; None: as many as the input has."""
-    state_backend: str = "rocksdb"
-    """Flink's, `rocksdb` or `hashmap`; Spark's is always RocksDB."""
-    local_files: str = "plain"
-    """How Spark writes its checkpoint to the local disk: `plain`, or as `hadoop` does without its native library,
-    which is how `pip install pyspark` does it."""
+    settings: RunSettings = RunSettings()
+    """The run's other settings, of which an engine takes what concerns it."""
     window_ms: int | None = None
     slide_ms: int | None = None
     watermark_delay_ms: int = 10_000

@@ -78,8 +78,8 @@ class ExistingFlinkEngine(FlinkEngine):
         self._job = self._submit(cluster, io, with_libraries(self._jar, self._class_path, io.work / self._jar.name))
         self._await_running(cluster)
         found = short_name(cluster.get(f"/jobs/{self._job}/checkpoints/config")["state_backend"], "StateBackend")
-        if found != io.state_backend:
-            raise RunFailedError(f"The cluster of --flink-url keeps state in {found}, not in {io.state_backend}.")
+        if found != io.settings.state_backend:
+            raise RunFailedError(f"The cluster of --flink-url keeps state in {found}, not in {io.settings.state_backend}.")
 
     def stop(self) -> None:
         """Cancel the job and delete its jar from the cluster."""
@@ -106,7 +106,7 @@ class ExistingFlinkEngine(FlinkEngine):
         configuration = {
             "execution.checkpointing.incremental": "true",
             "restart-strategy.type": "none",
-            "state.backend.type": io.state_backend,
+            "state.backend.type": io.settings.state_backend,
         }
         return {"flinkConfiguration": configuration}
 
@@ -123,7 +123,7 @@ class ExistingFlinkEngine(FlinkEngine):
         return {
             "memory_mb": None,
             "priority": None,
-            "buffer_wait_ms": io.buffer_wait_ms,
+            "buffer_wait_ms": io.settings.buffer_wait_ms,
             "restarts": execution.get("restart-strategy"),
             **logs,
         }

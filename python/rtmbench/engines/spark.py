@@ -249,12 +249,12 @@ class SparkEngine:
         if self._own is None:
             # Real-Time Mode with state switches it on by itself; micro-batches would upload RocksDB's files each time.
             settings[CHANGELOG] = "true"
-        if io.local_files == "plain":
+        if io.settings.local_files != "hadoop":
             settings.update(PLAIN_LOCAL_FILES)
         if self._variant.unchecked:
             settings["spark.sql.streaming.realTimeMode.allowlistCheck"] = "false"
         if self._variant.streams_shuffle:
-            settings[BUFFER_WAIT] = str(io.buffer_wait_ms)
+            settings[BUFFER_WAIT] = str(io.settings.buffer_wait_ms)
         if self._own is not None:
             # For a query that names no directory of its own: a checkpoint must not outlive its trial.
             settings["spark.sql.streaming.checkpointLocation"] = (io.work / "checkpoints").as_uri()
@@ -356,7 +356,7 @@ def _mode_of(facts: Mapping[str, Any]) -> str:
 
 
 def _shuffle_partitions(io: TrialIo) -> int:
-    return io.shuffle_partitions or io.partitions
+    return io.settings.shuffle_partitions or io.partitions
 
 
 def _master(io: TrialIo) -> str:

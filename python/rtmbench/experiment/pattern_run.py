@@ -371,11 +371,11 @@ class PatternRun:
             flink_bootstrap_servers=self.settings.flink_bootstrap_servers,
             job=self.pattern.job,
         )
-        asked = {(each.engine, each.version) for each in self.settings.engines if not each.mode}
+        asked = {(each.engine, each.version) for each in self.settings.specs if not each.mode}
         default = replace(spec, mode="")
         hint = ""
         if (spec.engine, spec.version) in asked and choose(default, self.pattern).mode == spec.mode:
-            hint = pointer(default, self.pattern, self.settings.engines)
+            hint = pointer(default, self.pattern, self.settings.specs)
         own = self.pattern.job.remark if self.pattern.job is not None and spec.engine not in FLOORS else ""
         remark = "; ".join(filter(None, [choose(spec, self.pattern).remark, hint, own]))
         return CellRun(name=spec_name(spec, self.pattern), engine=engine, remark=remark)

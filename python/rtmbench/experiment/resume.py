@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rtmbench.errors import ConfigurationError
@@ -12,7 +12,8 @@ from rtmbench.results.model import Status
 from rtmbench.results.slo import Target
 from rtmbench.results.status import INTERRUPTED
 from rtmbench.results.store import load, locate_all
-from rtmbench.experiment.settings import RunRequest, resolve
+from rtmbench.experiment.settings import resolve
+from rtmbench.run_settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,13 +22,12 @@ if TYPE_CHECKING:
     from rtmbench.experiment.options import Options
     from rtmbench.platform.machine import Machine
     from rtmbench.results.model import Host, Result, Trial
-    from rtmbench.experiment.settings import Settings
+    from rtmbench.experiment.settings import RunRequest, Settings
 
 ATTEMPTS = 2
 """A void trial is run once more."""
-_PLACES = {"bootstrap_servers", "kafka_port", "flink_port", "flink_url", "flink_bootstrap_servers", "results"}
-_OWN = frozenset({"patterns", "engines", "offline", "job", *_PLACES})
-"""Fields of a request that do not come from the document: they concern where things run, not what is measured."""
+_RESTORED = [row.field for row in SETTINGS.values() if not row.place]
+"""Settings that come from the document. The others are where things run, not what is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,12 +106,12 @@ def interrupted(trial: Trial) -> bool:
 
 def _settings(result: Result, request: RunRequest, machine: Machine) -> Settings:
     stored = result.settings
-    wishes: dict[str, Any] = {f.name: stored[f.name] for f in fields(RunRequest) if f.name in stored.keys() - _OWN}
+    restored: dict[str, Any] = {name: stored[name] for name in _RESTORED if name in stored}
     windows = stored.get("windows_ms", {}).get(result.pattern, {})
     for name in ("window", "slide"):
-        wishes[f"{name}_s"] = None if windows.get(name) is None else windows[name] / 1000
+        restored[f"{name}_s"] = None if windows.get(name) is None else windows[name] / 1000
     if request.trials is not None:
-        wishes["trials"] = request.trials
+        restored["trials"] = request.trials
     if stored.get("bootstrap_servers") == "existing" and request.bootstrap_servers is None:
         raise ConfigurationError(
             f"The run {result.run_id} used an existing Kafka. Name it again with `--bootstrap-servers`."
@@ -121,7 +121,7 @@ def _settings(result: Result, request: RunRequest, machine: Machine) -> Settings
             f"The run {result.run_id} used an existing Flink cluster. Name it again with `--flink-url`."
         )
     engines = tuple(stored.get("engines", ()))
-    settings = resolve(replace(request, patterns=(result.pattern,), engines=engines, **wishes), machine)
+    settings = resolve(replace(request, patterns=(result.pattern,), engines=engines, **restored), machine)
     again = replace(result, settings=settings.document())
     changes = fingerprint.settings_changes(result, again)
     if changes:

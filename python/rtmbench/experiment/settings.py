@@ -1,19 +1,16 @@
-"""What a run was asked for, and what it is going to do on this machine.
+"""From what a run was asked for to what it is going to do on this machine.
 
-`RunRequest` holds the wishes of the command line or of a caller; `None` stands for no wish. `resolve` turns it
-into `Settings`, where every value is decided, and says in `notes` what it had to change and why.
+`resolve` turns a `RunRequest` into `Settings`, in which every value is decided. `notes` names what it changed and why.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from rtmbench.experiment.arrivals import (
-    ARRIVALS,
     OutOfOrder,
     late_margin_s,
     parse_arrivals,
@@ -27,6 +24,7 @@ from rtmbench.engines.hints import pointer
 from rtmbench.errors import ConfigurationError
 from rtmbench.patterns import PATTERNS, Pattern, find_pattern
 from rtmbench.platform.machine import scale
+from rtmbench.run_settings import DEFAULT_ENGINES, SETTINGS, RunSettings
 from rtmbench.experiment.steady_state import BOUNDARIES, WarmUpRule
 from rtmbench.experiment.windows import idleness, sized
 
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
     from rtmbench.platform.machine import Machine
     from rtmbench.platform.scheduling import SchedulingGroup
 
-DEFAULT_ENGINES = ("flink@1.20", "spark@4.1")
 WARMUP_S = 360.0
 """The longest that a full run waits for the boundaries of its warm-up (`steady_state.BOUNDARIES`)."""
 PER_BOUNDARY = 1.2
@@ -44,21 +41,8 @@ PER_BOUNDARY = 1.2
 QUICK_WARMUP_S = 20.0
 MIN_CYCLES = 5
 MIN_CYCLES_QUICK = 3
-MAX_RATE = 5_000_000
-MAX_PARTITIONS = 1_024
-# A record has up to some 200 bytes of its own; a padded one still fits Kafka's default limit with its key.
-MIN_PAYLOAD = 256
-MAX_PAYLOAD = 1_000_000
-MAX_SHUFFLE_PARTITIONS = 1_024
-MAX_ZIPF = 10.0
 MAX_LATE = 0.5
-STATE_BACKENDS = ("rocksdb", "hashmap")
-LOCAL_FILES = ("plain", "hadoop")
-# Spark refuses a shorter real-time batch unless `realTimeMode.minBatchDuration` is lowered.
-MIN_CHECKPOINT_INTERVAL_S = 5.0
-
-BUFFER_WAIT_MS = 1
-"""The longest that a record waits in a network buffer, in both engines."""
+MAX_RATE = SETTINGS["rate"].most or math.inf
 
 SKEW_S = 1.0
 """What one partition may be behind another, where each has its own backlog."""
@@ -67,118 +51,51 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRequest:
-    """The wishes for a run; `None` leaves the decision to the defaults and the machine."""
+class RunRequest(RunSettings):
+    """What a run was asked for: patterns, or a custom job, and settings."""
 
     patterns: tuple[str, ...]
-    engines: tuple[str, ...] = DEFAULT_ENGINES
-    quick: bool = False
-    rate: float | None = None
-    arrivals: str = ARRIVALS
-    keys: int = 100
-    zipf: float | None = None
-    payload_bytes: int | None = None
-    out_of_order: str | None = None
-    late: float | None = None
-    linger_ms: int | None = None
-    partitions: int | None = None
-    slots: int | None = None
-    duration_s: float | None = None
-    warmup_s: float | None = None
-    warmup_boundaries: int | None = None
-    trials: int | None = None
-    seed: int = 1
-    checkpoint_interval_s: float = MIN_CHECKPOINT_INTERVAL_S
-    window_s: float | None = None
-    slide_s: float | None = None
-    watermark_delay_s: float = 10.0
-    state_backend: str = "rocksdb"
-    local_files: str | None = None
-    buffer_wait_ms: int = BUFFER_WAIT_MS
-    shuffle_partitions: int | None = None
-    profile: str | None = None
-    memory_mb: int | None = None
-    bootstrap_servers: str | None = None
-    kafka_port: int = 0
-    flink_port: int = 0
-    flink_url: str | None = None
-    flink_bootstrap_servers: str | None = None
-    keep_topics: bool = False
-    offline: bool = False
-    results: Path = Path("results")
     job: OwnJob | None = None
-    """The user's own, in place of patterns."""
+    """A custom job, instead of patterns."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """The decided settings of a run. Times in seconds, memory in MiB, rates in events per second."""
+class Settings(RunSettings):
+    """The decided settings of a run. Times in seconds, memory in MiB, rates in events per second.
+
+    Every setting of the table is here, decided where the request left it open, and what follows from them.
+    """
 
     patterns: tuple[Pattern, ...]
-    engines: tuple[EngineSpec, ...]
+    specs: tuple[EngineSpec, ...]
+    """The engines."""
     profile: str
-    quick: bool
     rate: float
-    arrivals: str
-    """How events arrive; see `rtmbench.experiment.arrivals`."""
-    keys: int
-    zipf: float | None
-    """Exponent of the keys' distribution; None: uniform."""
-    payload_bytes: int | None
-    """Size that each input record is padded to; None: as it comes."""
-    out_of_order: str | None
-    """SHARE:DELAY of the events that happened before they are sent; None: none of them."""
-    late: float | None
-    """Share of the events that happened too long ago for every window; None: none of them."""
     linger_ms: int
     """How long the load generator's client collects records for one request; the same at all rates of a sweep."""
     partitions: int
-    slots: int | None
-    """Of each engine, as asked for; None: as many as each needs, see `slots_of`."""
     shuffle_partitions: int
-    """Of Spark's keyed stages."""
     duration_s: float
     cycles: int
     """Whole checkpoint or batch intervals within the measuring phase; 0 means less than one."""
     warmup_s: float
     """Length of the warm-up; with `warmup_boundaries`, the longest time that is waited for them."""
-    warmup_boundaries: int | None
-    """Observed checkpoints or batch boundaries that end the warm-up; None: its length is fixed."""
     floor_duration_s: float
     floor_warmup_s: float
     broker_warmup_s: float
-    """In place of `floor_warmup_s` where the broker has just been started."""
+    """Replaces `floor_warmup_s` for a broker that has just been started."""
     trials: int
-    seed: int
-    checkpoint_interval_s: float
-    watermark_delay_s: float
     idleness_s: float
     """After this long without data a partition no longer holds Flink's watermark back; 0: it always does."""
-    state_backend: str
-    """Flink's, at patterns with state."""
     local_files: str
-    """How Spark writes its checkpoint to the local disk: `plain`, or as `hadoop` does without its native library."""
-    buffer_wait_ms: int
-    """The longest that a record waits in a network buffer between two stages, in both engines."""
     drain_s: float
     memory_mb: int
-    """Of all processes of one engine together."""
     kafka_heap_mb: int
     shared_cores: bool
-    bootstrap_servers: str | None
-    kafka_port: int
-    flink_port: int
-    flink_url: str | None
-    """The REST API of an existing session cluster; None: one is started for each trial."""
-    flink_bootstrap_servers: str | None
-    """How that cluster reaches Kafka; None: as this machine does."""
-    keep_topics: bool
-    offline: bool
-    results: Path
     notes: tuple[str, ...]
     """What was scaled or stretched, one sentence each."""
     job: OwnJob | None = None
-    """The user's own, in place of patterns."""
+    """A custom job, instead of patterns."""
 
     def trial_io(
         self,
@@ -200,10 +117,7 @@ class Settings:
             partitions=self.partitions,
             slots=slots,
             checkpoint_interval_ms=round(self.checkpoint_interval_s * 1000),
-            buffer_wait_ms=self.buffer_wait_ms,
-            shuffle_partitions=self.shuffle_partitions,
-            state_backend=self.state_backend,
-            local_files=self.local_files,
+            settings=self,
             window_ms=pattern.window_ms,
             slide_ms=pattern.slide_ms,
             watermark_delay_ms=round(self.watermark_delay_s * 1000),
@@ -217,29 +131,30 @@ class Settings:
     def document(self) -> dict[str, Any]:
         """Return the settings as they stand in a result document: plain values, no path of the machine."""
         # A job may hold all that it is fed.
-        fields = asdict(replace(self, patterns=(), job=None))
-        places = ("kafka_port", "flink_port", "flink_url", "flink_bootstrap_servers")
-        for left_out in ("results", "patterns", "engines", "offline", "job", *places):
-            del fields[left_out]
+        document = asdict(replace(self, patterns=(), job=None))
+        places = [row.field for row in SETTINGS.values() if row.place]
+        # `windows_ms` has the windows of each pattern.
+        for left_out in (*places, "patterns", "specs", "job", "window_s", "slide_s"):
+            del document[left_out]
         if self.job is not None:
-            fields["job"] = self.job.document()
-        fields["generator"] = clients.generator_settings()
+            document["job"] = self.job.document()
+        document["generator"] = clients.generator_settings()
         # The address of a team's broker is nobody else's business; that there was one, is.
-        fields["bootstrap_servers"] = "existing" if self.bootstrap_servers else "local"
+        document["bootstrap_servers"] = "existing" if self.bootstrap_servers else "local"
         if self.flink_url:
-            fields["flink"] = "existing"
-        fields["notes"] = list(self.notes)
-        fields["engines"] = [str(engine) for engine in self.engines]
-        fields["windows_ms"] = {
+            document["flink"] = "existing"
+        document["notes"] = list(self.notes)
+        document["engines"] = [str(spec) for spec in self.specs]
+        document["windows_ms"] = {
             pattern.id: {"window": pattern.window_ms, "slide": pattern.slide_ms}
             for pattern in self.patterns
             if pattern.window_ms is not None
         }
-        return fields
+        return document
 
     def cells(self, pattern: Pattern) -> tuple[EngineSpec, ...]:
         """Return the engines with the mode that each one runs a pattern in; what comes to the same is there once."""
-        modes = (replace(spec, mode=choose(spec, pattern).mode) for spec in self.engines)
+        modes = (replace(spec, mode=choose(spec, pattern).mode) for spec in self.specs)
         return tuple(dict.fromkeys(modes))
 
     def slots_of(self, spec: EngineSpec, pattern: Pattern) -> int:
@@ -364,52 +279,37 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
             watermark_delay_ms=round(request.watermark_delay_s * 1000),
         )
         notes.extend(silent)
-    settings = Settings(
-        patterns=tuple(patterns),
-        engines=engines,
-        profile=profile.name,
-        quick=request.quick,
-        rate=float(rate),
-        arrivals=str(arrivals),
-        keys=request.keys,
-        zipf=request.zipf,
-        payload_bytes=request.payload_bytes,
-        out_of_order=None if request.out_of_order is None else str(parse_out_of_order(request.out_of_order)),
-        late=request.late,
-        linger_ms=_first(request.linger_ms, clients.generator_linger_ms(rate)),
-        partitions=partitions,
-        slots=request.slots,
-        shuffle_partitions=request.shuffle_partitions
+    decided: dict[str, Any] = {
+        **{each.name: getattr(request, each.name) for each in fields(RunSettings)},
+        "rate": float(rate),
+        "arrivals": str(arrivals),
+        "out_of_order": None if request.out_of_order is None else str(parse_out_of_order(request.out_of_order)),
+        "linger_ms": _first(request.linger_ms, clients.generator_linger_ms(rate)),
+        "partitions": partitions,
+        "shuffle_partitions": request.shuffle_partitions
         or (profile.shuffle_partitions if request.partitions is None else partitions),
-        duration_s=duration_s,
+        "profile": profile.name,
+        "duration_s": duration_s,
+        "warmup_s": warmup_s,
+        "warmup_boundaries": warmup_boundaries,
+        "trials": _first(request.trials, 1 if request.quick else 3),
+        # A custom job runs on Spark as pip installs it, unless something else is requested.
+        "local_files": request.local_files or ("plain" if job is None else "hadoop"),
+        "memory_mb": request.memory_mb or profile.engine_memory_mb,
+    }
+    settings = Settings(
+        **decided,
+        patterns=tuple(patterns),
+        specs=engines,
         cycles=cycles,
-        warmup_s=warmup_s,
-        warmup_boundaries=warmup_boundaries,
         floor_duration_s=5.0 if request.quick else 15.0,
         floor_warmup_s=2.0 if request.quick else 5.0,
         broker_warmup_s=12.0 if request.quick else 30.0,
-        trials=_first(request.trials, 1 if request.quick else 3),
-        seed=request.seed,
-        checkpoint_interval_s=request.checkpoint_interval_s,
-        watermark_delay_s=request.watermark_delay_s,
         idleness_s=idle_ms / 1000,
-        state_backend=request.state_backend,
-        # A custom job runs on Spark as pip installs it, unless something else is requested.
-        local_files=request.local_files or ("plain" if job is None else "hadoop"),
-        buffer_wait_ms=request.buffer_wait_ms,
         # Longer than it takes an engine that writes once an interval to show that nothing more will come.
         drain_s=max(30.0, 3 * request.checkpoint_interval_s + 10.0),
-        memory_mb=request.memory_mb or profile.engine_memory_mb,
         kafka_heap_mb=profile.kafka_heap_mb,
         shared_cores=profile.shared_cores,
-        bootstrap_servers=request.bootstrap_servers,
-        kafka_port=request.kafka_port,
-        flink_port=request.flink_port,
-        flink_url=request.flink_url,
-        flink_bootstrap_servers=request.flink_bootstrap_servers,
-        keep_topics=request.keep_topics,
-        offline=request.offline,
-        results=request.results,
         notes=tuple(notes),
         job=job,
     )
@@ -487,45 +387,11 @@ def _check_ranges(request: RunRequest) -> None:
         raise ConfigurationError("A job of your own stands in a pattern's place: name one or the other.")
     if request.job is not None and request.job.payload.texts is not None and request.payload_bytes is not None:
         raise ConfigurationError("--payload pads rtmbench's own events; --template and --events say all of a record.")
-    if request.state_backend not in STATE_BACKENDS:
-        raise ConfigurationError(
-            f"--state-backend is {request.state_backend!r}; Flink's are: {', '.join(STATE_BACKENDS)}."
-        )
-    if request.local_files is not None and request.local_files not in LOCAL_FILES:
-        raise ConfigurationError(f"--local-files is {request.local_files!r}; there are: {', '.join(LOCAL_FILES)}.")
     if request.late is not None and not 0 < request.late <= MAX_LATE:
         raise ConfigurationError(f"--late is {request.late:g}: give a share above 0 and at most {MAX_LATE:g}.")
-    limits: list[tuple[str, float | None, float, float, str]] = [
-        ("rate", request.rate, 1, MAX_RATE, "events per second"),
-        ("keys", request.keys, 1, 100_000_000, "keys"),
-        ("zipf", request.zipf, 0, MAX_ZIPF, "as an exponent"),
-        ("payload", request.payload_bytes, MIN_PAYLOAD, MAX_PAYLOAD, "bytes"),
-        ("partitions", request.partitions, 1, MAX_PARTITIONS, "partitions"),
-        ("slots", request.slots, 1, 10_000, "slots"),
-        ("duration", request.duration_s, 1, 86_400, "seconds"),
-        ("warmup", request.warmup_s, 0, 86_400, "seconds"),
-        ("warmup-boundaries", request.warmup_boundaries, 1, 10_000, "checkpoints or batch boundaries"),
-        ("trials", request.trials, 1, 1_000, "trials"),
-        ("seed", request.seed, 0, 2**63 - 1, "as an integer"),
-        (
-            "checkpoint-interval",
-            request.checkpoint_interval_s,
-            MIN_CHECKPOINT_INTERVAL_S,
-            3_600,
-            "seconds",
-        ),
-        ("window", request.window_s, 1, 86_400, "seconds"),
-        ("slide", request.slide_s, 1, 86_400, "seconds"),
-        ("watermark-delay", request.watermark_delay_s, 0, 3_600, "seconds"),
-        ("buffer-wait", request.buffer_wait_ms, 1, 10_000, "milliseconds"),
-        ("shuffle-partitions", request.shuffle_partitions, 1, MAX_SHUFFLE_PARTITIONS, "partitions"),
-        ("memory", request.memory_mb, 1_024, 1_048_576, "MiB"),
-    ]
-    for name, value, least, most, unit in limits:
-        if value is not None and not least <= value <= most:
-            raise ConfigurationError(
-                f"--{name} is {value:g}, which is out of range: give {least:,} to {most:,} {unit}."
-            )
+    for row in SETTINGS.values():
+        if problem := row.problem(getattr(request, row.field)):
+            raise ConfigurationError(problem)
 
 
 def _warm_up(request: RunRequest) -> tuple[float, int | None]:

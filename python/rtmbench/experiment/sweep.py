@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rtmbench.kafka import clients
 from rtmbench.errors import ConfigurationError
 from rtmbench.results.model import Grid
-from rtmbench.experiment.settings import RunRequest
+from rtmbench.run_settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rtmbench.experiment.settings import Settings
+    from rtmbench.experiment.settings import RunRequest, Settings
 
-AXES = {
-    "rate": "rate",
-    "arrivals": "arrivals",
-    "payload": "payload_bytes",
-    "checkpoint-interval": "checkpoint_interval_s",
-    "partitions": "partitions",
-    "keys": "keys",
-    "zipf": "zipf",
-    "buffer-wait": "buffer_wait_ms",
-    "state-backend": "state_backend",
-    "local-files": "local_files",
-}
+AXES = {row.name: row.field for row in SETTINGS.values() if row.sweepable}
 """Name on the command line → field of `RunRequest`, of the settings that may have several values."""
 MAX_POINTS = 100
 
@@ -44,15 +33,14 @@ def points(request: RunRequest, axes: Mapping[str, Sequence[Any]]) -> list[Point
     """Give the points of a sweep over `axes` (names as on the command line), the last axis fastest.
 
     Raises:
-        ConfigurationError: an axis that this version cannot vary, a value twice, or too many points.
+        ConfigurationError: a setting that takes one value only, a value twice, or too many points.
 
     """
     if not axes:
         return [Point(request=request)]
-    known = {field.name for field in fields(RunRequest)}
     count = 1
     for name, values in axes.items():
-        if AXES.get(name) not in known:
+        if name not in AXES:
             raise ConfigurationError(f"--{name} takes one value. These take several: --{', --'.join(AXES)}.")
         if len(set(values)) < len(values):
             raise ConfigurationError(f"--{name} names a value twice; each makes a point of the sweep of its own.")

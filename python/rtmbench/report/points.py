@@ -16,14 +16,13 @@ if TYPE_CHECKING:
 
     from rtmbench.results import Result
     from rtmbench.results.model import Sustained
-
-
-UNITS = {"rate": "events/s", "payload": "bytes", "checkpoint-interval": "s", "buffer-wait": "ms"}
+from rtmbench.run_settings import SETTINGS
 
 
 def axis_head(name: str) -> str:
     """Name an axis over its values, with their unit where they have one."""
-    return f"{name}, {UNITS[name]}" if name in UNITS else name
+    row = SETTINGS.get(name)
+    return f"{name}, {row.axis_unit}" if row is not None and row.axis_unit else name
 
 
 def sections(results: Sequence[Result], *, plots: bool) -> list[Section]:

@@ -18,6 +18,7 @@ from rtmbench.report.trials import trial_name
 from rtmbench.results.cost import cost
 from rtmbench.results.slo import SIGNS
 from rtmbench.results.verdict import ratio_text
+from rtmbench.run_settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,24 +30,6 @@ FOOTER = (
     "Latency runs from the moment an event was due to the receipt of its result. ≥ marks a lower bound: the event had "
     "not come out when the waiting ended. A figure in brackets is of trials of which none is valid."
 )
-FLAGS = {
-    "rate": "--rate",
-    "keys": "--keys",
-    "zipf": "--zipf",
-    "late": "--late",
-    "payload_bytes": "--payload",
-    "partitions": "--partitions",
-    "slots": "--slots",
-    "shuffle_partitions": "--shuffle-partitions",
-    "duration_s": "--duration",
-    "warmup_s": "--warmup",
-    "trials": "--trials",
-    "seed": "--seed",
-    "checkpoint_interval_s": "--checkpoint-interval",
-    "watermark_delay_s": "--watermark-delay",
-    "buffer_wait_ms": "--buffer-wait",
-    "memory_mb": "--memory",
-}
 
 
 def document(
@@ -336,10 +319,12 @@ def command(result: Result) -> str:
         parts += ["--engines", ",".join(str(engine) for engine in engines)]
     if settings.get("quick") is True:
         parts.append("--quick")
-    for name, flag in FLAGS.items():
-        value = settings.get(name)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            parts += [flag, f"{value:g}s" if name.endswith("_s") else f"{value:.12g}"]
+    for row in SETTINGS.values():
+        value = settings.get(row.field)
+        expected = str if row.kind == "text" else (int, float)
+        # The document may have been written by anybody.
+        if row.repeated and isinstance(value, expected) and not isinstance(value, bool):
+            parts += [row.flag, row.text(value)]
     windows = settings.get("windows_ms")
     ours = windows.get(result.pattern) if isinstance(windows, dict) else None
     if isinstance(ours, dict):
@@ -349,10 +334,6 @@ def command(result: Result) -> str:
             if isinstance(ours.get(name), (int, float))
             for part in (f"--{name}", f"{ours[name] / 1000:g}s")
         ]
-    texts = ("arrivals", "out_of_order", "state_backend", "local_files")
-    for name, flag in ((name, f"--{name.replace('_', '-')}") for name in texts):
-        if isinstance(settings.get(name), str):
-            parts += [flag, settings[name]]
     parts += [f"--{name.replace('_', '-')}" for name in ("aa", "find_rate") if settings.get(name) is True]
     targets = settings.get("slo")
     parts += [part for text in (targets if isinstance(targets, list) else ()) for part in ("--slo", str(text))]

@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from rtmbench.run_settings import SETTINGS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -13,7 +15,9 @@ if TYPE_CHECKING:
 
 MEMORY_STEP_MB = 256
 """Memory is compared in steps: a kernel takes some MiB more or less, and sizes are derived from what is free."""
-WITHOUT_EFFECT = frozenset({"aa", "engines", "keep_topics", "notes", "profile", "seed", "slo", "trials"})
+WITHOUT_EFFECT = frozenset({"aa", "engines", "notes", "slo"}) | {
+    row.field for row in SETTINGS.values() if not row.measured
+}
 """Settings that do not change what a single trial measures. Everything else does."""
 
 

@@ -1,0 +1,158 @@
+"""Options of the commands, made from the table of settings, and the way from their values to a request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtmbench import durations
+from rtmbench.run_settings import SETTINGS, of_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rtmbench.run_settings import Setting
+
+Command = Any
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+
+
+class Duration(click.ParamType[float]):
+    """A duration: `90`, `90s`, `5m` or `1h`; also as Spark writes it, `90 seconds`.
+
+    The pipelines read some of the same variables (`RTMBENCH_WINDOW` …) and hand them to Spark as they are.
+    """
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the seconds; a click usage error where the text is not a duration."""
+        if isinstance(value, int | float):
+            return float(value)
+        try:
+            return durations.seconds(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Names(click.ParamType[tuple[str, ...]]):
+    """Names with commas between them."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the names."""
+        parts = value if isinstance(value, (tuple, list)) else str(value).split(",")
+        return tuple(part.strip() for part in parts if part.strip())
+
+
+class Listed(click.ParamType[Any]):
+    """One value of another type, or several with commas between, which make a sweep."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = click.types.convert_type(kind)
+        self.name = f"{self.kind.name}[,…]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value, or a tuple where there are several."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part for part in str(value).split(",") if part.strip()]
+        values = tuple(self.kind.convert(part.strip(), param, ctx) for part in parts)
+        if not values:
+            self.fail(f"{value!r} contains no value", param, ctx)
+        return values[0] if len(values) == 1 else values
+
+
+def setting(name: str, *, sweepable: bool = False, **attributes: Any) -> Callable[[Command], Command]:
+    """Return the option of one setting; `attributes` are click's, in place of those that the table gives."""
+    row = SETTINGS[name]
+    kind = _type(row)
+    made: dict[str, Any] = {"help": _help(row), "default": row.default}
+    if row.kind == "flag":
+        made["is_flag"] = True
+    else:
+        made["type"] = Listed(kind) if sweepable and row.sweepable else kind
+        if row.metavar:
+            made["metavar"] = f"{row.metavar}[,…]" if sweepable and row.sweepable else row.metavar
+        if row.default is not None:
+            made["show_default"] = _shown(row)
+    if row.configurable:
+        made |= {"envvar": [row.variable, *row.variables], "show_envvar": False}
+    made |= attributes
+    if "default" in attributes and "show_default" not in attributes:
+        made["show_default"] = True
+    return click.option(row.flag, row.parameter, **made)
+
+
+def settings(command: str, *, sweepable: bool = False, without: tuple[str, ...] = ()) -> Callable[[Command], Command]:
+    """Return a decorator that adds the options of all settings of a command, in the table's order."""
+    rows = [row for row in of_command(command) if row.name not in without]
+
+    def add(function: Command) -> Command:
+        for row in reversed(rows):
+            function = setting(row.name, sweepable=sweepable)(function)
+        return function
+
+    return add
+
+
+def existing_kafka(command: Command) -> Command:
+    """Add `--bootstrap-servers` to a command that needs an existing Kafka."""
+    return setting("bootstrap-servers", required=True, help="Address of the Kafka to use.")(command)
+
+
+def take_axes(values: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+    """Take the settings with several values out: their names and values. The first value of each stays."""
+    axes = {}
+    for row in SETTINGS.values():
+        if row.sweepable and isinstance(values.get(row.parameter), tuple):
+            axes[row.name] = values[row.parameter]
+            values[row.parameter] = axes[row.name][0]
+    return axes
+
+
+def take_settings(values: dict[str, Any]) -> dict[str, Any]:
+    """Take the settings out of the parameters of a command: arguments for a request."""
+    return {row.field: values.pop(row.parameter) for row in SETTINGS.values() if row.parameter in values}
+
+
+def _type(row: Setting) -> Any:
+    if row.choices:
+        return click.Choice(list(row.choices))
+    types: dict[str, Any] = {
+        "number": float,
+        "integer": int,
+        "text": str,
+        "duration": Duration(),
+        "flag": bool,
+        "path": click.Path(path_type=Path),
+        "names": Names(),
+    }
+    return types[row.kind]
+
+
+def _help(row: Setting) -> str:
+    return f"{row.help} [default: {row.default_text}]" if row.default_text else row.help
+
+
+def _shown(row: Setting) -> str | bool:
+    if row.kind == "names":
+        return ",".join(row.default)
+    return row.text(row.default) if row.kind == "duration" else True
+
+
+__all__ = [
+    "Duration",
+    "Listed",
+    "Names",
+    "existing_kafka",
+    "json_option",
+    "setting",
+    "settings",
+    "take_axes",
+    "take_settings",
+]
