@@ -8,8 +8,7 @@ from pathlib import Path
 
 import rtmbench
 from rtmbench import _core
-from rtmbench.patterns import pipelines
-from rtmbench.patterns import PATTERNS
+from rtmbench.patterns import PATTERNS, pipelines
 
 EVENTS = 2_000
 FEATURES = {"gzip", "snappy", "lz4", "zstd", "ssl", "sasl_plain", "sasl_scram", "sasl_oauthbearer"}

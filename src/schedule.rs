@@ -42,7 +42,7 @@ pub enum Schedule {
         /// Length of the ramp, s.
         seconds: f64,
     },
-    /// Rates held one after the other; the last one for ever.
+    /// Rates held one after the other; the last one indefinitely.
     Step {
         /// (seconds, events/s) of each step.
         steps: Vec<(f64, f64)>,

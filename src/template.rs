@@ -46,7 +46,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// Reads a text with placeholders; `key` is the record's Kafka key in place of the event's.
+    /// Reads a text with placeholders; `key` is the record's Kafka key instead of the event's.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a placeholder that does not end or that does not exist, and for a text of more than

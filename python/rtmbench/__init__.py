@@ -15,8 +15,8 @@ from rtmbench._core import OPTIMIZED, __version__
 if TYPE_CHECKING:
     from rtmbench._core import Generator, Histogram, LatencyConsumer, Schedule, Table, Workload
     from rtmbench.api.functions import load, run, run_all, run_job, runs, sample
-    from rtmbench.api.run_result import Comparison, Run, Verdict
     from rtmbench.api.run_list import RunList
+    from rtmbench.api.run_result import Comparison, Run, Verdict
 
 if not OPTIMIZED:
     warnings.warn(

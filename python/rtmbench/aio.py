@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from rtmbench.run_settings import RunArguments
     from rtmbench.api.run_result import Run
+    from rtmbench.run_settings import RunArguments
 
 WORKER = (sys.executable, "-m", "rtmbench.api.worker")
 END_WITHIN_S = 30.0

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rtmbench.engines import EngineSpec
-    from rtmbench.patterns import Pattern
     from rtmbench.experiment.settings import Settings
+    from rtmbench.patterns import Pattern
 
 Status = Literal["ok", "warn", "fail"]
 

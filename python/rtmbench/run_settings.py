@@ -1,7 +1,8 @@
 """The table of settings: everything that a run can be asked for, one row each.
 
-Options of the command line, `RTMBENCH_*` variables, keys of `rtmbench.toml`, the axes of a sweep, the ranges, the command
-that repeats a run, the fingerprint of a result, what a resumed run takes over, and `docs/settings.md` derive from it.
+Options of the command line, `RTMBENCH_*` variables, keys of `rtmbench.toml`, the axes of a sweep, the ranges, the
+command that repeats a run, the fingerprint of a result, what a resumed run takes over, and `docs/settings.md` derive
+from it.
 """
 
 from __future__ import annotations
@@ -89,10 +90,8 @@ class Setting:
         if self.choices and value not in self.choices:
             return f"{self.flag} is {value!r}; use one of: {', '.join(self.choices)}."
         if self.least is not None and self.most is not None and not self.least <= value <= self.most:
-            return (
-                f"{self.flag} is {value:g}, which is out of range: give {self.least:,} to {self.most:,} {self.unit}".rstrip()
-                + "."
-            )
+            span = f"{self.least:,} to {self.most:,} {self.unit}".rstrip()
+            return f"{self.flag} is {value:g}, which is out of range: give {span}."
         return None
 
     def text(self, value: Any) -> str:
@@ -161,7 +160,14 @@ class RunSettings:
         sweepable=True,
     )
     keys: int = _row(
-        100, "integer", "Number of distinct keys.", unit="keys", least=1, most=100_000_000, sweepable=True, commands=LOAD
+        100,
+        "integer",
+        "Number of distinct keys.",
+        unit="keys",
+        least=1,
+        most=100_000_000,
+        sweepable=True,
+        commands=LOAD,
     )
     zipf: float | None = _row(
         None,
@@ -429,9 +435,7 @@ class RunSettings:
         place=True,
         repeated=False,
     )
-    keep_topics: bool = _row(
-        False, "flag", "Keep the topics of the trials.", measured=False, repeated=False
-    )
+    keep_topics: bool = _row(False, "flag", "Keep the topics of the trials.", measured=False, repeated=False)
     offline: bool = _row(
         False,
         "flag",

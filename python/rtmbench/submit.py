@@ -10,20 +10,20 @@ from rtmbench import _core, doctor
 from rtmbench.artifacts import Cache
 from rtmbench.engines import FLOORS, create_engine, spec_name
 from rtmbench.errors import ConfigurationError, PreflightError
+from rtmbench.experiment.settings import resolve
+from rtmbench.kafka.topics import partition_ends
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.platform.machine import describe
 from rtmbench.results.store import new_run_id
-from rtmbench.experiment.settings import resolve
-from rtmbench.kafka.topics import partition_ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from rtmbench.engines.base import Engine
-    from rtmbench.platform.kafka import KafkaService
     from rtmbench.experiment.settings import RunRequest
+    from rtmbench.platform.kafka import KafkaService
 
 INPUT, OUTPUT = "benchmark-input", "benchmark-output"
 """The topics of the published setup, and the defaults of every pipeline, of `produce` and of `measure`."""
@@ -46,7 +46,7 @@ def submit(
     duration_s: float | None = None,
     say: Callable[[str], None],
 ) -> None:
-    """Start one engine with one pattern's job on existing topics, and watch it for `duration_s`, or for ever.
+    """Start one engine with one pattern's job on existing topics, and watch it for `duration_s`, or indefinitely.
 
     The job has the settings that it would have in a run, and as many slots as the input topic's partitions need.
     `say` is told when it runs. On any way out, engine and processes are stopped; their logs stay below

@@ -1,4 +1,4 @@
-//! Whether a job passes on when the broker appended its input, in place of the events' own time stamps.
+//! Whether a job passes on when the broker appended its input, instead of the events' own time stamps.
 //!
 //! Latency that counts from the append leaves out the way into the broker. At high rates each ms is that of some
 //! event, so an output with the append time cannot be told from one with an event's. All outputs together can: appends

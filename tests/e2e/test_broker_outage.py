@@ -10,8 +10,8 @@ import pytest
 from rtmbench import _core
 from rtmbench.artifacts import Cache
 from rtmbench.engines import create_engine, parse_engine
-from rtmbench.kafka import clients
 from rtmbench.engines.base import TrialIo
+from rtmbench.kafka import clients
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from commandline import running
 
-from rtmbench.run_settings import RunSettings
 from rtmbench.artifacts import Cache
 from rtmbench.engines.flink import class_path
 from rtmbench.platform.flink_cluster import start_cluster
 from rtmbench.platform.flink_config import divide_memory
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
+from rtmbench.run_settings import RunSettings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full, pytest.mark.timeout(300)]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rtmbench.patterns import pipelines
 from rtmbench.artifacts import Cache
 from rtmbench.engines.spark import PLAIN_LOCAL_FILES
+from rtmbench.patterns import pipelines
 from rtmbench.platform.java import find_java
 
 pytestmark = pytest.mark.e2e

@@ -14,9 +14,9 @@ import pytest
 from rtmbench import _core
 from rtmbench.artifacts import Cache
 from rtmbench.engines import create_engine, parse_engine
-from rtmbench.kafka import clients
 from rtmbench.engines.base import TrialIo
 from rtmbench.errors import PreflightError, RunFailedError
+from rtmbench.kafka import clients
 from rtmbench.parity import parity
 from rtmbench.platform import journal, kafka, ports
 from rtmbench.platform.java import find_java

@@ -10,10 +10,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from rtmbench import _core
 from rtmbench.artifacts import Cache
+from rtmbench.experiment.trial import TOPIC_PROPERTIES
 from rtmbench.kafka.clients import harness_consumer
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
-from rtmbench.experiment.trial import TOPIC_PROPERTIES
 
 pytestmark = pytest.mark.e2e
 

@@ -17,7 +17,6 @@ import pytest
 
 from rtmbench import _core
 from rtmbench.patterns import PATTERNS
-from rtmbench.patterns.pipelines import SPARK_JARS
 
 ROOT = Path(__file__).parents[2]
 EXTENSION = "rtmbench/_core.abi3.so"
@@ -69,8 +68,8 @@ def test_it_has_everything_that_a_run_needs(content):
         assert f"{directory}/flink/{pattern.name}.jar" in names
         (spark,) = (name for name in names if name.startswith(f"{directory}/spark/") and name.endswith(".py"))
         assert b"def build(" in content[spark]
-        if pattern.id in SPARK_JARS:
-            assert f"{directory}/spark/{SPARK_JARS[pattern.id]}" in names
+        if pattern.spark_jar is not None:
+            assert f"{directory}/spark/{pattern.spark_jar}" in names
     for name in ("py.typed", "_core.pyi", "artifacts/lock.json", "report/explanations.toml", "report/style.css"):
         assert content[f"rtmbench/{name}"] == (ROOT / "python" / "rtmbench" / name).read_bytes()
     assert "rtmbench/_pipelines/claims/flink/claims.jar" in names

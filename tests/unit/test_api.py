@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import doctest
+import os
 import shutil
 import sys
 import textwrap
@@ -21,14 +22,14 @@ import pytest
 import results_builder as build
 
 import rtmbench
-from rtmbench import _core, aio, cli, spark
+from rtmbench import _core, aio, spark
 from rtmbench.api import functions
-from rtmbench.experiment import runner
 from rtmbench.errors import ConfigurationError
-from rtmbench.patterns import PATTERNS
-from rtmbench.patterns.pipelines import locate
+from rtmbench.experiment import runner
 from rtmbench.experiment.progress import Progress
 from rtmbench.live_view import LiveView
+from rtmbench.patterns import PATTERNS
+from rtmbench.patterns.pipelines import locate
 from rtmbench.results.model import Status, Timeline
 from rtmbench.spark import twin
 
@@ -305,14 +306,6 @@ def test_an_unknown_setting_is_told_with_the_nearest(stubbed):
     assert not stubbed
 
 
-def test_the_settings_of_the_api_are_those_of_a_request():
-    from rtmbench.run_settings import DEFAULT_ENGINES, RunArguments, RunSettings  # noqa: PLC0415
-
-    names = {field.name for field in dataclasses.fields(RunRequest)}
-    assert set(RunArguments.__annotations__) == names - {"patterns", "engines", "results", "job"}
-    assert functions.DEFAULT_ENGINES == DEFAULT_ENGINES
-
-
 def test_an_interrupt_reaches_the_caller(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
@@ -399,7 +392,7 @@ def test_progress_in_a_notebook_is_plain_lines(monkeypatch, capsys):
 
 
 def _worker(monkeypatch, tmp_path, body):
-    """Let the process of a run do `body` in place of the experiment."""
+    """Let the process of a run do `body` instead of the experiment."""
     script = tmp_path / "worker.py"
     script.write_text(
         WORKER.format(here=str(tmp_path), body=textwrap.indent(textwrap.dedent(body).strip(), "    ")), encoding="utf-8"

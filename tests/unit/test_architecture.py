@@ -1,4 +1,4 @@
-"""Who may import whom: the arrows of `docs/architecture.md`, read from the source, lazy and type-only imports included."""
+"""Who may import whom, as `docs/architecture.md` shows it: read from the source, lazy and type-only imports too."""
 
 from __future__ import annotations
 

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from results_builder import result
 
-from rtmbench.experiment.arrivals import late_margin_s, parse_arrivals, parse_out_of_order, schedule_seed
 from rtmbench.durations import seconds
-from rtmbench.kafka.clients import generator_linger_ms, harness_producer
 from rtmbench.errors import ConfigurationError
+from rtmbench.experiment.arrivals import late_margin_s, parse_arrivals, parse_out_of_order, schedule_seed
+from rtmbench.experiment.settings import RunRequest, Settings, resolve
 from rtmbench.experiment.sweep import points, with_one_linger
+from rtmbench.experiment.windows import idleness
+from rtmbench.kafka.clients import generator_linger_ms, harness_producer
 from rtmbench.parity import load_rows, parity
 from rtmbench.platform.machine import Machine
 from rtmbench.report.sections import command
 from rtmbench.results import fingerprint
-from rtmbench.experiment.settings import RunRequest, Settings, resolve
-from rtmbench.experiment.windows import idleness
 
 MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
 

@@ -14,8 +14,8 @@ import pytest
 from confluent_kafka import Producer
 
 from rtmbench import _core
-from rtmbench.kafka import properties
 from rtmbench.errors import ConfigurationError
+from rtmbench.kafka import properties
 
 FIGURES = ["count", "min", "p50", "p90", "p95", "p99", "p99_9", "max"]
 

@@ -18,10 +18,10 @@ from rtmbench.artifacts import Cache
 from rtmbench.doctor import Check, DoctorRequest, SlotNeed, checks, require
 from rtmbench.engines import parse_engine
 from rtmbench.errors import PreflightError
+from rtmbench.experiment.settings import RunRequest, resolve
 from rtmbench.platform import rocksdb
 from rtmbench.platform.machine import Machine
 from rtmbench.platform.scheduling import Priority
-from rtmbench.experiment.settings import RunRequest, resolve
 
 MACHINE = Machine(
     cpu="a processor",
@@ -184,7 +184,7 @@ def test_disk_counts_what_a_run_writes(request_: DoctorRequest, cache: Cache) ->
     [
         ({"rate": 2_000.0}, 2),
         ({"payload_bytes": 2 * doctor.RECORD_BYTES - doctor.FRAMING_BYTES}, 1.5),
-        # One trial of each cell is kept in place of twice the largest.
+        # One trial of each cell is kept instead of twice the largest.
         ({"keep_topics": True, "trials": 4}, 4),
         ({"trials": 9}, 1),
     ],

@@ -13,8 +13,8 @@ from rtmbench.engines import choose, parse_engine, spark
 from rtmbench.engines.base import EngineRefusedError, TrialIo
 from rtmbench.errors import RunFailedError
 from rtmbench.patterns import find_pattern
-from rtmbench.run_settings import RunSettings
 from rtmbench.platform import flink_config
+from rtmbench.run_settings import RunSettings
 
 REAL_TIME = {"spark_version": "4.3.0", "trigger": "RealTimeTrigger(5000)", "real_time": True}
 BATCH_BOUND = {**REAL_TIME, "real_time": False}

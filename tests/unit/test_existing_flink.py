@@ -10,16 +10,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from rtmbench.custom_jobs.model import custom_job
 from rtmbench.engines import create_engine, parse_engine
 from rtmbench.engines.base import TrialIo
 from rtmbench.engines.flink import FlinkEngine
 from rtmbench.engines.flink_existing import ExistingFlinkEngine, with_libraries
 from rtmbench.errors import ConfigurationError, RunFailedError
-from rtmbench.custom_jobs.model import own_job
+from rtmbench.experiment.settings import RunRequest, resolve
 from rtmbench.platform.flink_cluster import FlinkCluster
 from rtmbench.platform.machine import Machine
 from rtmbench.run_settings import RunSettings
-from rtmbench.experiment.settings import RunRequest, resolve
 
 MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
 URL = "https://ann:secret@flink.example:8081"
@@ -54,7 +54,9 @@ def test_the_document_says_that_there_was_one_and_not_which():
 def test_it_takes_no_job_of_the_users_own(tmp_path):
     (tmp_path / "job.jar").write_bytes(b"")
     with pytest.raises(ConfigurationError, match="--flink-url runs rtmbench's own jobs only"):
-        resolve(RunRequest(job=own_job(flink_jar=tmp_path / "job.jar"), patterns=(), flink_url=URL, **KAFKA), MACHINE)
+        resolve(
+            RunRequest(job=custom_job(flink_jar=tmp_path / "job.jar"), patterns=(), flink_url=URL, **KAFKA), MACHINE
+        )
 
 
 def test_the_engine_is_that_of_the_address():

@@ -11,21 +11,21 @@ import jsonschema
 import pytest
 
 from rtmbench import _core, doctor
+from rtmbench.artifacts import Cache
 from rtmbench.experiment import resume
 from rtmbench.experiment import runner as runner_module
-from rtmbench.artifacts import Cache
-from rtmbench.experiment.runner import exit_code, run
 from rtmbench.experiment.options import Options
+from rtmbench.experiment.progress import Silent
+from rtmbench.experiment.runner import exit_code, run
+from rtmbench.experiment.settings import RunRequest
+from rtmbench.experiment.settings import resolve as resolved
+from rtmbench.experiment.trial import TrialPlan, TrialRunner
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.platform.scheduling import SchedulingGroup, probe
-from rtmbench.experiment.progress import Silent
 from rtmbench.results import contention
 from rtmbench.results.model import json_schema
 from rtmbench.results.slo import Target
 from rtmbench.results.store import list_runs, load
-from rtmbench.experiment.settings import RunRequest
-from rtmbench.experiment.settings import resolve as resolved
-from rtmbench.experiment.trial import TrialPlan, TrialRunner
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 

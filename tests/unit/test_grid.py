@@ -8,9 +8,9 @@ from rtmbench.cli.configuration import load
 from rtmbench.cli.options import Duration, Listed
 from rtmbench.cli.run import run
 from rtmbench.errors import ConfigurationError
-from rtmbench.experiment.sweep import points
 from rtmbench.experiment.options import Options
 from rtmbench.experiment.settings import RunRequest
+from rtmbench.experiment.sweep import points
 
 REQUEST = RunRequest(patterns=("01",), quick=True)
 
@@ -34,7 +34,9 @@ def test_a_grid_is_every_combination_and_each_point_says_where_it_is():
 def test_both_state_backends_make_a_grid_with_the_keys(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     asked = []
-    monkeypatch.setattr("rtmbench.experiment.runner.run", lambda request, options, _view: asked.append((request, options)) or [])
+    monkeypatch.setattr(
+        "rtmbench.experiment.runner.run", lambda request, options, _view: asked.append((request, options)) or []
+    )
     monkeypatch.setattr("rtmbench.cli.run._report", lambda *_: None)
     arguments = ["04", "--engines", "flink", "--state-backend", "rocksdb,hashmap", "--keys", "100,10000"]
     assert CliRunner().invoke(run, arguments, standalone_mode=False).exception is None

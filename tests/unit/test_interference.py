@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rtmbench.experiment.resources import ResourceMeter
 from rtmbench.platform import interference
 from rtmbench.platform.interference import InterferenceMeter
 from rtmbench.platform.process import Process
-from rtmbench.experiment.resources import ResourceMeter
 
 if TYPE_CHECKING:
     from pathlib import Path

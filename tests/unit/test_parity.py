@@ -7,13 +7,13 @@ import pytest
 from click.testing import CliRunner
 from results_builder import cell, result, trial
 
-from rtmbench.experiment import runner
 from rtmbench.cli import rtmbench
+from rtmbench.experiment import runner
+from rtmbench.experiment.settings import RunRequest
 from rtmbench.parity import Parity, parity
 from rtmbench.report.parity import print_parity
 from rtmbench.results import CloseLatency, Status
 from rtmbench.results.store import RunDirectory, new_run_id
-from rtmbench.experiment.settings import RunRequest
 
 FACTS = {
     "flink@1.20": {"settings": {"slots": 4, "buffer_wait_ms": 1, "emission": "update"}},

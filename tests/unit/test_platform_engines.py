@@ -6,10 +6,10 @@ import pytest
 
 from rtmbench.artifacts import load_lock
 from rtmbench.engines import REGISTRY, parse_engine, required_bundles
-from rtmbench.kafka import clients
 from rtmbench.engines.base import EngineSpec, TrialIo, require_slots
 from rtmbench.engines.spark import divide_memory as divide_spark
 from rtmbench.errors import ConfigurationError, PreflightError
+from rtmbench.kafka import clients
 from rtmbench.parity import parity
 from rtmbench.platform import flink_config, jvm, kafka, logs
 from rtmbench.platform.java import Java

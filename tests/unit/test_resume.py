@@ -6,16 +6,16 @@ from dataclasses import replace
 import pytest
 from results_builder import cell, result, trial
 
-from rtmbench.experiment import resume
 from rtmbench.errors import ConfigurationError, PreflightError
+from rtmbench.experiment import resume
 from rtmbench.experiment.host import host
 from rtmbench.experiment.options import Options
+from rtmbench.experiment.resume import attempts_due
+from rtmbench.experiment.settings import RunRequest, resolve
 from rtmbench.platform import machine as machines
 from rtmbench.results import RunDirectory, Status
 from rtmbench.results.model import Grid
 from rtmbench.results.status import INTERRUPTED
-from rtmbench.experiment.resume import attempts_due
-from rtmbench.experiment.settings import RunRequest, resolve
 
 MACHINE = replace(machines.describe(), cores=2, memory_mb=24_000, available_mb=20_000)
 

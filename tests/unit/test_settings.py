@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
+from rtmbench.custom_jobs.model import custom_job
 from rtmbench.engines import spec_name
 from rtmbench.errors import ConfigurationError
-from rtmbench.custom_jobs.model import own_job
-from rtmbench.patterns import find_pattern
-from rtmbench.platform.machine import Machine
 from rtmbench.experiment.settings import RunRequest, Settings, resolve
 from rtmbench.experiment.steady_state import WarmUpRule
 from rtmbench.experiment.windows import idleness, murmur2
+from rtmbench.patterns import PATTERNS, Pattern, find_pattern
+from rtmbench.platform.machine import Machine
 
 MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
 
@@ -113,7 +113,7 @@ def test_the_spec_profile_has_the_published_sizes():
 def test_plain_local_files_are_for_patterns_unless_they_are_requested(tmp_path):
     file = tmp_path / "job.py"
     file.write_text("")
-    job = own_job(spark_job=file)
+    job = custom_job(spark_job=file)
     assert settings("01").local_files == "plain"
     assert settings(job=job, engines=("spark@4.1",)).local_files == "hadoop"
     assert settings(job=job, engines=("spark@4.1",), local_files="plain").local_files == "plain"
@@ -180,6 +180,14 @@ def test_partitions_without_keys_do_not_hold_the_watermark_for_ever():
 def test_keys_are_hashed_as_kafkas_java_client_does(key, signed):
     # The expected values are those of Kafka's own test of its hash.
     assert murmur2(key.encode()) == signed & 0xFFFFFFFF
+
+
+def test_a_fifth_pattern_with_windows_runs_quick(monkeypatch):
+    fifth = Pattern(id="05", name="x", title="X", fairness="", window_ms=30_000, oracle="02")
+    monkeypatch.setitem(PATTERNS, "05", fifth)
+    assert windows(settings("05", quick=True)) == [(30_000, None)]
+    assert windows(settings("05", quick=True, window_s=6.0)) == [(6_000, None)]
+    assert [spec_name(spec, fifth) for spec in settings("05").cells(fifth)] == ["flink@1.20", "spark@4.1:rtm-unchecked"]
 
 
 def test_patterns_say_how_fair_they_are():

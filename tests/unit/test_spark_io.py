@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rtmbench.kafka import clients
 from rtmbench.errors import ConfigurationError
+from rtmbench.kafka import clients
 from rtmbench.spark import Io
 from rtmbench.spark.io import read_kafka_properties
 

@@ -1,22 +1,22 @@
 """The functions of the package: start runs, and read those that are on disk.
 
-Settings are keyword arguments of the names and units in `rtmbench.run_settings.RunArguments`. Nothing is taken from `RTMBENCH_*` variables
-or `rtmbench.toml`, which belong to the command line.
+Settings are keyword arguments of the names and units in `rtmbench.run_settings.RunArguments`. Nothing is taken from
+`RTMBENCH_*` variables or `rtmbench.toml`, which belong to the command line.
 """
 
 from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
-from rtmbench.errors import ConfigurationError, RtmbenchError
+from rtmbench.api.run_list import RunList
 from rtmbench.api.run_result import Run
+from rtmbench.errors import ConfigurationError, RtmbenchError
 from rtmbench.results.sample import DIRECTORY
 from rtmbench.results.slo import Target
 from rtmbench.results.store import DOCUMENT, list_runs, locate
 from rtmbench.results.store import load as load_document
-from rtmbench.api.run_list import RunList
 from rtmbench.run_settings import DEFAULT_ENGINES, SETTINGS
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rtmbench.experiment.options import Options
     from rtmbench.experiment.settings import RunRequest
     from rtmbench.run_settings import RunArguments
+
 
 def run(
     pattern: str,
@@ -109,9 +110,9 @@ def run_job(
     results: str | os.PathLike[str] = "results",
     **settings: Unpack[RunArguments],
 ) -> Run:
-    """Run a job of your own on engines, as `run` runs a pattern, and return what was measured.
+    """Run a custom job on engines, as `run` runs a pattern, and return what was measured.
 
-    An output record is known by the time stamp that it carries of its event: each is one sample. `docs/own-job.md`
+    An output record is known by the time stamp that it carries of its event: each is one sample. `docs/custom-jobs.md`
     says how a job is made ready.
 
     Args:
@@ -147,9 +148,9 @@ def run_job(
     rtmbench.errors.ConfigurationError: --spark-job is orders.scala, which is no .py file.
 
     """
-    from rtmbench.custom_jobs.model import own_job  # noqa: PLC0415 - reading results must not wait for what a run needs
+    from rtmbench.custom_jobs.model import custom_job  # noqa: PLC0415 - reading results must not wait for what a run needs
 
-    job = own_job(
+    job = custom_job(
         spark_job=spark_job,
         flink_jar=flink_jar,
         flink_class=flink_class,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
-from rtmbench.errors import ConfigurationError
 from rtmbench.api.run_result import Comparison, Run, trials_table
+from rtmbench.errors import ConfigurationError
 from rtmbench.formatting import clean
 from rtmbench.results import across
 from rtmbench.results.noise import NoiseBands

@@ -12,16 +12,16 @@ import numpy as np
 
 from rtmbench import _core
 from rtmbench.errors import ConfigurationError
+from rtmbench.formatting import clean
 from rtmbench.report import export, figures
 from rtmbench.report.comparison import comparison_head, comparison_row, has_hops, print_comparison
 from rtmbench.report.rows import HOP_HEAD, boundaries_text, hop_text
 from rtmbench.report.terminal import print_result, summary
 from rtmbench.report.terminal_table import cell_texts
-from rtmbench.formatting import clean
 from rtmbench.results import across, sample, slo
 from rtmbench.results.comparison import is_quick
-from rtmbench.results.hops import cell_engine_hop
 from rtmbench.results.histogram_log import merged, trial_log
+from rtmbench.results.hops import cell_engine_hop
 from rtmbench.results.noise import NoiseBands
 from rtmbench.results.statistics import last_attempts
 from rtmbench.results.stored_run import StoredRun

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from rtmbench import _core
-from rtmbench.patterns import pipelines
 from rtmbench.claims.bench import facts_of
 from rtmbench.claims.lab import wait
 from rtmbench.claims.model import Family, NotObservableError, Observation
 from rtmbench.claims.stateless import everywhere
 from rtmbench.errors import RunFailedError
+from rtmbench.patterns import pipelines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -32,8 +32,8 @@ def doctor(patterns: tuple[str, ...], *, as_json: bool, **values: Any) -> int:
     from rtmbench.artifacts import Cache  # noqa: PLC0415
     from rtmbench.doctor import DoctorRequest, checks  # noqa: PLC0415
     from rtmbench.errors import PreflightError  # noqa: PLC0415
-    from rtmbench.platform.machine import describe  # noqa: PLC0415
     from rtmbench.experiment.settings import RunRequest, resolve  # noqa: PLC0415
+    from rtmbench.platform.machine import describe  # noqa: PLC0415
 
     machine = describe()
     settings = resolve(RunRequest(patterns=patterns or ("01",), **take_settings(values)), machine)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rtmbench.cli.options import setting
+from rtmbench.run_settings import DEFAULT_ENGINES
 
 if TYPE_CHECKING:
     from rtmbench.artifacts import BundleStatus, Cache

@@ -15,9 +15,9 @@ def explain(code: str | None, *, show_all: bool) -> None:
     from rich.console import Console  # noqa: PLC0415 - `--help` must not wait for it
     from rich.text import Text  # noqa: PLC0415
 
-    from rtmbench.report import explanations  # noqa: PLC0415
     from rtmbench.errors import ConfigurationError  # noqa: PLC0415
     from rtmbench.formatting import clean  # noqa: PLC0415
+    from rtmbench.report import explanations  # noqa: PLC0415
 
     if show_all:
         for one in explanations.explanations():

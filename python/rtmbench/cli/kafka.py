@@ -29,7 +29,9 @@ def kafka_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         help="File with properties of the Kafka client, e.g. for TLS and SASL: name=value lines, in librdkafka's names.",
     )
-    servers = setting("bootstrap-servers", help="Address of the Kafka to use; or `bootstrap.servers` in the properties.")
+    servers = setting(
+        "bootstrap-servers", help="Address of the Kafka to use; or `bootstrap.servers` in the properties."
+    )
     decorated: Callable[..., Any] = servers(properties(command))
     return decorated
 

@@ -34,7 +34,13 @@ _SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
     "[default: scheduled_at_us, or produced_at in a record without it]",
 )
 @click.option("--from-beginning", is_flag=True, help="Include the records that the topic holds already.")
-@click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True, help="Consumer threads, which share the partitions.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Consumer threads, which share the partitions.",
+)
 @click.option(
     "--hlog",
     type=click.Path(path_type=Path, dir_okay=False),

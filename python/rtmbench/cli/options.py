@@ -68,7 +68,7 @@ class Listed(click.ParamType[Any]):
 
 
 def setting(name: str, *, sweepable: bool = False, **attributes: Any) -> Callable[[Command], Command]:
-    """Return the option of one setting; `attributes` are click's, in place of those that the table gives."""
+    """Return the option of one setting; `attributes` are click's, instead of those that the table gives."""
     row = SETTINGS[name]
     kind = _type(row)
     made: dict[str, Any] = {"help": _help(row), "default": row.default}

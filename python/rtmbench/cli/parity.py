@@ -13,6 +13,7 @@ from rtmbench.cli.options import json_option, settings, take_settings
 
 _NO_SETTING_OF_AN_ENGINE = {"engines", "offline", "results"}
 
+
 @click.command()
 @click.argument("pattern", default="01")
 @click.option("--fresh", is_flag=True, help="Start the engines even if a stored run has their settings.")

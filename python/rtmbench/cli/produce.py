@@ -80,7 +80,9 @@ class Shard(click.ParamType[tuple[int, int]]):
     help="Send the keys of part I of N. Together, the N parts of a seed produce the full load; --count and --rate are "
     "totals.",
 )
-@click.option("--first-index", type=click.IntRange(min=0), default=0, help="Index of the first event; continues an earlier run.")
+@click.option(
+    "--first-index", type=click.IntRange(min=0), default=0, help="Index of the first event; continues an earlier run."
+)
 @click.option(
     "--precision",
     type=click.Choice(["low", "default", "high"]),

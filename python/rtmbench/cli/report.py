@@ -11,7 +11,7 @@ import click
 from rtmbench.cli.options import setting
 
 if TYPE_CHECKING:
-    from rtmbench.results.model import Result
+    from rtmbench.results.stored_run import StoredRun
 
 
 @click.command()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtmbench.cli.custom_job import job_options, take_job
 from rtmbench.cli.options import json_option, settings, take_axes, take_settings
-from rtmbench.cli.own_job import job_options, take_job
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rtmbench.experiment.options import Options
     from rtmbench.results.model import Result
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     help="Latency target, e.g. 'p99<100ms@10000/s'. Repeatable.",
 )
 @click.option("--aa", is_flag=True, help="Compare each engine with itself, to measure the noise of this machine.")
-@click.option("--find-rate", is_flag=True, help="Search for the highest rate that each engine sustains, starting at --rate.")
+@click.option(
+    "--find-rate", is_flag=True, help="Search for the highest rate that each engine sustains, starting at --rate."
+)
 @click.option("--resume", metavar="RUN", help="Continue an interrupted run or experiment with its settings.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: repeat the trials that failed or were refused.")
 @job_options
@@ -40,7 +43,7 @@ def run(patterns: tuple[str, ...], *, as_json: bool, **values: Any) -> int:
     An option whose value is marked [,…] takes several values with commas between them. They make a sweep over all
     combinations.
 
-    A custom job, given by --spark-job, --flink-jar or both, replaces the PATTERN. See docs/own-job.md for what it needs.
+    A custom job, given by --spark-job, --flink-jar or both, replaces the PATTERN. See docs/custom-jobs.md.
     """
     from rtmbench.experiment import runner  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.experiment.settings import RunRequest  # noqa: PLC0415

@@ -18,8 +18,7 @@ def setup(bootstrap_servers: str, *, input_topic: str, output_topic: str, partit
     Topics and jobs that exist already stay as they are. `rtmbench engines fetch` downloads the engines in advance.
     """
     from rtmbench import submit  # noqa: PLC0415 - `--help` must not wait for it
-    from rtmbench.patterns import pipelines  # noqa: PLC0415 - `--help` must not wait for it
-    from rtmbench.patterns import PATTERNS  # noqa: PLC0415
+    from rtmbench.patterns import PATTERNS, pipelines  # noqa: PLC0415
 
     topics = submit.Topics(input=input_topic, output=output_topic)
     made = submit.set_up(bootstrap_servers, topics, partitions)

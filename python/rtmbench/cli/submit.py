@@ -13,7 +13,9 @@ from rtmbench.cli.options import Duration, existing_kafka, settings, take_settin
 @click.argument("engine")
 @click.argument("pattern")
 @existing_kafka
-@click.option("--input-topic", default="benchmark-input", show_default=True, help="Topic that the job reads, from its beginning.")
+@click.option(
+    "--input-topic", default="benchmark-input", show_default=True, help="Topic that the job reads, from its beginning."
+)
 @click.option("--output-topic", default="benchmark-output", show_default=True, help="Topic that the job writes.")
 @click.option("--duration", type=Duration(), help="Time after which to stop. [default: until interrupted]")
 @settings("submit", without=("bootstrap-servers",))

@@ -1,4 +1,4 @@
-"""A job of the user's own: what is run, what it is fed, and how an output is known."""
+"""A custom job: what is run, what it is fed, and how an output is known."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import _core
-from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.custom_jobs import payload as payloads
 from rtmbench.custom_jobs.oracle import MAX_RECORDS, Oracle, oracle_of
 from rtmbench.custom_jobs.payload import OWN_EVENTS, Payload
+from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.patterns import OWN, Pattern
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ FILTERS_REMARK = "an event without an output is not a sample (--filters)"
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnJob:
-    """What stands in a pattern's place. Made by `own_job`, which checks it."""
+class CustomJob:
+    """What stands in a pattern's place. Made by `custom_job`, which checks it."""
 
     timestamp_field: str
     """Where an output record has the time stamp of its event, names with dots between."""
@@ -63,8 +63,8 @@ class OwnJob:
         """Return the pattern that it stands in the place of."""
         return Pattern(
             id=OWN,
-            name="own-job",
-            title="A job of your own",
+            name="custom-job",
+            title="Custom job",
             fairness="Whether both jobs do the same work is for their authors to say.",
             job=self,
         )
@@ -153,7 +153,7 @@ class OwnJob:
         }
 
 
-def own_job(
+def custom_job(
     *,
     spark_job: str | os.PathLike[str] | None = None,
     flink_jar: str | os.PathLike[str] | None = None,
@@ -167,7 +167,7 @@ def own_job(
     oracle: str | Check | None = None,
     first_output_s: float = FIRST_OUTPUT_S,
     filters: bool = False,
-) -> OwnJob:
+) -> CustomJob:
     """Check what was given, read template, events and oracle, and make a job of it.
 
     Raises ConfigurationError.
@@ -194,7 +194,7 @@ def own_job(
         payload = payloads.of_events(events)
     field = timestamp_field or payload.field
     _check_field(field)
-    return OwnJob(
+    return CustomJob(
         spark_job=_file(spark_job, "--spark-job", ".py"),
         flink_jar=_file(flink_jar, "--flink-jar", ".jar"),
         flink_class=flink_class,
@@ -229,4 +229,4 @@ def _check_field(field: str) -> None:
         raise ConfigurationError(f"--timestamp-field: {error}.") from error
 
 
-__all__ = ["FIRST_OUTPUT_S", "OWN", "REMARK", "OwnJob", "own_job"]
+__all__ = ["FIRST_OUTPUT_S", "OWN", "REMARK", "CustomJob", "custom_job"]

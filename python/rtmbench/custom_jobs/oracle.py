@@ -1,4 +1,4 @@
-"""The user's own oracle: a function that is shown what went in and what came out, and says what is wrong."""
+"""A custom oracle: a function that is shown what went in and what came out, and says what is wrong."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rtmbench import _core
-from rtmbench.errors import ConfigurationError
 from rtmbench.custom_jobs.functions import load, name_of, said
+from rtmbench.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a job of the user's own is fed: rtmbench's events, a JSON template, or events that a Python function made."""
+"""What a custom job is fed: rtmbench's events, a JSON template, or events that a Python function made."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import _core
-from rtmbench.errors import ConfigurationError
 from rtmbench.custom_jobs.functions import load, name_of, said
+from rtmbench.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

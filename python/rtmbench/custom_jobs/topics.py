@@ -1,4 +1,4 @@
-"""The topics of a trial of the user's own job: made afresh where they can be, used and left alone where they exist."""
+"""The topics of a trial of the custom job: made afresh where they can be, used and left alone where they exist."""
 
 from __future__ import annotations
 

@@ -11,8 +11,8 @@ from rtmbench.errors import ConfigurationError
 from rtmbench.patterns import PATTERNS, find_pattern
 
 if TYPE_CHECKING:
+    from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import Engine
-    from rtmbench.custom_jobs.model import OwnJob
     from rtmbench.patterns import Pattern
     from rtmbench.platform.local import LocalPlatform
 
@@ -97,7 +97,7 @@ def create_engine(
     flink_port: int = 0,
     flink_url: str | None = None,
     flink_bootstrap_servers: str | None = None,
-    job: OwnJob | None = None,
+    job: CustomJob | None = None,
 ) -> Engine:
     """Make the engine of a parsed specification for a pattern such as `01`; `flink_port` 0 means any free one.
 

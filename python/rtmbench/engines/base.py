@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rtmbench.errors import PreflightError, RtmbenchError
@@ -62,7 +62,7 @@ class TrialIo:
     memory_mb: int
     group: SchedulingGroup | None = None
     """None: each process is scheduled as any other program."""
-    settings: RunSettings = RunSettings()
+    settings: RunSettings = field(default_factory=RunSettings)
     """The run's other settings, of which an engine takes what concerns it."""
     window_ms: int | None = None
     slide_ms: int | None = None
@@ -145,7 +145,7 @@ class Engine(Protocol):
 def require_slots(name: str, io: TrialIo, need: int, arithmetic: str) -> None:
     """Raise PreflightError where there are fewer slots than `need`.
 
-    Spark would leave the partitions above unread, or wait for ever, without a word.
+    Spark would leave the partitions above unread, or wait indefinitely, silently.
     """
     if io.slots < need:
         raise PreflightError(

@@ -9,11 +9,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import durations
-from rtmbench.patterns import pipelines
 from rtmbench.engines import flink_rest
-from rtmbench.kafka import clients
 from rtmbench.engines.boundaries import checkpoints
 from rtmbench.errors import ConfigurationError, RunFailedError
+from rtmbench.kafka import clients
+from rtmbench.patterns import pipelines
 from rtmbench.platform.flink_cluster import FlinkCluster, start_cluster
 from rtmbench.platform.flink_config import divide_memory
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmbench.artifacts import Bundle
+    from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import EngineSpec, TrialIo
     from rtmbench.engines.variants import Emission, Variant
-    from rtmbench.custom_jobs.model import OwnJob
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
@@ -54,7 +54,7 @@ class FlinkEngine:
         platform: LocalPlatform,
         pattern: str,
         rest_port: int = 0,
-        job: OwnJob | None = None,
+        job: CustomJob | None = None,
     ) -> None:
         self.spec = spec
         self.build = ""
@@ -192,7 +192,7 @@ class FlinkEngine:
                 "checkpoint_mode": checkpoints.get("mode", "none").upper(),
                 "checkpoint_storage": short_name(checkpoints.get("checkpoint_storage", "none"), "CheckpointStorage"),
                 "state_backend": backend,
-                # A job of the user's own does not say.
+                # A custom job does not say.
                 "sink_guarantee": "AT_LEAST_ONCE" if self._own is None else None,
                 "window_ms": io.window_ms,
                 "slide_ms": io.slide_ms,
@@ -307,7 +307,7 @@ class FlinkEngine:
         return {
             "memory_mb": io.memory_mb,
             "priority": io.priority(),
-            # A job of the user's own may have set another for itself.
+            # A custom job may have set another for itself.
             "buffer_wait_ms": round(durations.milliseconds(configuration["execution.buffer-timeout.interval"])),
             "restarts": configuration["restart-strategy.type"],
             **clients.read_back(cluster.processes[-1].log),

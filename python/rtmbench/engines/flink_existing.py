@@ -7,10 +7,10 @@ import time
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.patterns import pipelines
-from rtmbench.kafka import clients
 from rtmbench.engines.flink import FlinkEngine, short_name
 from rtmbench.errors import PreflightError, RunFailedError
+from rtmbench.kafka import clients
+from rtmbench.patterns import pipelines
 from rtmbench.platform.flink_cluster import FlinkCluster
 
 if TYPE_CHECKING:
@@ -79,7 +79,9 @@ class ExistingFlinkEngine(FlinkEngine):
         self._await_running(cluster)
         found = short_name(cluster.get(f"/jobs/{self._job}/checkpoints/config")["state_backend"], "StateBackend")
         if found != io.settings.state_backend:
-            raise RunFailedError(f"The cluster of --flink-url keeps state in {found}, not in {io.settings.state_backend}.")
+            raise RunFailedError(
+                f"The cluster of --flink-url keeps state in {found}, not in {io.settings.state_backend}."
+            )
 
     def stop(self) -> None:
         """Cancel the job and delete its jar from the cluster."""

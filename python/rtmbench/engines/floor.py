@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import _core
-from rtmbench.kafka import clients
 from rtmbench.errors import ConfigurationError, RunFailedError
+from rtmbench.kafka import clients
 from rtmbench.platform import logs
 
 if TYPE_CHECKING:

@@ -7,14 +7,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.patterns import pipelines
 from rtmbench.engines import spark_facts
-from rtmbench.kafka import clients
 from rtmbench.engines.base import EngineRefusedError, require_slots
 from rtmbench.engines.boundaries import batch_boundaries
 from rtmbench.engines.variants import BATCH_BOUND, MICROBATCH, required_slots
 from rtmbench.errors import ConfigurationError, RunFailedError
-from rtmbench.patterns import find_pattern
+from rtmbench.kafka import clients
+from rtmbench.patterns import find_pattern, pipelines
 from rtmbench.platform import flink_config, logs, spark_process
 
 if TYPE_CHECKING:
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmbench.artifacts import Bundle
+    from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import EngineSpec, TrialIo
     from rtmbench.engines.variants import Emission, Variant
-    from rtmbench.custom_jobs.model import OwnJob
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
@@ -77,7 +76,7 @@ class SparkEngine:
         variant: Variant,
         platform: LocalPlatform,
         pattern: str,
-        job: OwnJob | None = None,
+        job: CustomJob | None = None,
     ) -> None:
         self.spec = spec
         self.build = ""
@@ -86,7 +85,7 @@ class SparkEngine:
         self._variant = variant
         self._own = job
         self._keyed = job is not None or find_pattern(pattern).keyed
-        # What a job of the user's own asks for shows when it runs.
+        # What a custom job asks for shows when it runs.
         self._real_time = job is not None or variant.mode.startswith("rtm")
         self._platform = platform
         self._pattern = pattern
@@ -320,7 +319,7 @@ class SparkEngine:
         )
 
     def _remark(self, facts: Mapping[str, Any]) -> str:
-        """Return what a reader has to know of the mode that a job of the user's own runs in."""
+        """Return what a reader has to know of the mode that a custom job runs in."""
         if self.mode == "rtm":
             return ""
         return BATCH_BOUND if self.mode == "rtm-unchecked" else f"{MICROBATCH} (trigger {facts['trigger']})"

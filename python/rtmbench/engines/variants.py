@@ -44,7 +44,7 @@ BATCH_BOUND = "batch-bound, not real time: the second stage starts when the batc
 MICROBATCH = "micro-batches: results come when a batch has ended"
 PER_EVENT = "transformWithState by its JVM API: a Java function for each event, called from PySpark"
 PER_KEY = "transformWithState: one call for each key with its events, where Flink has one for each event"
-AGGREGATE = "Spark's own running count in place of a function with state"
+AGGREGATE = "Spark's own running count instead of a function with state"
 
 
 def variants(pattern: Pattern, engine: str, version: str) -> tuple[Variant, ...]:
@@ -72,7 +72,7 @@ def choose(spec: EngineSpec, pattern: Pattern) -> Variant:
     engine = f"{spec.engine}@{spec.version}" if spec.version else spec.engine
     if pattern.job is not None:
         raise ConfigurationError(
-            f"{engine} was asked for the mode {spec.mode!r}, but a job of your own has the mode that it sets itself. "
+            f"{engine} was asked for the mode {spec.mode!r}, but a custom job has the mode that it sets itself. "
             f"Ask for {engine}."
         )
     raise ConfigurationError(
@@ -90,7 +90,7 @@ def required_slots(spec: EngineSpec, variant: Variant, *, partitions: int, shuff
 
 
 def _own_job(engine: str, version: str) -> Variant:
-    """Return the only variant of a job of the user's own: which mode it runs in shows when it runs."""
+    """Return the only variant of a custom job: which mode it runs in shows when it runs."""
     # Threads for both sides of a shuffle: whether the job has one is not known before it runs.
     streams = engine == "spark" and _streams(version)
     return Variant(mode="", emit="output", streams_shuffle=streams)
@@ -115,20 +115,20 @@ def _spark(pattern: Pattern, *, streams: bool) -> tuple[Variant, ...]:
             Variant(mode="rtm", emit="row"),
             Variant(mode="microbatch", emit="row", remark=MICROBATCH),
         )
-    if pattern.window_ms is None:
+    if pattern.state == "function":
         return _spark_state(streams=streams)
     real_time = Variant(mode="rtm", emit="update", streams_shuffle=streams)
     unchecked = Variant(mode="rtm-unchecked", emit="batch", unchecked=True, remark=BATCH_BOUND)
-    others = (
-        Variant(mode="microbatch", emit="batch", remark=MICROBATCH),
-        Variant(mode="close", emit="close", remark="micro-batches in append mode: one final result for a window"),
-    )
+    others = [Variant(mode="microbatch", emit="batch", remark=MICROBATCH)]
+    if pattern.window_ms is not None:
+        remark = "micro-batches in append mode: one final result for a window"
+        others.append(Variant(mode="close", emit="close", remark=remark))
     # From 4.3 on there is nothing to switch off: the same query streams with the check in place.
     return (real_time, *others) if streams else (unchecked, real_time, *others)
 
 
 def _spark_state(*, streams: bool) -> tuple[Variant, ...]:
-    """Pattern 04: the first variant in real time that the version can start, else micro-batches."""
+    """Return the variants of a function with state: the first one in real time that the version can start, else micro-batches."""
     through_jvm = Variant(mode="rtm", emit="update", streams_shuffle=streams, jvm_state=True, remark=PER_EVENT)
     aggregate = Variant(mode="rtm-aggregate", emit="update", streams_shuffle=streams, remark=AGGREGATE)
     # One result for each event here too, but all of a batch's at once: what is left of a batch is its wait.

@@ -11,8 +11,8 @@ from rtmbench.experiment.steady_state import WarmUpRecord
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rtmbench.results.model import WarmUp
     from rtmbench.experiment.steady_state import WarmUpRule
+    from rtmbench.results.model import WarmUp
 
 POLL_US = 1_000_000
 """How often an engine is asked for its boundaries: the question costs a little of what is measured."""

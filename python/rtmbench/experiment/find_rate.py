@@ -16,15 +16,15 @@ from rtmbench.experiment.rate_search import (
     judge_trial,
     rate_point,
 )
-from rtmbench.results.model import Grid
 from rtmbench.experiment.settings import MAX_RATE
+from rtmbench.results.model import Grid
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import EngineSpec
     from rtmbench.experiment.pattern_run import PatternRun
     from rtmbench.experiment.runner import Experiment
-    from rtmbench.results.model import RatePoint, Result, Sustained
     from rtmbench.experiment.settings import Settings
+    from rtmbench.results.model import RatePoint, Result, Sustained
 
 RESOLUTION, RESOLUTION_QUICK = 1.1, 1.25
 BUDGET, BUDGET_QUICK = 12, 7

@@ -1,4 +1,4 @@
-"""A trial of a job of the user's own: an output is known by the time stamp that it carries of its event."""
+"""A trial of a custom job: an output is known by the time stamp that it carries of its event."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import _core
-from rtmbench.kafka.clients import harness_consumer
+from rtmbench.custom_jobs.topics import JobTopics
 from rtmbench.engines.consumption import unread_partitions, unread_reason
 from rtmbench.errors import RunFailedError
-from rtmbench.custom_jobs.topics import JobTopics
-from rtmbench.results.model import Outputs, Topics
 from rtmbench.experiment.trial import TICK_S, TOPIC_PROPERTIES, TrialRunner
 from rtmbench.experiment.trial_plan import Judged, TrialPlan
+from rtmbench.kafka.clients import harness_consumer
+from rtmbench.results.model import Outputs, Topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from rtmbench.experiment import cycles
+    from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import Engine
-    from rtmbench.custom_jobs.model import OwnJob
+    from rtmbench.experiment import cycles
     from rtmbench.results.model import Trial
 
 STAMP_WAIT_S = 2.0
@@ -37,9 +37,9 @@ def runner_for(engine: Engine, plan: TrialPlan) -> TrialRunner:
 
 
 class JobTrialRunner(TrialRunner):
-    """Runs one trial of a job of the user's own, or of a floor beside it."""
+    """Runs one trial of a custom job, or of a floor beside it."""
 
-    def __init__(self, engine: Engine, plan: TrialPlan, job: OwnJob) -> None:
+    def __init__(self, engine: Engine, plan: TrialPlan, job: CustomJob) -> None:
         self.job = job
         super().__init__(engine, plan)
         self._job_topics = JobTopics(admin=self._admin, input=self.topics.input, output=self.topics.output)

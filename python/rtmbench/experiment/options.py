@@ -30,8 +30,8 @@ class Options:
     """Id of a run or experiment to go on with."""
     retry_failed: bool = False
 
-    def check(self, *, own_job: bool = False) -> None:
-        """Raise `ConfigurationError` for options that exclude each other, or that a job of the user's own excludes."""
+    def check(self, *, custom_job: bool = False) -> None:
+        """Raise `ConfigurationError` for options that exclude each other, or that a custom job excludes."""
         given = {
             "--aa": self.aa,
             "--find-rate": self.find_rate,
@@ -41,11 +41,11 @@ class Options:
         names = [name for name, there in given.items() if there]
         if len(names) > 1 and set(names) != {"--aa", "several values for a setting"}:
             raise ConfigurationError(f"{' and '.join(names)} do not go together.")
-        if own_job and self.find_rate:
+        if custom_job and self.find_rate:
             raise ConfigurationError(
-                "--find-rate needs to know which outputs are missing, and of a job of your own it does not."
+                "--find-rate needs to know which outputs are missing, and of a custom job it does not."
             )
-        if own_job and self.resume is not None:
+        if custom_job and self.resume is not None:
             raise ConfigurationError("--resume goes on with runs of patterns only; start the run of your job anew.")
         if self.retry_failed and self.resume is None:
             raise ConfigurationError("--retry-failed goes with --resume RUN.")

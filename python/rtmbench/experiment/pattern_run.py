@@ -23,8 +23,8 @@ from rtmbench.platform.scheduling import NICE
 from rtmbench.results import contention, noise, slo
 from rtmbench.results.comparison import is_quick, paired_case
 from rtmbench.results.model import Cell, Result, Status
-from rtmbench.results.parity import Parity
 from rtmbench.results.noise import AGAIN, NoiseBands
+from rtmbench.results.parity import Parity
 from rtmbench.results.statistics import cell_status, headline
 from rtmbench.results.verdict import decide
 from rtmbench.signals import Terminated, shielded
@@ -75,7 +75,7 @@ class CellRun:
             emit=self.engine.emit,
             status=cell_status(self.trials),
             trials=self.trials,
-            # A job of the user's own says only when it runs what it is.
+            # A custom job says only when it runs what it is.
             remark="; ".join(filter(None, [self.remark, self.facts.get("remark")])) or None,
             refusal=self.refusal,
             headline=headline(self.trials, floor=self.is_floor),

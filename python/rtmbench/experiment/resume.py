@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rtmbench.errors import ConfigurationError
+from rtmbench.experiment.settings import resolve
 from rtmbench.patterns import OWN
 from rtmbench.results import fingerprint
 from rtmbench.results.model import Status
 from rtmbench.results.slo import Target
 from rtmbench.results.status import INTERRUPTED
 from rtmbench.results.store import load, locate_all
-from rtmbench.experiment.settings import resolve
 from rtmbench.run_settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmbench.experiment.options import Options
+    from rtmbench.experiment.settings import RunRequest, Settings
     from rtmbench.platform.machine import Machine
     from rtmbench.results.model import Host, Result, Trial
-    from rtmbench.experiment.settings import RunRequest, Settings
 
 ATTEMPTS = 2
 """A void trial is run once more."""
@@ -72,7 +72,7 @@ def find(reference: str, request: RunRequest, machine: Machine, host: Host) -> l
             )
         if result.pattern == OWN:
             raise ConfigurationError(
-                f"The run {result.run_id} measures a job of the user's own, which cannot be continued. Start it anew."
+                f"The run {result.run_id} measures a custom job, which cannot be continued. Start it anew."
             )
         if result.settings.get("find_rate"):
             raise ConfigurationError(

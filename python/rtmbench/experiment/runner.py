@@ -46,13 +46,14 @@ if TYPE_CHECKING:
 
 PLAIN = Options()
 
+
 def run(request: RunRequest, options: Options = PLAIN, view: Observer = SILENT) -> list[Result]:
     """Run patterns × engines × trials and return one result per pattern and point, each already on disk.
 
     `view` observes the progress. Raises `ConfigurationError` and `PreflightError` before anything has been started, and
     `RunFailedError` where the broker or the harness itself broke; what was measured until then is on disk.
     """
-    options.check(own_job=request.job is not None)
+    options.check(custom_job=request.job is not None)
     machine = machines.describe()
     if options.aa and request.trials is None:
         request = replace(request, trials=AA_TRIALS)

@@ -10,6 +10,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from rtmbench.engines import EngineSpec, choose, parse_engine, required_slots
+from rtmbench.engines.base import TrialIo
+from rtmbench.engines.hints import pointer
+from rtmbench.errors import ConfigurationError
 from rtmbench.experiment.arrivals import (
     OutOfOrder,
     late_margin_s,
@@ -17,20 +21,18 @@ from rtmbench.experiment.arrivals import (
     parse_out_of_order,
     schedule_seed,
 )
-from rtmbench.engines import EngineSpec, choose, parse_engine, required_slots
+from rtmbench.experiment.steady_state import BOUNDARIES, WarmUpRule
+from rtmbench.experiment.windows import idleness, sized
 from rtmbench.kafka import clients
-from rtmbench.engines.base import TrialIo
-from rtmbench.engines.hints import pointer
-from rtmbench.errors import ConfigurationError
 from rtmbench.patterns import PATTERNS, Pattern, find_pattern
 from rtmbench.platform.machine import scale
 from rtmbench.run_settings import DEFAULT_ENGINES, SETTINGS, RunSettings
-from rtmbench.experiment.steady_state import BOUNDARIES, WarmUpRule
-from rtmbench.experiment.windows import idleness, sized
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rtmbench._core import Schedule
-    from rtmbench.custom_jobs.model import OwnJob
+    from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.platform.machine import Machine
     from rtmbench.platform.scheduling import SchedulingGroup
 
@@ -55,7 +57,7 @@ class RunRequest(RunSettings):
     """What a run was asked for: patterns, or a custom job, and settings."""
 
     patterns: tuple[str, ...]
-    job: OwnJob | None = None
+    job: CustomJob | None = None
     """A custom job, instead of patterns."""
 
 
@@ -94,7 +96,7 @@ class Settings(RunSettings):
     shared_cores: bool
     notes: tuple[str, ...]
     """What was scaled or stretched, one sentence each."""
-    job: OwnJob | None = None
+    job: CustomJob | None = None
     """A custom job, instead of patterns."""
 
     def trial_io(
@@ -384,7 +386,7 @@ def _first(wish: Value | None, default: Value) -> Value:
 
 def _check_ranges(request: RunRequest) -> None:
     if request.job is not None and request.patterns:
-        raise ConfigurationError("A job of your own stands in a pattern's place: name one or the other.")
+        raise ConfigurationError("A custom job stands in a pattern's place: name one or the other.")
     if request.job is not None and request.job.payload.texts is not None and request.payload_bytes is not None:
         raise ConfigurationError("--payload pads rtmbench's own events; --template and --events say all of a record.")
     if request.late is not None and not 0 < request.late <= MAX_LATE:

@@ -6,8 +6,8 @@ import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.kafka import clients
 from rtmbench.errors import ConfigurationError
+from rtmbench.kafka import clients
 from rtmbench.results.model import Grid
 from rtmbench.run_settings import SETTINGS
 

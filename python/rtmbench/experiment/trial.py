@@ -12,18 +12,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
 
 from rtmbench import _core
-from rtmbench.experiment import cycles, event_timeline
-from rtmbench.results import attribution
-from rtmbench.experiment.boundary_watch import BoundaryWatch
 from rtmbench.engines import FLOORS
 from rtmbench.engines.base import EngineRefusedError
-from rtmbench.kafka.clients import PRECISION, harness_consumer, harness_producer
 from rtmbench.errors import RunFailedError
+from rtmbench.experiment import cycles, event_timeline
+from rtmbench.experiment.boundary_watch import BoundaryWatch
 from rtmbench.experiment.latency_figures import close_latency, spread, update_latency
-from rtmbench.platform.scheduling import over_memory
 from rtmbench.experiment.progress import Progress
 from rtmbench.experiment.resources import ResourceMeter
-from rtmbench.results import backlog
+from rtmbench.experiment.trial_plan import Judged, TrialPlan
+from rtmbench.kafka.clients import PRECISION, harness_consumer, harness_producer
+from rtmbench.platform.scheduling import over_memory
+from rtmbench.results import attribution, backlog
 from rtmbench.results.model import (
     Backlog,
     Counts,
@@ -34,7 +34,6 @@ from rtmbench.results.model import (
     Trial,
 )
 from rtmbench.results.status import INTERRUPTED, Observation, classify
-from rtmbench.experiment.trial_plan import Judged, TrialPlan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -508,12 +507,12 @@ class TrialRunner:
 
     @property
     def _oracle(self) -> str:
-        return self.engine.spec.engine if self._floor else self.plan.pattern.id
+        return self.engine.spec.engine if self._floor else self.plan.pattern.rule
 
     @property
     def _emits(self) -> _Emits:
         emit = self.engine.emit
-        assert emit != "output"  # noqa: S101 - a job of the user's own has another class of trials
+        assert emit != "output"  # noqa: S101 - a custom job has another class of trials
         return emit
 
     @property

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmbench import _core
+    from rtmbench.experiment.progress import Progress
+    from rtmbench.experiment.settings import Settings
+    from rtmbench.experiment.steady_state import WarmUpRule
     from rtmbench.patterns import Pattern
     from rtmbench.platform.process import Process
     from rtmbench.platform.scheduling import SchedulingGroup
-    from rtmbench.experiment.progress import Progress
     from rtmbench.results.model import Counts, Outputs
     from rtmbench.results.store import RunDirectory
-    from rtmbench.experiment.settings import Settings
-    from rtmbench.experiment.steady_state import WarmUpRule
 
 
 LONGEST_MEASURE = 1.5
@@ -28,7 +28,7 @@ SPARE_S = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What was found of a trial's outputs: by the oracle of a pattern, or of a job of the user's own."""
+    """What was found of a trial's outputs: by the oracle of a pattern, or of a custom job."""
 
     verdict: _core.Verdict
     counts: Counts | None = None

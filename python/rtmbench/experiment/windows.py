@@ -10,8 +10,6 @@ from rtmbench.errors import ConfigurationError
 if TYPE_CHECKING:
     from rtmbench.patterns import Pattern
 
-QUICK_MS = {"02": (10_000, None), "03": (25_000, 5_000)}
-"""Window and slide of a `--quick` run, so that several windows pass in its short measurement."""
 OVERLAP = 5
 """How many sliding windows an event falls into where only one of window and slide was asked for, as in the spec."""
 RARE = 10
@@ -29,9 +27,9 @@ def sized(pattern: Pattern, *, window_s: float | None, slide_s: float | None, qu
     window_ms = None if window_s is None else round(window_s * 1000)
     slide_ms = None if slide_s is None or pattern.slide_ms is None else round(slide_s * 1000)
     if window_ms is None and slide_ms is None:
-        if not quick:
+        if not quick or pattern.quick_ms is None:
             return pattern, []
-        window_ms, slide_ms = QUICK_MS[pattern.id]
+        window_ms, slide_ms = pattern.quick_ms
         why = "quick"
     else:
         why = "as asked for"
@@ -105,4 +103,4 @@ def _length(window_ms: int, slide_ms: int | None) -> str:
     return f"{window_ms / 1000:g} s{slide}"
 
 
-__all__ = ["QUICK_MS", "idleness", "murmur2", "sized"]
+__all__ = ["idleness", "murmur2", "sized"]

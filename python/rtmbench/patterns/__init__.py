@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from rtmbench.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from rtmbench.custom_jobs.model import OwnJob
+    from rtmbench.custom_jobs.model import CustomJob
 
 Fairness = Literal["fair", "semantic difference"]
+State = Literal["none", "aggregate", "function"]
 
 OWN = "own"
-"""The id of what stands in a pattern's place where a job of the user's own is measured."""
+"""The id of what stands in a pattern's place where a custom job is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +35,16 @@ class Pattern:
     """Length of its event-time windows; None where it has none."""
     slide_ms: int | None = None
     """How far apart sliding windows start; None where windows do not overlap."""
-    job: OwnJob | None = None
-    """The user's own job in place of the pipelines."""
+    quick_ms: tuple[int, int | None] | None = None
+    """Window and slide of a `--quick` run, so that several windows pass in its short measurement; None: as always."""
+    state: State = "aggregate"
+    """What it keeps by key, in the engines: nothing, an aggregate of theirs, or a function with state of its own."""
+    oracle: str = ""
+    """The rule that its output is checked by, see `_core.verify`; empty: the one named as its id."""
+    spark_jar: str | None = None
+    """The jar that its Spark pipeline needs besides Spark: what it runs in the JVM itself."""
+    job: CustomJob | None = None
+    """The custom job instead of the pipelines."""
 
     @property
     def directory(self) -> str:
@@ -50,7 +59,12 @@ class Pattern:
     @property
     def keyed(self) -> bool:
         """Whether it keeps state by key, and so moves records from one stage to the next."""
-        return self.id != "01"
+        return self.state != "none"
+
+    @property
+    def rule(self) -> str:
+        """The rule that its output is checked by."""
+        return self.oracle or self.id
 
 
 PATTERNS = {
@@ -61,6 +75,7 @@ PATTERNS = {
             name="stateless-passthrough",
             title="Stateless passthrough",
             fairness="The same work on both sides: parse, filter, write; no state.",
+            state="none",
         ),
         Pattern(
             id="02",
@@ -68,6 +83,7 @@ PATTERNS = {
             title="Tumbling window count",
             fairness="The same work on both sides: one running count for each key and event-time window.",
             window_ms=60_000,
+            quick_ms=(10_000, None),
         ),
         Pattern(
             id="03",
@@ -76,6 +92,7 @@ PATTERNS = {
             fairness="The same work on both sides: each event updates every window that it falls into.",
             window_ms=300_000,
             slide_ms=60_000,
+            quick_ms=(25_000, 5_000),
         ),
         Pattern(
             id="04",
@@ -87,6 +104,8 @@ PATTERNS = {
                 "a micro-batch all of the batch's; a running count by `groupBy` has no function of its own at all."
             ),
             fair="semantic difference",
+            state="function",
+            spark_jar="keyed-counter.jar",
         ),
     )
 }

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 PACKAGED = Path(__file__).parents[1] / "_pipelines"
 CHECKOUT = Path(__file__).resolve().parents[3] / "pipelines"
 
-SPARK_JARS = {"04": "keyed-counter.jar"}
-"""The jar that a pattern's Spark pipeline needs beside Spark: what it runs in the JVM itself."""
-
 BUILD_TIMEOUT_S = 900
 LOG_LINES = 15
 
@@ -64,10 +61,10 @@ def spark_jars(
     They are found, or built, and fail, as in `locate`.
     """
     found = find_pattern(pattern)
-    if found.id not in SPARK_JARS:
+    if found.spark_jar is None:
         return []
     directory = _directory(found.directory, "spark", packaged, checkout)
-    return [_jar(directory, SPARK_JARS[found.id], packaged, checkout, say)]
+    return [_jar(directory, found.spark_jar, packaged, checkout, say)]
 
 
 def local_files_jar(

@@ -11,8 +11,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rtmbench.report.rows import hop_figure
 from rtmbench.formatting import NO_FIGURE, clean, milliseconds
+from rtmbench.report.rows import hop_figure
 from rtmbench.results.verdict import ratio_text, sentence
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""A report as data: sections of blocks, without a word of HTML or Markdown. The renderers decide how it looks.
+"""A report as data: sections of blocks, silently of HTML or Markdown. The renderers decide how it looks.
 
 Every text here may hold what an engine, a user or a broken record wrote; making it safe is the renderers' part.
 """

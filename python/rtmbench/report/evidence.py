@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtmbench.formatting import NO_FIGURE, clean, milliseconds
 from rtmbench.report import plots as draw
 from rtmbench.report.canvas import svg
 from rtmbench.report.document import Block, Figure, Paragraph, Table
-from rtmbench.formatting import NO_FIGURE, clean, milliseconds
 from rtmbench.results.histogram_log import Interval, merged, trial_log
 from rtmbench.results.model import Timeline
 from rtmbench.results.statistics import typical

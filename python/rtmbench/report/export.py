@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rtmbench.errors import PreflightError
 from rtmbench.results.cost import cost
-from rtmbench.results.hops import HOPS
 from rtmbench.results.histogram_log import trial_log
+from rtmbench.results.hops import HOPS
 from rtmbench.results.model import PERCENTILES
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmbench.results import Cell, Result, Trial
+    from rtmbench.results.stored_run import StoredRun
 
 Row: TypeAlias = "dict[str, Any]"
 

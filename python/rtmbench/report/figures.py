@@ -7,11 +7,11 @@ from html import escape
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args
 
 from rtmbench.errors import ConfigurationError, RtmbenchError
+from rtmbench.formatting import clean, milliseconds
 from rtmbench.report import plots
 from rtmbench.report.canvas import NOTEBOOK, require
-from rtmbench.formatting import clean, milliseconds
-from rtmbench.results.hops import have_means, parts
 from rtmbench.results.histogram_log import trial_log
+from rtmbench.results.hops import have_means, parts
 from rtmbench.results.statistics import last_attempts, typical
 
 if TYPE_CHECKING:

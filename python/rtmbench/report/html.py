@@ -9,8 +9,8 @@ import re
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from rtmbench.report.document import Block, Document, Figure, Items, Paragraph, Section, Table
 from rtmbench.formatting import clean
+from rtmbench.report.document import Block, Document, Figure, Items, Paragraph, Section, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rtmbench.formatting import NO_FIGURE, clean
 from rtmbench.report import plots as draw
 from rtmbench.report.canvas import svg
 from rtmbench.report.document import Block, Figure, Paragraph, Table
-from rtmbench.formatting import NO_FIGURE, clean
 from rtmbench.report.text import WORDS
 from rtmbench.results.hops import HOPS, have_means, parts
 from rtmbench.results.model import AFTERMATH_MS

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from rtmbench.report.document import Block, Document, Figure, Items, Paragraph, Table
 from rtmbench.formatting import clean
+from rtmbench.report.document import Block, Document, Figure, Items, Paragraph, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rtmbench.report.canvas import PAGE, Style, canvas
 from rtmbench.formatting import clean
+from rtmbench.report.canvas import PAGE, Style, canvas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

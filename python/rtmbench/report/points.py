@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from rtmbench.formatting import NO_FIGURE, clean, milliseconds
 from rtmbench.report import plots as draw
 from rtmbench.report.canvas import svg
 from rtmbench.report.document import Block, Figure, Paragraph, Section, Table
 from rtmbench.report.rows import CELL_HEAD, cell_row
-from rtmbench.formatting import NO_FIGURE, clean, milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -21,7 +21,7 @@ HEAD = tuple(f"{name.replace('_', '.')} ms" for name in PERCENTILES)
 HOP_HEAD = "engine's own hop p50 / p99 ms"
 CELL_HEAD = (*HEAD, HOP_HEAD, "boundaries", "stall share", "valid trials", "status")
 FAILED = "failed"
-"""In place of a figure that failed trials make infinite."""
+"""Instead of a figure that failed trials make infinite."""
 HOP_NOTE = (
     "The engine's own hop runs from the append of the input to the append of the output, by Kafka's time stamps, with "
     "a resolution of 1 ms. The rest of a latency is the way into Kafka before it and the way to the consumer after it."

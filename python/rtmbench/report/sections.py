@@ -5,14 +5,14 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.report.explanations import explain
+from rtmbench.formatting import NO_FIGURE, clean, milliseconds, plural
 from rtmbench.report import evidence, latency_source, points, trials
 from rtmbench.report.document import Block, Code, Document, Items, Paragraph, Section, Table
+from rtmbench.report.explanations import explain
 from rtmbench.report.host import host_rows
 from rtmbench.report.rows import CELL_HEAD, HOP_NOTE, cell_row
 from rtmbench.report.side_by_side import bytes_note, hop_ratios
 from rtmbench.report.terminal import summary, unlike_work
-from rtmbench.formatting import NO_FIGURE, clean, milliseconds, plural
 from rtmbench.report.text import headline_text
 from rtmbench.report.trials import trial_name
 from rtmbench.results.cost import cost
@@ -22,9 +22,9 @@ from rtmbench.run_settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from rtmbench.results import Result
+    from rtmbench.results.stored_run import StoredRun
 
 FOOTER = (
     "Latency runs from the moment an event was due to the receipt of its result. ≥ marks a lower bound: the event had "
@@ -169,7 +169,7 @@ def _came_out(result: Result) -> Iterator[Block]:
 
 
 def _outputs(result: Result) -> Iterator[Block]:
-    """Show what is known of the outputs of a job of the user's own."""
+    """Show what is known of the outputs of a custom job."""
     rows, marks, complaints = [], [], []
     for cell in (*result.cells, *result.floors):
         for trial in cell.trials:
@@ -202,7 +202,7 @@ def _outputs(result: Result) -> Iterator[Block]:
         marks=tuple(marks),
     )
     yield Paragraph(
-        "This is a job of the user's own: what should come out is not known, so nothing here is proven complete. Each "
+        "This is a custom job: what should come out is not known, so nothing here is proven complete. Each "
         "output record of the measuring phase is one sample, from the time stamp that it carries to its receipt. An "
         "event that no record carries the time stamp of has no sample."
     )
@@ -345,7 +345,7 @@ def command(result: Result) -> str:
 
 
 def _subject(result: Result) -> list[str]:
-    """Return the pattern, or the flags that give the user's own job."""
+    """Return the pattern, or the flags that give the custom job."""
     job = result.settings.get("job")
     if not isinstance(job, dict):
         return [result.pattern]

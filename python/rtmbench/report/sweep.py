@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 from rich.text import Text
 
-from rtmbench.report.points import axis_head
+from rtmbench.formatting import NO_FIGURE, clean
 from rtmbench.report.comparison import HOP_HEADS, columns, print_parts
+from rtmbench.report.points import axis_head
 from rtmbench.report.rows import cell_figures, hop_figure
 from rtmbench.report.terminal_table import Fitting, cell_stall, figure_texts
-from rtmbench.formatting import NO_FIGURE, clean
 from rtmbench.results.hops import cell_engine_hop
 from rtmbench.results.slo import SIGNS
 

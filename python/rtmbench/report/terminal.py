@@ -12,12 +12,12 @@ from rich.constrain import Constrain
 from rich.padding import Padding
 from rich.text import Text
 
+from rtmbench.formatting import clean, milliseconds, plural
 from rtmbench.report.explanations import explain
 from rtmbench.report.host import priority_effective
 from rtmbench.report.rows import hop_figure
 from rtmbench.report.side_by_side import bytes_note
 from rtmbench.report.terminal_table import ENGINE_HOP, STYLES, cells_table, trials_table
-from rtmbench.formatting import clean, milliseconds, plural
 from rtmbench.report.text import WORDS, headline_text
 from rtmbench.results import Status
 from rtmbench.results.hops import cell_engine_hop
@@ -139,7 +139,7 @@ _EMISSIONS = {
     "update": "one running result for each event",
     "batch": "one running result for each key and batch",
     "close": "one final result for each key and window",
-    "output": "a job of your own",
+    "output": "a custom job",
 }
 
 
@@ -238,7 +238,7 @@ def _oracle(result: Result) -> Iterator[Text]:
 
 
 def _outputs(result: Result) -> Iterator[Text]:
-    """Say how the outputs of a job of the user's own are known, and whether anybody checked them."""
+    """Say how the outputs of a custom job are known, and whether anybody checked them."""
     for cell in result.cells:
         found = [trial.outputs for trial in cell.trials if trial.outputs is not None]
         if not found:

@@ -11,8 +11,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from rtmbench.report.rows import PERCENTILES, boundaries_text, cell_figures, hop_figure, trial_figures
 from rtmbench.formatting import NO_FIGURE, clean, milliseconds
+from rtmbench.report.rows import PERCENTILES, boundaries_text, cell_figures, hop_figure, trial_figures
 from rtmbench.results import Status
 from rtmbench.results.hops import cell_engine_hop, engine_hop
 

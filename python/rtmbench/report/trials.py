@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rtmbench.formatting import NO_FIGURE, milliseconds
 from rtmbench.report.document import Block, Items, Paragraph, Table
 from rtmbench.report.rows import (
     HEAD,
@@ -14,7 +15,6 @@ from rtmbench.report.rows import (
     trial_figures,
     trial_hop_text,
 )
-from rtmbench.formatting import NO_FIGURE, milliseconds
 from rtmbench.results.outputs import bytes_per_record
 
 if TYPE_CHECKING:

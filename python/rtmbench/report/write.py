@@ -9,8 +9,8 @@ from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.report import html, markdown
 from rtmbench.report.canvas import require
 from rtmbench.report.sections import document
-from rtmbench.results.stored_run import StoredRun
 from rtmbench.results.store import DOCUMENT, list_runs, load, locate
+from rtmbench.results.stored_run import StoredRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

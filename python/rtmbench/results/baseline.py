@@ -24,7 +24,7 @@ _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
 def save(name: str, results: Sequence[Result], root: Path) -> Path:
-    """Keep the documents as the baseline `name` under the results directory, in place of an older one.
+    """Keep the documents as the baseline `name` under the results directory, instead of an older one.
 
     Raises:
         ConfigurationError: `name` is no plain name, or a run is not complete.

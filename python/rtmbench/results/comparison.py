@@ -29,9 +29,9 @@ OUTPUT = "output"
 UNLIKE_INTERVAL = 1.5
 """By this factor the cycles of two custom jobs may differ in length; beyond, there is no verdict."""
 UNLIKE_OUTPUTS = 0.05
-"""By this share the outputs of two jobs of the user's own may differ in number; beyond, there is no verdict."""
+"""By this share the outputs of two custom jobs may differ in number; beyond, there is no verdict."""
 BAD = (Status.FAILED, Status.UNSUSTAINED)
-"""The worst outcomes of a pair, in place of a figure."""
+"""The worst outcomes of a pair, instead of a figure."""
 FAILURE_WORDS = {Status.FAILED: "fails", Status.UNSUSTAINED: "not sustained"}
 ENGINE_HOP = "input_to_output"
 HOP_RESOLUTION_MS = 1.0
@@ -300,7 +300,7 @@ def contended_obstacles(cells: Iterable[Cell]) -> Iterator[str]:
 
 
 def unlike_outputs(baseline: Cell, other: Cell) -> Iterator[str]:
-    """Give a sentence where two jobs of the user's own do not write as many records for as many events."""
+    """Give a sentence where two custom jobs do not write as many records for as many events."""
     ours, theirs = _shares(baseline), _shares(other)
     if not ours or not theirs:
         return

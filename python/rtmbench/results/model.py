@@ -191,7 +191,7 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """What is known of the outputs of a job that is the user's own, over the whole trial; there are no `Counts`.
+    """What is known of the outputs of a custom job, over the whole trial; there are no `Counts`.
 
     One sample is one output record of the measuring phase. What should have come out is not known, so nothing can be
     missing.
@@ -219,7 +219,7 @@ class Outputs:
     resolution_us: int
     """What the time stamps are good to, µs: a latency may be too long by up to this."""
     oracle: str | None
-    """The user's own function that checked the output; `None`: the output was not checked."""
+    """The user's function that checked the output; `None`: the output was not checked."""
     complaints: list[str]
     """What it found wrong."""
     late_dropped: int = 0
@@ -418,7 +418,7 @@ class Trial:
     stall_max_us: int | None = field(default=None, metadata=OMIT)
     backlog: Backlog | None = field(default=None, metadata=OMIT)
     outputs: Outputs | None = field(default=None, metadata=OMIT)
-    """In place of `counts`, where a job of the user's own was measured."""
+    """Instead of `counts`, where a custom job was measured."""
     offending: list[dict[str, Any]] | None = field(default=None, metadata=OMIT)
     """The first records that the oracle objected to."""
     timeline: Timeline | None = field(default=None, metadata=OMIT)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rtmbench.results.comparison import PAIRS_FOR_A_VERDICT, is_quick, paired_case
-from rtmbench.results.fingerprint import machine, machine_id, settings_id
 from rtmbench.results.confidence import student_quantile
+from rtmbench.results.fingerprint import machine, machine_id, settings_id
 from rtmbench.results.model import NoiseBand
 from rtmbench.results.store import write_file
 from rtmbench.results.verdict import ASSUMED_BAND

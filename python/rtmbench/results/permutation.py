@@ -31,7 +31,7 @@ def sign_flip(outcomes: Sequence[float]) -> float:
 
     Args:
         outcomes: ln(other / baseline) of each pair; +∞ where only the other failed, -∞ where only the baseline did,
-            0 where both did. With an infinite one, ranks are flipped in place of values: those without a figure rank
+            0 where both did. With an infinite one, ranks are flipped instead of values: those without a figure rank
             above all others.
 
     Returns:
@@ -54,7 +54,7 @@ def exchange(baseline: Sequence[float], other: Sequence[float]) -> float:
     """Give the two-sided p-value of two samples of log-latencies whose labels may be exchanged where sides are equal.
 
     Args:
-        baseline: one value for each trial, +∞ for one that failed; then ranks are exchanged in place of values.
+        baseline: one value for each trial, +∞ for one that failed; then ranks are exchanged instead of values.
         other: the same of the other side.
 
     """

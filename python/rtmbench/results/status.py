@@ -40,7 +40,7 @@ LEAST_CYCLES = 6
 CROWDED_THREADS = 1.0
 """From this many waiting threads of the engine on, its tail is no longer its own work alone."""
 UNLIKE_INTERVAL = 1.5
-"""By this factor a job's own interval may differ from the one asked for without a word."""
+"""By this factor a job's own interval may differ from the one asked for silently."""
 
 INTERRUPTED = "interrupted in the phase"
 """Stands in the reasons of a trial that rtmbench was stopped in, followed by the phase."""
@@ -55,7 +55,7 @@ class Observation:
     counts: Counts | None = None
     """From the oracle, over the whole trial; `None` if it could not be asked."""
     outputs: Outputs | None = None
-    """In place of `counts` for a job of the user's own."""
+    """Instead of `counts` for a custom job."""
     output_faults: Sequence[str] = ()
     """What is wrong with those outputs, a sentence each."""
     output_notes: Sequence[str] = ()

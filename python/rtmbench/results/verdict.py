@@ -40,7 +40,7 @@ comparison, while three need 7 pairs and six need 8."""
 FAILURE_LEVEL = 0.05
 """Of the test on the number of failed trials, over all comparisons; here too 6 against 0 is the least for one."""
 ASSUMED_BAND = 1.10
-"""In place of a band of p50 that was not measured. No machine is promised to be this quiet: it is a convention. For p99
+"""Instead of a band of p50 that was not measured. No machine is promised to be this quiet: it is a convention. For p99
 there is none: identical trials were seen to differ by factors."""
 QUICK = "a quick run: too short and too cold for a verdict"
 LEAST_IN_DECIMALS = 0.1

@@ -24,7 +24,6 @@ REAL_TIME_MODES = ("rtm", "rtm-unchecked", "rtm-aggregate")
 MODES = (*REAL_TIME_MODES, "microbatch", "close")
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Io:
     """The surroundings of a pipeline: topics, checkpoint, mode, and where to leave facts about the run."""
@@ -38,7 +37,7 @@ class Io:
     """Any URI that Spark can write; None is a new directory below the system's temporary one."""
     mode: str = "rtm"
     """One of `MODES`. `rtm`: the real-time trigger; `rtm-unchecked`: the same, in a session whose operator check is
-    off; `rtm-aggregate`: the same, with the pattern's streaming aggregate in place of its own state; `microbatch`:
+    off; `rtm-aggregate`: the same, with the pattern's streaming aggregate instead of its own state; `microbatch`:
     batches that follow each other at once; `close`: such batches, and each window's result once, when it closes."""
     window: str | None = None
     """How long a window is, such as `"1 minute"`; None is the pattern's own."""

@@ -10,8 +10,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from rtmbench import _core
-from rtmbench.formatting import milliseconds, plural
 from rtmbench.errors import ConfigurationError, RtmbenchError, RunFailedError
+from rtmbench.formatting import milliseconds, plural
 from rtmbench.spark.failures import Failure
 from rtmbench.spark.trigger import plan_of, streams, trigger_of
 from rtmbench.timestamps import HOUR_US, MOST, Clock, recognised, too_old
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 QUIET_S = 0.3
 """How long nothing must arrive after the query's end until the measurement ends, too."""
 SETTLE_S = 5.0
-"""How long that is waited for: another writer may go on for ever."""
+"""How long that is waited for: another writer may go on indefinitely."""
 WIND_UP_S = 5.0
 SECOND_US = 1_000_000
 PERCENTILES = (("p50", 50.0, 2), ("p95", 95.0, 20), ("p99", 99.0, 100), ("p99.9", 99.9, 1000))
@@ -300,8 +300,8 @@ class Measured:
         """Return why there are no figures; None where there are some."""
         if now.received == 0:
             return RunFailedError(
-                f"Nothing has arrived in {self.output_topic} in {now.at_us / SECOND_US:.1f} s. {self._stop_reason()} See that"
-                " its input flows, and that it writes to this topic of this Kafka."
+                f"Nothing has arrived in {self.output_topic} in {now.at_us / SECOND_US:.1f} s. "
+                f"{self._stop_reason()} See that its input flows, and that it writes to this topic of this Kafka."
             )
         if found.count and found.min >= HOUR_US:
             old = too_old(self.timestamp_field, self._consumer.units(), self.output_topic)

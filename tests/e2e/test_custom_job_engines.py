@@ -12,12 +12,12 @@ import pytest
 
 from rtmbench import _core
 from rtmbench.artifacts import Cache
+from rtmbench.custom_jobs.model import custom_job
+from rtmbench.custom_jobs.oracle import Record
 from rtmbench.engines import choose, create_engine, parse_engine
 from rtmbench.engines.base import TrialIo
 from rtmbench.engines.consumption import unread_partitions
 from rtmbench.errors import RunFailedError
-from rtmbench.custom_jobs.model import own_job
-from rtmbench.custom_jobs.oracle import Record
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 
@@ -59,7 +59,7 @@ class Job:
         _core.create_topics(self.admin, [self.input, self.output], partitions=PARTITIONS)
         spec = parse_engine(engine)
         flink = spec.engine == "flink"
-        self.job = own_job(
+        self.job = custom_job(
             spark_job=None if flink else project / "large_orders.py",
             flink_jar=project / "target" / "large-orders.jar" if flink else None,
             flink_args=flink_args,

@@ -1,4 +1,4 @@
-"""Jobs of the user's own: what is given, what is sent, and how outputs are judged. No JVM: a relay stands for a job."""
+"""Custom jobs: what is given, what is sent, and how outputs are judged. No JVM: a relay stands for a job."""
 
 from __future__ import annotations
 
@@ -19,26 +19,25 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 import rtmbench
 from rtmbench import _core, doctor
-from rtmbench.experiment import pattern_run, runner
-from rtmbench.experiment import trial as trial_module
 from rtmbench.artifacts import Cache
 from rtmbench.cli.run import run as run_command
+from rtmbench.custom_jobs import payload as payloads
+from rtmbench.custom_jobs.model import custom_job
+from rtmbench.custom_jobs.oracle import Record, oracle_of
 from rtmbench.engines import BRACKETS, choose, spec_name
 from rtmbench.engines.base import EngineRefusedError
 from rtmbench.errors import ConfigurationError, RunFailedError
-from rtmbench.experiment.runner import exit_code, run
-from rtmbench.custom_jobs import payload as payloads
-from rtmbench.experiment import job_trial
-from rtmbench.custom_jobs.model import own_job
-from rtmbench.custom_jobs.oracle import Record, oracle_of
+from rtmbench.experiment import job_trial, pattern_run, runner
+from rtmbench.experiment import trial as trial_module
 from rtmbench.experiment.options import Options
+from rtmbench.experiment.runner import exit_code, run
+from rtmbench.experiment.settings import RunRequest
+from rtmbench.experiment.settings import resolve as resolved
+from rtmbench.experiment.trial import TrialPlan
 from rtmbench.platform.machine import Machine
 from rtmbench.report import sections, terminal
 from rtmbench.results.model import Outputs, Result, json_schema
 from rtmbench.results.status import Observation, classify
-from rtmbench.experiment.settings import RunRequest
-from rtmbench.experiment.settings import resolve as resolved
-from rtmbench.experiment.trial import TrialPlan
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -180,27 +179,27 @@ def test_a_function_is_found_or_told(files):
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_started(wishes, said):
     with pytest.raises(ConfigurationError) as raised:
-        own_job(**wishes)
+        custom_job(**wishes)
     assert said in str(raised.value)
 
 
 def test_a_jar_needs_a_main_class(files):
-    job = own_job(flink_jar="job.jar")
+    job = custom_job(flink_jar="job.jar")
     job.main_class()
     replace(job, flink_class="com.example.Job").main_class()
     with pytest.raises(RunFailedError, match=r"no class com\.example\.Other.*--flink-class"):
         replace(job, flink_class="com.example.Other").main_class()
     nameless = jar(files / "nameless.jar", "", "com/example/Job.class")
     with pytest.raises(RunFailedError, match=r"names no main class.*--flink-class"):
-        own_job(flink_jar=nameless).main_class()
+        custom_job(flink_jar=nameless).main_class()
     (files / "text.jar").write_text("no jar")
     with pytest.raises(RunFailedError, match="cannot be read as a jar"):
-        own_job(flink_jar="text.jar").main_class()
+        custom_job(flink_jar="text.jar").main_class()
 
 
 @pytest.mark.usefixtures("files")
 def test_a_job_runs_on_the_engines_that_it_was_given_for():
-    job = own_job(spark_job="job.py")
+    job = custom_job(spark_job="job.py")
     found = resolved(RunRequest(patterns=(), job=job), MACHINE)
     assert [str(spec) for spec in found.engines] == ["spark@4.1"]
     assert "flink@1.20 is left out: there is no job for it" in found.notes
@@ -216,7 +215,7 @@ def test_a_job_runs_on_the_engines_that_it_was_given_for():
         resolved(RunRequest(patterns=(), engines=("spark@4.1:rtm",), job=job), MACHINE)
     with pytest.raises(ConfigurationError, match="name one or the other"):
         resolved(RunRequest(patterns=("01",), job=job), MACHINE)
-    checked = own_job(spark_job="job.py", oracle=lambda _inputs, _outputs: None)
+    checked = custom_job(spark_job="job.py", oracle=lambda _inputs, _outputs: None)
     # The oracle can be shown 2 million records: a warm-up of 140 s, not of up to 6 minutes.
     assert resolved(RunRequest(patterns=(), job=checked, rate=10_000), MACHINE).warmup_s == 140
     with pytest.raises(ConfigurationError, match="about 4,000,000 input records"):
@@ -225,12 +224,13 @@ def test_a_job_runs_on_the_engines_that_it_was_given_for():
         resolved(RunRequest(patterns=(), job=checked, rate=10_000, warmup_s=300.0), MACHINE)
     with pytest.raises(ConfigurationError, match="--payload pads"):
         resolved(
-            RunRequest(patterns=(), job=own_job(spark_job="job.py", template="order.json"), payload_bytes=512), MACHINE
+            RunRequest(patterns=(), job=custom_job(spark_job="job.py", template="order.json"), payload_bytes=512),
+            MACHINE,
         )
 
 
 def test_the_document_names_files_and_no_path(files):
-    job = own_job(spark_job="job.py", flink_jar="job.jar", template="order.json", oracle=lambda _i, _o: None)
+    job = custom_job(spark_job="job.py", flink_jar="job.jar", template="order.json", oracle=lambda _i, _o: None)
     settings = resolved(RunRequest(patterns=(), job=job), MACHINE).document()
     assert settings["job"]["spark_job"] == "job.py"
     assert settings["job"]["payload"] == "template order.json"
@@ -241,14 +241,14 @@ def test_the_document_names_files_and_no_path(files):
 def test_options_that_need_to_know_the_output_are_refused():
     for options, said in ((Options(find_rate=True), "--find-rate"), (Options(resume="x"), "--resume")):
         with pytest.raises(ConfigurationError, match=said):
-            options.check(own_job=True)
+            options.check(custom_job=True)
 
 
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--timestamp-field", "at"], "--timestamp-field goes with a job of your own"),
+        (["--timestamp-field", "at"], "--timestamp-field goes with a custom job"),
         (["01", "--spark-job", "job.py"], "Name one PATTERN or more"),
         (["--spark-job", "job.py", "--resume", "x"], "Name one PATTERN or more"),
         (["--flink-jar", "job.jar", "--flink-args", "'"], "cannot be split into words"),
@@ -473,7 +473,7 @@ def request_(files, monkeypatch):
     def make(**wishes):
         return RunRequest(
             patterns=(),
-            job=own_job(flink_jar="job.jar", **wishes),
+            job=custom_job(flink_jar="job.jar", **wishes),
             rate=200,
             arrivals="constant",
             partitions=1,
@@ -508,13 +508,13 @@ def test_a_job_is_measured_by_the_time_stamps_of_its_outputs(request_, monkeypat
     jsonschema.Draft202012Validator(json_schema()).validate(json.loads(result.to_json()))
     trial = the_trial(result)
     assert trial.valid, trial.reasons
-    assert trial.outputs.oracle == "test_own_job.py:check"
+    assert trial.outputs.oracle == "test_custom_job.py:check"
     assert seen == [(trial.outputs.produced, trial.outputs.received)]
     assert trial.outputs.stamped == trial.outputs.produced > 200
     assert trial.latency_us.count == trial.outputs.stamps == trial.outputs.covered == pytest.approx(200, abs=2)
     assert trial.outputs.timestamp_field == "meta.at"
     assert trial.slip_us is not None
-    assert "output checked by test_own_job.py:check" in trial.reasons
+    assert "output checked by test_custom_job.py:check" in trial.reasons
     assert result.pattern == "own"
     assert result.cells[0].remark.endswith("micro-batches")
     (floor,) = result.floors

@@ -1,4 +1,4 @@
-"""The options of `rtmbench run` that give a job of the user's own in place of a pattern."""
+"""The options of `rtmbench run` that give a custom job instead of a pattern."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rtmbench.custom_jobs.model import OwnJob
+    from rtmbench.custom_jobs.model import CustomJob
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option("--spark-job", metavar="FILE.py", help="Your own PySpark file, in place of a pattern."),
-    click.option("--flink-jar", metavar="FILE.jar", help="Your own Flink job, in place of a pattern."),
+    click.option("--spark-job", metavar="FILE.py", help="Your own PySpark file, instead of a pattern."),
+    click.option("--flink-jar", metavar="FILE.jar", help="Your own Flink job, instead of a pattern."),
     click.option("--flink-class", metavar="NAME", help="Its main class. [default: the jar's Main-Class]"),
     click.option("--flink-args", metavar="TEXT", help="Further program arguments of it, as on a command line."),
     click.option("--input", metavar="TOPIC", help="Where your job reads. [default: a fresh topic it is told]"),
@@ -63,7 +63,7 @@ def job_options(command: Command) -> Command:
     return command
 
 
-def take_job(wishes: dict[str, Any]) -> OwnJob | None:
+def take_job(wishes: dict[str, Any]) -> CustomJob | None:
     """Take the options out of the wishes, and make a job of them; None where there is none.
 
     Raises ConfigurationError, and click's usage error for options that go with a job where there is none.
@@ -74,8 +74,8 @@ def take_job(wishes: dict[str, Any]) -> OwnJob | None:
         return None
     if not given.keys() & {"spark_job", "flink_jar"}:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise click.UsageError(f"{flags} goes with a job of your own: give --spark-job, --flink-jar, or both.")
-    from rtmbench.custom_jobs.model import own_job  # noqa: PLC0415 - `--help` must not wait for it
+        raise click.UsageError(f"{flags} goes with a custom job: give --spark-job, --flink-jar, or both.")
+    from rtmbench.custom_jobs.model import custom_job  # noqa: PLC0415 - `--help` must not wait for it
 
     if "first_output" in given:
         given["first_output_s"] = given.pop("first_output")
@@ -84,4 +84,4 @@ def take_job(wishes: dict[str, Any]) -> OwnJob | None:
             given["flink_args"] = shlex.split(given["flink_args"])
         except ValueError as error:
             raise click.UsageError(f"--flink-args cannot be split into words: {error}.") from error
-    return own_job(**given)
+    return custom_job(**given)
