@@ -444,7 +444,7 @@ class RunSettings:
         place=True,
         repeated=False,
     )
-    results: Path = _row(
+    results: Path = _row(  # noqa: RUF009 - a path is immutable
         Path("results"),
         "path",
         "Directory that holds one directory per run.",

@@ -1,8 +1,8 @@
 """A run in a process of its own, for `rtmbench.aio.run`: a signal ends it in the way that it ends the command line.
 
 `python -m rtmbench.api.worker` reads one line of JSON (`pattern`, and `arguments`, those of `rtmbench.run`) from
-standard input and writes one to standard output: the id of the run, or the error. The end of its standard input interrupts it:
-whoever asked for the run has cancelled it, or is gone.
+standard input and writes one to standard output: the id of the run, or the error. The end of its standard input
+interrupts the run: the caller has cancelled it, or has ended.
 """
 
 from __future__ import annotations

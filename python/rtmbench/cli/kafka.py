@@ -27,7 +27,7 @@ def kafka_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--kafka-properties",
         type=click.Path(path_type=Path, exists=True, dir_okay=False),
         metavar="FILE",
-        help="File with properties of the Kafka client, e.g. for TLS and SASL: name=value lines, in librdkafka's names.",
+        help="File with properties of the Kafka client, e.g. for TLS: name=value lines, in librdkafka's names.",
     )
     servers = setting(
         "bootstrap-servers", help="Address of the Kafka to use; or `bootstrap.servers` in the properties."

@@ -128,7 +128,7 @@ def _spark(pattern: Pattern, *, streams: bool) -> tuple[Variant, ...]:
 
 
 def _spark_state(*, streams: bool) -> tuple[Variant, ...]:
-    """Return the variants of a function with state: the first one in real time that the version can start, else micro-batches."""
+    """Return the variants of a function with state: first the one in real time, where the version can start it."""
     through_jvm = Variant(mode="rtm", emit="update", streams_shuffle=streams, jvm_state=True, remark=PER_EVENT)
     aggregate = Variant(mode="rtm-aggregate", emit="update", streams_shuffle=streams, remark=AGGREGATE)
     # One result for each event here too, but all of a batch's at once: what is left of a batch is its wait.
