@@ -38,6 +38,8 @@ pub fn read(path: &Path) -> Result<Vec<Interval>> {
     let (mut started, mut base) = (Duration::ZERO, None);
     let mut intervals = Vec::new();
     for entry in IntervalLogIterator::new(&log) {
+        let number = intervals.len() + 1;
+        let invalid = |what: String| invalid(format!("interval {number}: {what}"));
         match entry.map_err(|error| invalid(format!("{error:?}")))? {
             LogEntry::StartTime(at) => started = at,
             LogEntry::BaseTime(at) => base = Some(at),
@@ -50,7 +52,7 @@ pub fn read(path: &Path) -> Result<Vec<Interval>> {
                 intervals.push(Interval {
                     start_us: (offset + since).as_micros() as i64,
                     length_us: interval.duration().as_micros() as i64,
-                    histogram: Histogram::from_bytes(&bytes)?,
+                    histogram: Histogram::from_bytes(&bytes).map_err(|error| invalid(error.to_string()))?,
                 });
             }
         }

@@ -66,6 +66,15 @@ def wait_for_broker_async(config: Mapping[str, str], timeout_s: float) -> Future
     1
     """
 
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition of a record with this key, as Java's default partitioner and librdkafka's `murmur2_random` do.
+
+    ValueError for a topic without partitions.
+
+    >>> partition_of(b"user_1", 4)
+    3
+    """
+
 def create_topics(
     config: Mapping[str, str],
     topics: Sequence[str],

@@ -1,4 +1,4 @@
-//! Functions: clocks, brokers, topics.
+//! Functions: clocks, brokers, topics, partitions.
 
 use pyo3::prelude::*;
 
@@ -6,7 +6,7 @@ use super::convert::{config, strings};
 use super::wait::{awaitable, duration, wait_for};
 use crate::kafka::topics::{self, TopicSettings};
 use crate::stop::Stop;
-use crate::{clock, kafka};
+use crate::{Error, clock, kafka};
 
 /// Now, in µs since the Unix epoch: the realtime clock read once, then the monotonic clock.
 #[pyfunction]
@@ -30,6 +30,15 @@ pub(super) fn librdkafka_features() -> Vec<String> {
 #[pyfunction]
 pub(super) fn librdkafka_version() -> String {
     kafka::librdkafka_version()
+}
+
+/// The partition of a record with this key, as Java's default partitioner chooses it. ValueError without partitions.
+#[pyfunction]
+pub(super) fn partition_of(key: &[u8], partitions: u32) -> PyResult<i32> {
+    if partitions == 0 {
+        return Err(Error::Invalid("a topic has at least one partition".to_owned()).into());
+    }
+    Ok(kafka::partitioner::partition_of(key, partitions))
 }
 
 /// Wait until a broker answers; return how many brokers there are. KafkaError when none does in time.

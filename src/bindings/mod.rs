@@ -58,6 +58,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(admin::librdkafka_features, module)?)?;
     module.add_function(wrap_pyfunction!(admin::librdkafka_version, module)?)?;
     module.add_function(wrap_pyfunction!(admin::now_us, module)?)?;
+    module.add_function(wrap_pyfunction!(admin::partition_of, module)?)?;
     module.add_function(wrap_pyfunction!(histogram::read_interval_log, module)?)?;
     module.add_function(wrap_pyfunction!(admin::wait_for_broker, module)?)?;
     module.add_function(wrap_pyfunction!(admin::wait_for_broker_async, module)?)?;

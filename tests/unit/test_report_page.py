@@ -20,7 +20,7 @@ from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.report import export, print_result, write
 from rtmbench.report.sections import command as command_line
 from rtmbench.results import Refusal, RunDirectory, Status, load
-from rtmbench.results.histogram_log import merged, read_interval_log
+from rtmbench.results.histogram_log import merged, read_histogram_log
 from rtmbench.results.model import Grid, RatePoint, Sustained, TargetOutcome
 
 RECORDED = Path(__file__).parent / "data" / "recorded-run"
@@ -227,7 +227,7 @@ def test_the_interval_log_is_the_trial(recorded):
     (found, directory), *_ = recorded
     for one in found.cells:
         for each in one.trials:
-            log = read_interval_log(directory / each.files["latency"])
+            log = read_histogram_log(directory / each.files["latency"])
             total = merged(log)
             assert total.count == each.latency_us.count
             assert total.percentile(99) == pytest.approx(each.latency_us.p99, rel=0.002)
@@ -237,13 +237,13 @@ def test_the_interval_log_is_the_trial(recorded):
 def test_a_broken_interval_log_is_named(tmp_path):
     path = tmp_path / "a.hlog"
     path.write_text("#[Histogram log format version 1.3]\n0.000,1.000,7.5,no base64!\n")
-    with pytest.raises(ConfigurationError, match="line 2"):
-        read_interval_log(path)
+    with pytest.raises(ConfigurationError, match="interval 1"):
+        read_histogram_log(path)
     path.write_text("0.000,1.000\n")
-    with pytest.raises(ConfigurationError, match="line 1"):
-        read_interval_log(path)
+    with pytest.raises(ConfigurationError, match="interval 1"):
+        read_histogram_log(path)
     with pytest.raises(ConfigurationError, match="cannot be read"):
-        read_interval_log(tmp_path / "missing.hlog")
+        read_histogram_log(tmp_path / "missing.hlog")
 
 
 def test_the_command_line_repeats_the_run():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from rtmbench import _core
 from rtmbench.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -78,24 +79,9 @@ def _shares(keys: int, partitions: int, zipf: float) -> list[float]:
     """
     shares = [0.0] * partitions
     for number in range(1, min(keys, MOST_KEYS) + 1):
-        shares[(murmur2(f"user_{number}".encode()) & 0x7FFFFFFF) % partitions] += number**-zipf
+        shares[_core.partition_of(f"user_{number}".encode(), partitions)] += number**-zipf
     total = sum(shares)
     return [share / total for share in shares]
-
-
-def murmur2(data: bytes) -> int:
-    """Hash a key as Kafka's Java client does; librdkafka's `murmur2_random` does the same. 32 bits, unsigned."""
-    mask, factor = 0xFFFFFFFF, 0x5BD1E995
-    value = 0x9747B28C ^ len(data)
-    whole = len(data) & ~3
-    for start in range(0, whole, 4):
-        word = int.from_bytes(data[start : start + 4], "little") * factor & mask
-        word = (word ^ (word >> 24)) * factor & mask
-        value = (value * factor & mask) ^ word
-    if whole < len(data):
-        value = (value ^ int.from_bytes(data[whole:], "little")) * factor & mask
-    value = (value ^ (value >> 13)) * factor & mask
-    return value ^ (value >> 15)
 
 
 def _length(window_ms: int, slide_ms: int | None) -> str:
@@ -103,4 +89,4 @@ def _length(window_ms: int, slide_ms: int | None) -> str:
     return f"{window_ms / 1000:g} s{slide}"
 
 
-__all__ = ["idleness", "murmur2", "sized"]
+__all__ = ["idleness", "sized"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,28 +23,20 @@ class Interval:
     histogram: _core.Histogram
 
 
-def read_interval_log(path: Path) -> list[Interval]:
+def read_histogram_log(path: Path) -> list[Interval]:
     """Return the intervals of a log in order.
 
-    Raises ConfigurationError where the file cannot be read or is no interval log.
+    Raises ConfigurationError where the file cannot be read or is not an interval log.
     """
     try:
-        lines = path.read_text(encoding="ascii").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The interval log {path} cannot be read: {error}.") from error
-    intervals = []
-    for number, line in enumerate(lines, start=1):
-        if not line or line.startswith(("#", '"')):
-            continue
-        fields = [field for field in line.split(",") if not field.startswith("Tag=")]
-        try:
-            # Another number of fields is a ValueError too.
-            start, length, _, payload = fields
-            histogram = _core.Histogram.from_bytes(base64.b64decode(payload, validate=True))
-            intervals.append(Interval(start_s=float(start), length_s=float(length), histogram=histogram))
-        except (ValueError, binascii.Error) as error:
-            raise ConfigurationError(f"{path}, line {number}, is no interval of a histogram log: {error}.") from error
-    return intervals
+        read = _core.read_interval_log(path)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"The histogram log {path} cannot be read: {error}.") from error
+    begin_us = read[0][0] if read else 0
+    return [
+        Interval(start_s=(start_us - begin_us) / 1e6, length_s=length_us / 1e6, histogram=histogram)
+        for start_us, length_us, histogram in read
+    ]
 
 
 def trial_log(trial: Trial, directory: Path | None) -> list[Interval]:
@@ -60,7 +50,7 @@ def trial_log(trial: Trial, directory: Path | None) -> list[Interval]:
     path = directory / name
     try:
         inside = path.resolve().is_relative_to(directory.resolve())
-        return read_interval_log(path) if inside else []
+        return read_histogram_log(path) if inside else []
     except (ConfigurationError, ValueError, OSError):
         # A ValueError is a name that no file can have.
         return []
@@ -74,4 +64,4 @@ def merged(intervals: list[Interval]) -> _core.Histogram:
     return total
 
 
-__all__ = ["Interval", "merged", "read_interval_log", "trial_log"]
+__all__ = ["Interval", "merged", "read_histogram_log", "trial_log"]
