@@ -67,7 +67,7 @@ def wait_for_broker_async(config: Mapping[str, str], timeout_s: float) -> Future
     """
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """Return the partition of a record with this key, as Java's default partitioner and librdkafka's `murmur2_random` do.
+    """Return the partition that Java's default partitioner, and librdkafka's `murmur2_random`, choose for a key.
 
     ValueError for a topic without partitions.
 
