@@ -22,9 +22,8 @@ import psutil
 
 from rtmbench import _core
 from rtmbench.artifacts import Cache
-from rtmbench.engines import choose, required_bundles, spec_name
+from rtmbench.engines import choose, required_bundles, rocksdb, spec_name
 from rtmbench.errors import PreflightError
-from rtmbench.platform import rocksdb
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import KAFKA_BUNDLE
 from rtmbench.platform.machine import Machine, describe, filesystem

@@ -71,7 +71,7 @@ def submit(
     cache.ensure_many(wanted.bundles())
     logs = (settings.results / new_run_id(f"submit-{pattern.id}")).absolute()
     with LocalPlatform(java=find_java(), cache=cache, logs=logs) as platform:
-        engine = create_engine(spec, pattern=pattern.id, platform=platform, flink_port=settings.flink_port)
+        engine = create_engine(spec, pattern=pattern.id, platform=platform, settings=settings)
         name = f"{spec_name(spec, pattern)}, pattern {pattern.id}"
         engine.prepare()
         say(f"starting {name}; logs: {logs}")

@@ -11,8 +11,8 @@ from pathlib import Path
 from confluent_kafka import Consumer, TopicPartition
 
 from rtmbench import _core
+from rtmbench.engines.flink.config import MODULE_OPTIONS
 from rtmbench.patterns.pipelines import locate, spark_jars
-from rtmbench.platform.flink_config import MODULE_OPTIONS
 
 PARTITIONS = 4
 EVENTS = 400

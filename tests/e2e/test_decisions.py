@@ -106,7 +106,7 @@ def test_a_delay_that_is_a_fifth_longer_is_a_regression(tmp_path):
     for hold_s in (0.2, 0.24):
         with (
             running(*arguments, cwd=tmp_path) as run,
-            held_up(run, "rtmbench.engines.relay_job", hold_s),
+            held_up(run, "rtmbench.engines.floor.relay_job", hold_s),
         ):
             assert run.wait(400) == 0, run.stderr
         document = json.loads(run.stdout)

@@ -9,9 +9,9 @@ import pytest
 from commandline import running
 
 from rtmbench.artifacts import Cache
-from rtmbench.engines.flink import class_path
-from rtmbench.platform.flink_cluster import start_cluster
-from rtmbench.platform.flink_config import divide_memory
+from rtmbench.engines.flink.cluster import start_cluster
+from rtmbench.engines.flink.config import divide_memory
+from rtmbench.engines.flink.engine import class_path
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.run_settings import RunSettings

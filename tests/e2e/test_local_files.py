@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rtmbench.artifacts import Cache
-from rtmbench.engines.spark import PLAIN_LOCAL_FILES
+from rtmbench.engines.spark.engine import PLAIN_LOCAL_FILES
 from rtmbench.patterns import pipelines
 from rtmbench.platform.java import find_java
 

@@ -74,7 +74,7 @@ def test_slots_that_would_starve_a_shuffle_are_refused_before_anything_starts(tm
 def test_a_mode_that_the_pattern_does_not_have_is_a_configuration_error(tmp_path):
     with running("run", "04", *GENTLE, "--engines", "flink@1.20:close", cwd=tmp_path) as run:
         assert run.wait(60) == 2, run.stderr
-    assert "no mode 'close' at pattern 04" in run.stderr
+    assert "no mode 'close' for pattern 04" in run.stderr
 
 
 @pytest.mark.full

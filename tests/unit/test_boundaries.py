@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rtmbench.engines.boundaries import batch_boundaries, checkpoints
+from rtmbench.engines.flink.rest import checkpoints
+from rtmbench.engines.spark.boundaries import batch_boundaries
 
 DATA = Path(__file__).parent / "data" / "boundaries"
 

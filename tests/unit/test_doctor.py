@@ -16,10 +16,9 @@ import pytest
 from rtmbench import doctor
 from rtmbench.artifacts import Cache
 from rtmbench.doctor import Check, DoctorRequest, SlotNeed, checks, require
-from rtmbench.engines import parse_engine
+from rtmbench.engines import parse_engine, rocksdb
 from rtmbench.errors import PreflightError
 from rtmbench.experiment.settings import RunRequest, resolve
-from rtmbench.platform import rocksdb
 from rtmbench.platform.machine import Machine
 from rtmbench.platform.scheduling import Priority
 

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from rtmbench.engines import flink_rest, spark_facts
 from rtmbench.engines.consumption import unread_partitions, unread_reason
+from rtmbench.engines.flink import rest as flink_rest
+from rtmbench.engines.spark import facts as spark_facts
 
 TOPIC = "rtmbench-run.1-input"
 

@@ -9,11 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from rtmbench.engines import choose, parse_engine, spark
+from rtmbench.engines import choose, parse_engine
 from rtmbench.engines.base import EngineRefusedError, TrialIo
+from rtmbench.engines.flink import config as flink_config
+from rtmbench.engines.spark import engine as spark
 from rtmbench.errors import RunFailedError
 from rtmbench.patterns import find_pattern
-from rtmbench.platform import flink_config
 from rtmbench.run_settings import RunSettings
 
 REAL_TIME = {"spark_version": "4.3.0", "trigger": "RealTimeTrigger(5000)", "real_time": True}

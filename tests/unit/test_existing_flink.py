@@ -13,11 +13,11 @@ import pytest
 from rtmbench.custom_jobs.model import custom_job
 from rtmbench.engines import create_engine, parse_engine
 from rtmbench.engines.base import TrialIo
-from rtmbench.engines.flink import FlinkEngine
-from rtmbench.engines.flink_existing import ExistingFlinkEngine, with_libraries
+from rtmbench.engines.flink.cluster import FlinkCluster
+from rtmbench.engines.flink.engine import FlinkEngine
+from rtmbench.engines.flink.existing import ExistingFlinkEngine, with_libraries
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.experiment.settings import RunRequest, resolve
-from rtmbench.platform.flink_cluster import FlinkCluster
 from rtmbench.platform.machine import Machine
 from rtmbench.run_settings import RunSettings
 
@@ -61,7 +61,7 @@ def test_it_takes_no_job_of_the_users_own(tmp_path):
 
 def test_the_engine_is_that_of_the_address():
     spec = parse_engine("flink@1.20")
-    theirs = create_engine(spec, platform=None, pattern="01", flink_url=URL)
+    theirs = create_engine(spec, platform=None, pattern="01", settings=RunSettings(flink_url=URL))
     assert isinstance(theirs, ExistingFlinkEngine)
     assert type(create_engine(spec, platform=None, pattern="01")) is FlinkEngine
     assert theirs.processes() == []
@@ -125,7 +125,9 @@ def test_the_clients_settings_are_read_from_the_clusters_logs(tmp_path):
         settings=RunSettings(buffer_wait_ms=10),
     )
     with answering(pages) as url, closing(FlinkCluster(url=url, processes=[])) as cluster:
-        engine = create_engine(parse_engine("flink@1.20"), platform=None, pattern="01", flink_url=url)
+        engine = create_engine(
+            parse_engine("flink@1.20"), platform=None, pattern="01", settings=RunSettings(flink_url=url)
+        )
         assert engine._effective(io, cluster, {}, {"restart-strategy": "none"}) == {
             "memory_mb": None,
             "priority": None,

@@ -5,13 +5,15 @@ from pathlib import Path
 import pytest
 
 from rtmbench.artifacts import load_lock
-from rtmbench.engines import REGISTRY, parse_engine, required_bundles
+from rtmbench.engines import parse_engine, required_bundles
 from rtmbench.engines.base import EngineSpec, TrialIo, require_slots
-from rtmbench.engines.spark import divide_memory as divide_spark
+from rtmbench.engines.flink import config as flink_config
+from rtmbench.engines.registry import entry_points, kind
+from rtmbench.engines.spark.engine import divide_memory as divide_spark
 from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.kafka import clients
 from rtmbench.parity import parity
-from rtmbench.platform import flink_config, jvm, kafka, logs
+from rtmbench.platform import jvm, kafka, logs
 from rtmbench.platform.java import Java
 
 
@@ -51,8 +53,8 @@ def test_parse_engine_lists_what_exists(text, message):
 
 def test_every_registered_engine_runs_from_bundles_of_the_lock():
     locked = set(load_lock().bundles)
-    for engine, known in REGISTRY.items():
-        for version in known.versions:
+    for engine in entry_points():
+        for version in kind(engine).versions:
             spec = EngineSpec(engine=engine, version=version, mode="")
             assert set(required_bundles(spec)) <= locked
 

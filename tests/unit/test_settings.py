@@ -89,7 +89,7 @@ def test_engines_that_come_to_the_same_run_once():
 
 
 def test_a_mode_that_one_of_the_patterns_lacks_ends_before_anything_starts():
-    with pytest.raises(ConfigurationError, match="no mode 'close' at pattern 01"):
+    with pytest.raises(ConfigurationError, match="no mode 'close' for pattern 01"):
         settings("all", engines=("flink@1.20:close",))
 
 

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rtmbench.engines import choose, parse_engine, required_slots, spec_name, variants
-from rtmbench.engines.hints import pointer
+from rtmbench.engines import choose, hint, parse_engine, required_slots, spec_name, variants
 from rtmbench.errors import ConfigurationError
 from rtmbench.patterns import PATTERNS, find_pattern
 
@@ -66,8 +65,8 @@ def test_a_name_leads_back_to_its_variant():
 @pytest.mark.parametrize(
     ("engine", "pattern", "message"),
     [
-        ("flink:close", "01", r"flink@1\.20 has no mode 'close' at pattern 01 \(Stateless.*modes there are: row\."),
-        ("flink:close", "04", r"no mode 'close' at pattern 04"),
+        ("flink:close", "01", r"flink@1\.20 has no mode 'close' for pattern 01 \(Stateless.*modes there are: row\."),
+        ("flink:close", "04", r"no mode 'close' for pattern 04"),
         ("spark@4.3:rtm-aggregate", "02", r"modes there are: rtm, microbatch, close\."),
         ("spark@4.1:rtm-unchecked", "01", r"modes there are: rtm, microbatch\."),
     ],
@@ -103,10 +102,10 @@ def test_slots_are_counted_where_a_shuffle_streams(engine, pattern, slots):
 def test_the_pointer_names_a_command_that_does_better():
     engines = tuple(map(parse_engine, ("flink@1.20", "spark@4.1")))
     windows = find_pattern("02")
-    line = pointer(engines[1], windows, engines)
+    line = hint(engines[1], windows, engines)
     assert "rtm-unchecked" in line
     assert "`rtmbench run 02 --engines flink@1.20,spark@4.3`" in line
-    assert pointer(engines[0], windows, engines) == ""
-    assert pointer(engines[1], find_pattern("01"), engines) == ""
-    assert pointer(engines[1], windows, (*engines, parse_engine("spark@4.3"))) == ""
-    assert pointer(parse_engine("spark@4.1:rtm-unchecked"), windows, engines) == ""
+    assert hint(engines[0], windows, engines) == ""
+    assert hint(engines[1], find_pattern("01"), engines) == ""
+    assert hint(engines[1], windows, (*engines, parse_engine("spark@4.3"))) == ""
+    assert hint(parse_engine("spark@4.1:rtm-unchecked"), windows, engines) == ""

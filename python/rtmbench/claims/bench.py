@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from rtmbench.claims.lab import REAL_TIME_US, Topics, wait
 from rtmbench.claims.model import BATCH_BOUND, REAL_TIME, Latency, Observation
-from rtmbench.engines.flink import ENDED, class_path
+from rtmbench.engines.flink.cluster import FlinkCluster, start_cluster
+from rtmbench.engines.flink.config import divide_memory
+from rtmbench.engines.flink.engine import ENDED, class_path
+from rtmbench.engines.spark import process as spark_process
 from rtmbench.errors import RunFailedError
 from rtmbench.patterns import pipelines
-from rtmbench.platform import spark_process
-from rtmbench.platform.flink_cluster import FlinkCluster, start_cluster
-from rtmbench.platform.flink_config import divide_memory
 from rtmbench.platform.jvm import environment
 
 if TYPE_CHECKING:

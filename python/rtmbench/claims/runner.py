@@ -11,7 +11,7 @@ from rtmbench.claims.bench import Bench
 from rtmbench.claims.lab import Topics
 from rtmbench.claims.model import Claim, NotObservableError, Observation, Outcome
 from rtmbench.claims.registry import CLAIMS, select
-from rtmbench.engines import REGISTRY
+from rtmbench.engines.registry import entry_points, kind
 from rtmbench.errors import ConfigurationError, RtmbenchError
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Plan:
         """Return the artifact bundles that it runs from, the broker's included."""
         names = {"kafka@4.1": None}
         for engine, version, _ in self.steps:
-            for name in REGISTRY[engine].bundles if engine in REGISTRY else (engine,):
-                names[f"{name}@{version}"] = None
+            bundles = kind(engine).bundles(version) if engine in entry_points() else (f"{engine}@{version}",)
+            names |= dict.fromkeys(bundles)
         return list(names)
 
 

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from rtmbench.engines.base import EngineSpec
-from rtmbench.engines.variants import PLAIN_MODES, Variant, choose, required_slots, variants
+from rtmbench.engines.base import PLAIN_MODES, EngineSpec, Variant
+from rtmbench.engines.kind import EngineKind, Setup
+from rtmbench.engines.registry import entry_points, kind
 from rtmbench.errors import ConfigurationError
 from rtmbench.patterns import PATTERNS, find_pattern
+from rtmbench.run_settings import RunSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import Engine
     from rtmbench.patterns import Pattern
     from rtmbench.platform.local import LocalPlatform
 
-
-@dataclass(frozen=True, kw_only=True)
-class Registered:
-    """What can be asked of one engine: the first version is the default; modes depend on the pattern."""
-
-    versions: tuple[str, ...]
-    bundles: tuple[str, ...]
-
-
-REGISTRY = {
-    "flink": Registered(versions=("1.20", "2.2"), bundles=("flink", "flink-connector-kafka")),
-    "spark": Registered(versions=("4.1", "4.2", "4.3"), bundles=("spark", "spark-connector-kafka")),
-    "transport": Registered(versions=(), bundles=()),
-    "relay": Registered(versions=(), bundles=()),
-}
-
-
 FLOORS = ("transport", "relay")
-"""What stands in an engine's place to show the least that harness and broker can do."""
+"""What replaces an engine to show the least that harness and broker can do."""
 BRACKETS = ("transport",)
 """The floors that every run measures before and after each group of engines; the others run where they are named."""
 
@@ -47,21 +34,13 @@ def parse_engine(text: str) -> EngineSpec:
     """
     address, colon, mode = text.strip().partition(":")
     name, at, version = address.partition("@")
-    known = REGISTRY.get(name)
-    if known is None:
-        raise ConfigurationError(f"There is no engine {name!r} (in {text!r}). The engines are: {', '.join(_all())}.")
+    known = kind(name)
     version = _choose(version if at else None, known.versions, f"{name} has no version", "versions")
     if colon:
         spec = EngineSpec(engine=name, version=version, mode="")
-        modes = dict.fromkeys(one.mode for pattern in PATTERNS.values() for one in variants(pattern, name, version))
+        modes = dict.fromkeys(one.mode for pattern in PATTERNS.values() for one in known.variants(pattern, version))
         _choose(mode, tuple(filter(None, modes)), f"{spec} has no mode", "modes")
     return EngineSpec(engine=name, version=version, mode=mode)
-
-
-def _all() -> list[str]:
-    return [
-        f"{name}@{version}" if version else name for name, one in REGISTRY.items() for version in one.versions or [""]
-    ]
 
 
 def _choose(wanted: str | None, known: tuple[str, ...], complaint: str, plural: str) -> str:
@@ -73,8 +52,49 @@ def _choose(wanted: str | None, known: tuple[str, ...], complaint: str, plural: 
     return wanted
 
 
+def variants(pattern: Pattern, engine: str, version: str) -> tuple[Variant, ...]:
+    """Return the variants that a pattern has on an engine; the first one is the default."""
+    return kind(engine).variants(pattern, version)
+
+
+def choose(spec: EngineSpec, pattern: Pattern) -> Variant:
+    """Return the variant that a specification means for a pattern: the one of its mode, else the default.
+
+    A variant that the engine refuses (Real-Time Mode with state before 4.3) is still one: it is run, and the refusal is
+    the result. Raises ConfigurationError, which lists the pattern's modes, where the pattern has no such mode.
+    """
+    known = variants(pattern, spec.engine, spec.version)
+    engine = f"{spec.engine}@{spec.version}" if spec.version else spec.engine
+    if not known:
+        raise ConfigurationError(f"{engine} has no pattern {pattern.id} ({pattern.title}).")
+    if not spec.mode:
+        return known[0]
+    for variant in known:
+        if variant.mode == spec.mode:
+            return variant
+    if pattern.job is not None:
+        raise ConfigurationError(
+            f"{engine} was asked for the mode {spec.mode!r}, but a custom job has the mode that it sets itself. "
+            f"Ask for {engine}."
+        )
+    raise ConfigurationError(
+        f"{engine} has no mode {spec.mode!r} for pattern {pattern.id} ({pattern.title}). "
+        f"Its modes there are: {', '.join(variant.mode for variant in known)}."
+    )
+
+
+def required_slots(spec: EngineSpec, variant: Variant, *, partitions: int, shuffle_partitions: int) -> tuple[int, str]:
+    """Return how many slots a variant needs at least, and the arithmetic in words."""
+    return kind(spec.engine).required_slots(variant, partitions=partitions, shuffle_partitions=shuffle_partitions)
+
+
+def hint(spec: EngineSpec, pattern: Pattern, engines: Sequence[EngineSpec]) -> str:
+    """Return a line that names a better version or mode for a pattern; empty where there is none."""
+    return kind(spec.engine).hint(spec, pattern, engines)
+
+
 def spec_name(spec: EngineSpec, pattern: Pattern) -> str:
-    """Return what a specification is called at a pattern: `flink@1.20`, `spark@4.1:microbatch`.
+    """Return what a specification is called for a pattern: `flink@1.20`, `spark@4.1:microbatch`.
 
     `parse_engine` and `choose` lead back from it to the same variant. A name without a mode always stands for the
     default, and for records that stream through every stage: a default that is less than that is spelt out.
@@ -86,7 +106,7 @@ def spec_name(spec: EngineSpec, pattern: Pattern) -> str:
 
 def required_bundles(spec: EngineSpec) -> list[str]:
     """Return the names of the artifact bundles that an engine runs from."""
-    return [f"{name}@{spec.version}" for name in REGISTRY[spec.engine].bundles]
+    return list(kind(spec.engine).bundles(spec.version))
 
 
 def create_engine(
@@ -94,56 +114,30 @@ def create_engine(
     *,
     platform: LocalPlatform,
     pattern: str,
-    flink_port: int = 0,
-    flink_url: str | None = None,
-    flink_bootstrap_servers: str | None = None,
+    settings: RunSettings | None = None,
     job: CustomJob | None = None,
 ) -> Engine:
-    """Make the engine of a parsed specification for a pattern such as `01`; `flink_port` 0 means any free one.
-
-    `flink_url` is the REST API of an existing Flink cluster, which reaches Kafka by `flink_bootstrap_servers`; it takes
-    patterns only. With a `job` of the user's own, that is what runs in the pattern's place.
+    """Make the engine of a parsed specification for a pattern such as `01`, or for a custom `job` instead.
 
     Raises ConfigurationError where the pattern has no such mode, or the job has nothing for this engine.
     """
-    variant = choose(spec, find_pattern(pattern) if job is None else job.pattern())
-    spec = replace(spec, mode=variant.mode)
-    # Imported here, so that a command that only parses names does not load an HTTP client.
-    if spec.engine == "flink" and flink_url:
-        from rtmbench.engines.flink_existing import ExistingFlinkEngine  # noqa: PLC0415
-
-        return ExistingFlinkEngine(
-            spec,
-            variant=variant,
-            platform=platform,
-            pattern=pattern,
-            url=flink_url,
-            bootstrap_servers=flink_bootstrap_servers,
-        )
-    if spec.engine == "flink":
-        from rtmbench.engines.flink import FlinkEngine  # noqa: PLC0415
-
-        return FlinkEngine(spec, variant=variant, platform=platform, pattern=pattern, rest_port=flink_port, job=job)
-    if spec.engine == "spark":
-        from rtmbench.engines.spark import SparkEngine  # noqa: PLC0415
-
-        return SparkEngine(spec, variant=variant, platform=platform, pattern=pattern, job=job)
-    from rtmbench.engines.floor import RelayEngine, TransportEngine  # noqa: PLC0415
-
-    floor = RelayEngine(spec, platform=platform) if spec.engine == "relay" else TransportEngine(spec)
-    floor.emit = variant.emit
-    return floor
+    subject = find_pattern(pattern) if job is None else job.pattern()
+    variant = choose(spec, subject)
+    setup = Setup(pattern=subject, variant=variant, platform=platform, settings=settings or RunSettings())
+    return kind(spec.engine).create(replace(spec, mode=variant.mode), setup)
 
 
 __all__ = [
     "BRACKETS",
     "FLOORS",
-    "REGISTRY",
+    "EngineKind",
     "EngineSpec",
-    "Registered",
+    "Setup",
     "Variant",
     "choose",
     "create_engine",
+    "entry_points",
+    "hint",
     "parse_engine",
     "required_bundles",
     "required_slots",

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from rtmbench.errors import PreflightError, RtmbenchError
 from rtmbench.platform.scheduling import EQUALS
@@ -14,10 +14,15 @@ from rtmbench.run_settings import RunSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rtmbench.engines.variants import Emission
     from rtmbench.platform.process import Process
     from rtmbench.platform.scheduling import SchedulingGroup
     from rtmbench.results.model import Happening
+
+
+Emission = Literal["row", "update", "batch", "close", "output"]
+
+PLAIN_MODES = frozenset({"", "row", "update", "rtm"})
+"""Modes that a name leaves out: records stream through every stage. Anything less is always named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +36,24 @@ class EngineSpec:
     def __str__(self) -> str:
         version = f"@{self.version}" if self.version else ""
         return f"{self.engine}{version}{f':{self.mode}' if self.mode else ''}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way in which an engine runs a pattern."""
+
+    mode: str
+    emit: Emission
+    streams_shuffle: bool = False
+    """Whether both sides of a shuffle run at once, each with a thread for each of its partitions."""
+    unchecked: bool = False
+    """Whether Spark's list of operators that Real-Time Mode supports is switched off."""
+    python_state: bool = False
+    """Whether it needs pandas, pyarrow and protobuf beside Spark."""
+    jvm_state: bool = False
+    """Whether it needs the pipeline's own jar on Spark's class path."""
+    remark: str = ""
+    """What a reader of its figures has to know, in one clause."""
 
 
 class EngineRefusedError(RtmbenchError):
@@ -155,4 +178,59 @@ def require_slots(name: str, io: TrialIo, need: int, arithmetic: str) -> None:
         )
 
 
-__all__ = ["Engine", "EngineRefusedError", "EngineSpec", "TrialIo", "require_slots"]
+class PlainEngine:
+    """The answers of an engine that keeps no account of itself; a base class for small ones."""
+
+    def prepare(self) -> None:
+        """Do nothing: there is nothing to fetch."""
+
+    def check(self) -> None:
+        """Do nothing: there is nothing that could end."""
+
+    def late_dropped(self) -> int:
+        """Return 0: nothing has a time to be late for."""
+        return 0
+
+    def restarts(self) -> int:
+        """Return 0: nothing is started again."""
+        return 0
+
+    def interval_s(self) -> float | None:
+        """Return None: there are no checkpoints."""
+        return None
+
+    def boundaries_so_far(self) -> int:
+        """Return 0: there are no checkpoints."""
+        return 0
+
+    def consumed(self) -> dict[int, int] | None:
+        """Return None: whether all was read shows in the output alone."""
+        return None
+
+    def facts(self) -> dict[str, Any]:
+        """Return no settings."""
+        return {"settings": {}}
+
+    def happenings(self, from_us: int) -> list[Happening]:  # noqa: ARG002 - the protocol's signature
+        """Return none: nothing is made durable but by the broker."""
+        return []
+
+    def processes(self) -> list[Process]:
+        """Return none."""
+        return []
+
+    def stop(self) -> None:
+        """Do nothing."""
+
+
+__all__ = [
+    "PLAIN_MODES",
+    "Emission",
+    "Engine",
+    "EngineRefusedError",
+    "EngineSpec",
+    "PlainEngine",
+    "TrialIo",
+    "Variant",
+    "require_slots",
+]

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import __version__, _core
-from rtmbench.engines import BRACKETS, FLOORS, choose, create_engine, parse_engine, spec_name
+from rtmbench.engines import BRACKETS, FLOORS, choose, create_engine, hint, parse_engine, spec_name
 from rtmbench.engines.base import EngineRefusedError
-from rtmbench.engines.hints import pointer
 from rtmbench.experiment.host import host
 from rtmbench.experiment.job_trial import runner_for
 from rtmbench.experiment.resume import attempts_due
@@ -366,18 +365,16 @@ class PatternRun:
             spec,
             pattern=self.pattern.id,
             platform=self.platform,
-            flink_port=self.settings.flink_port,
-            flink_url=self.settings.flink_url,
-            flink_bootstrap_servers=self.settings.flink_bootstrap_servers,
+            settings=self.settings,
             job=self.pattern.job,
         )
         asked = {(each.engine, each.version) for each in self.settings.specs if not each.mode}
         default = replace(spec, mode="")
-        hint = ""
+        better = ""
         if (spec.engine, spec.version) in asked and choose(default, self.pattern).mode == spec.mode:
-            hint = pointer(default, self.pattern, self.settings.specs)
+            better = hint(default, self.pattern, self.settings.specs)
         own = self.pattern.job.remark if self.pattern.job is not None and spec.engine not in FLOORS else ""
-        remark = "; ".join(filter(None, [choose(spec, self.pattern).remark, hint, own]))
+        remark = "; ".join(filter(None, [choose(spec, self.pattern).remark, better, own]))
         return CellRun(name=spec_name(spec, self.pattern), engine=engine, remark=remark)
 
     def _versions(self) -> dict[str, str]:

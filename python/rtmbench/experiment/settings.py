@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from rtmbench.engines import EngineSpec, choose, parse_engine, required_slots
+from rtmbench.engines import EngineSpec, choose, hint, parse_engine, required_slots
 from rtmbench.engines.base import TrialIo
-from rtmbench.engines.hints import pointer
 from rtmbench.errors import ConfigurationError
 from rtmbench.experiment.arrivals import (
     OutOfOrder,
@@ -262,7 +261,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         notes.extend(shrunk)
         for spec in engines:
             choose(spec, ours)  # a mode that the pattern does not have ends here, before anything is started
-        notes.extend(filter(None, (pointer(spec, ours, engines) for spec in engines)))
+        notes.extend(filter(None, (hint(spec, ours, engines) for spec in engines)))
     notes.extend(_existing_flink(request, engines))
     arrivals = parse_arrivals(request.arrivals)
     if arrivals.ramp_s > warmup_s:

@@ -1,11 +1,11 @@
-"""When an engine stopped to make its work durable: Spark's batch boundaries and Flink's checkpoints."""
+"""When Spark stopped between two batches to make its work durable."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtmbench.results.model import Happening
 
@@ -55,23 +55,6 @@ def batch_boundaries(progress: Sequence[str], log: Iterable[str], from_us: int) 
     return boundaries
 
 
-def checkpoints(statistics: Mapping[str, Any], from_us: int) -> list[Happening]:
-    """Return Flink's checkpoints, from the answer of `/jobs/ID/checkpoints`: trigger to last acknowledgement."""
-    found = []
-    for one in statistics.get("history", []):
-        detail = f"{str(one['status']).lower()}, {one.get('state_size', 0):,} bytes"
-        found.append(
-            Happening(
-                kind="savepoint" if one.get("is_savepoint") else "checkpoint",
-                source="flink",
-                at_ms=round(one["trigger_timestamp"] - from_us / 1e3, 1),
-                duration_ms=float(one["end_to_end_duration"]),
-                detail=f"{one['id']}: {detail}",
-            )
-        )
-    return sorted(found, key=lambda one: one.at_ms)
-
-
 def _stopped(moments: list[tuple[int, bool]], worked_us: int) -> int:
     """Return when the first of a batch's last tasks had ended; `worked_us`, which is somewhat later, without a log."""
     stopped_us = worked_us
@@ -105,4 +88,4 @@ def _local_us(text: str) -> int:
     return round(dt.datetime.fromisoformat(text).timestamp() * 1e6)
 
 
-__all__ = ["batch_boundaries", "checkpoints"]
+__all__ = ["batch_boundaries"]

@@ -9,16 +9,16 @@ from urllib.parse import urlsplit
 
 import requests
 
+from rtmbench.engines.flink.config import MODULE_OPTIONS, configuration, write_configuration
 from rtmbench.errors import RunFailedError
 from rtmbench.platform import jvm, logs
-from rtmbench.platform.flink_config import MODULE_OPTIONS, configuration, write_configuration
 from rtmbench.platform.ports import LOOPBACK, ensure_free, free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from rtmbench.platform.flink_config import FlinkMemory
+    from rtmbench.engines.flink.config import FlinkMemory
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.platform.scheduling import SchedulingGroup

@@ -7,18 +7,17 @@ import time
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.engines.flink import FlinkEngine, short_name
+from rtmbench.engines.flink.cluster import FlinkCluster
+from rtmbench.engines.flink.engine import FlinkEngine, short_name
 from rtmbench.errors import PreflightError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.patterns import pipelines
-from rtmbench.platform.flink_cluster import FlinkCluster
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from rtmbench.engines.base import EngineSpec, TrialIo
-    from rtmbench.engines.variants import Variant
+    from rtmbench.engines.base import EngineSpec, TrialIo, Variant
     from rtmbench.platform.local import LocalPlatform
 
 SLOTS_TIMEOUT_S = 30.0

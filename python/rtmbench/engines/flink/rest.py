@@ -6,6 +6,8 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from rtmbench.results.model import Happening
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -103,8 +105,26 @@ def _plain(topic: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", topic)
 
 
+def checkpoints(statistics: Mapping[str, Any], from_us: int) -> list[Happening]:
+    """Return Flink's checkpoints, from the answer of `/jobs/ID/checkpoints`: trigger to last acknowledgement."""
+    found = []
+    for one in statistics.get("history", []):
+        detail = f"{str(one['status']).lower()}, {one.get('state_size', 0):,} bytes"
+        found.append(
+            Happening(
+                kind="savepoint" if one.get("is_savepoint") else "checkpoint",
+                source="flink",
+                at_ms=round(one["trigger_timestamp"] - from_us / 1e3, 1),
+                duration_ms=float(one["end_to_end_duration"]),
+                detail=f"{one['id']}: {detail}",
+            )
+        )
+    return sorted(found, key=lambda one: one.at_ms)
+
+
 __all__ = [
     "all_running",
+    "checkpoints",
     "finished_checkpoints",
     "interval_s",
     "needed_slots",

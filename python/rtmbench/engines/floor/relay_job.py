@@ -1,4 +1,4 @@
-"""The process of the `relay` engine: `python -m rtmbench.engines.relay_job FILE`.
+"""The process of the `relay` engine: `python -m rtmbench.engines.floor.relay_job FILE`.
 
 FILE is JSON: `config` (librdkafka's properties), `input`, `output`, and `running`, a file that is made when both topics
 are connected. It relays until it is terminated, and ends with an error message where a record is lost.

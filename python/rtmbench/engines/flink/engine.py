@@ -9,21 +9,20 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import durations
-from rtmbench.engines import flink_rest
-from rtmbench.engines.boundaries import checkpoints
+from rtmbench.engines.flink import rest
+from rtmbench.engines.flink.cluster import FlinkCluster, start_cluster
+from rtmbench.engines.flink.config import divide_memory
+from rtmbench.engines.flink.rest import checkpoints
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.patterns import pipelines
-from rtmbench.platform.flink_cluster import FlinkCluster, start_cluster
-from rtmbench.platform.flink_config import divide_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmbench.artifacts import Bundle
     from rtmbench.custom_jobs.model import CustomJob
-    from rtmbench.engines.base import EngineSpec, TrialIo
-    from rtmbench.engines.variants import Emission, Variant
+    from rtmbench.engines.base import Emission, EngineSpec, TrialIo, Variant
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
@@ -130,15 +129,15 @@ class FlinkEngine:
         metrics: list[dict[str, Any]] = []
         with contextlib.suppress(RunFailedError):
             metrics = cluster.get(f"/jobs/{self._job}/metrics?get=numRestarts")
-        return flink_rest.restarts(cluster.get(f"/jobs/{self._job}"), metrics)
+        return rest.restarts(cluster.get(f"/jobs/{self._job}"), metrics)
 
     def interval_s(self) -> float | None:
         """Return the checkpoint interval of the running job; None where it takes no checkpoints."""
-        return flink_rest.interval_s(self._checkpoint_settings(self._running()))
+        return rest.interval_s(self._checkpoint_settings(self._running()))
 
     def boundaries_so_far(self) -> int:
         """Return how many checkpoints have completed or failed."""
-        return flink_rest.finished_checkpoints(self._checkpoint_statistics(self._running()))
+        return rest.finished_checkpoints(self._checkpoint_statistics(self._running()))
 
     def consumed(self) -> dict[int, int] | None:
         """Return the next offset of each input partition, by the metrics of the job's Kafka sources.
@@ -333,7 +332,7 @@ class FlinkEngine:
     def _offsets(self, cluster: FlinkCluster, vertex: str, topic: str) -> dict[int, int]:
         """Return the next offsets that one vertex reports, by partition."""
         metrics = f"/jobs/{self._job}/vertices/{vertex}/subtasks/metrics"
-        wanted = flink_rest.offset_metrics((metric["id"] for metric in cluster.get(metrics)), topic)
+        wanted = rest.offset_metrics((metric["id"] for metric in cluster.get(metrics)), topic)
         found: dict[int, int] = {}
         names = list(wanted)
         for start in range(0, len(names), METRICS_AT_ONCE):
@@ -378,14 +377,14 @@ class FlinkEngine:
         job = cluster.get(f"/jobs/{self._job}")
         self._require_alive(cluster, job["state"])
         vertices = job["vertices"]
-        if job["state"] == "RUNNING" and flink_rest.all_running(vertices):
+        if job["state"] == "RUNNING" and rest.all_running(vertices):
             return True
         overview = cluster.get("/overview")
-        if cluster.processes and (shortage := flink_rest.slot_shortage(vertices, overview["slots-total"])):
+        if cluster.processes and (shortage := rest.slot_shortage(vertices, overview["slots-total"])):
             raise RunFailedError(shortage)
-        waiting = flink_rest.waiting_tasks(vertices)
+        waiting = rest.waiting_tasks(vertices)
         if waiting and waited_s > NO_SLOT_S and overview["slots-available"] == 0:
-            need, arithmetic = flink_rest.needed_slots(vertices)
+            need, arithmetic = rest.needed_slots(vertices)
             raise RunFailedError(
                 f"{waiting} of {sum(vertex['parallelism'] for vertex in vertices)} tasks of Flink's job need a slot "
                 f"({arithmetic}), and all {overview['slots-total']} slots of the cluster are taken. Use --slots "

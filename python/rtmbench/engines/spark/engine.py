@@ -7,14 +7,16 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.engines import spark_facts
 from rtmbench.engines.base import EngineRefusedError, require_slots
-from rtmbench.engines.boundaries import batch_boundaries
-from rtmbench.engines.variants import BATCH_BOUND, MICROBATCH, required_slots
+from rtmbench.engines.flink import config as flink_config
+from rtmbench.engines.spark import BATCH_BOUND, MICROBATCH, SPARK
+from rtmbench.engines.spark import facts as spark_facts
+from rtmbench.engines.spark import process as spark_process
+from rtmbench.engines.spark.boundaries import batch_boundaries
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.patterns import find_pattern, pipelines
-from rtmbench.platform import flink_config, logs, spark_process
+from rtmbench.platform import logs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +24,7 @@ if TYPE_CHECKING:
 
     from rtmbench.artifacts import Bundle
     from rtmbench.custom_jobs.model import CustomJob
-    from rtmbench.engines.base import EngineSpec, TrialIo
-    from rtmbench.engines.variants import Emission, Variant
+    from rtmbench.engines.base import Emission, EngineSpec, TrialIo, Variant
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
@@ -112,8 +113,8 @@ class SparkEngine:
         """Start the pipeline; return when its query runs, and in the mode that was asked for."""
         if self._file is None or self._spark is None:
             raise ConfigurationError("The Spark engine was started before it was prepared.")
-        need, arithmetic = required_slots(
-            self.spec, self._variant, partitions=io.partitions, shuffle_partitions=_shuffle_partitions(io)
+        need, arithmetic = SPARK.required_slots(
+            self._variant, partitions=io.partitions, shuffle_partitions=_shuffle_partitions(io)
         )
         require_slots(f"Spark {self.build}", io, need, arithmetic)
         self._io = io

@@ -8,32 +8,28 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rtmbench import _core
+from rtmbench.engines.base import PlainEngine
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.platform import logs
 
 if TYPE_CHECKING:
-    from rtmbench.engines.base import EngineSpec, TrialIo
-    from rtmbench.engines.variants import Emission
+    from rtmbench.engines.base import Emission, EngineSpec, TrialIo
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
-    from rtmbench.results.model import Happening
 
 RUNNING_TIMEOUT_S = 120.0
 POLL_S = 0.02
 
 
-class TransportEngine:
+class TransportEngine(PlainEngine):
     """Starts nothing: the trial's output topic has to be its input topic."""
 
-    def __init__(self, spec: EngineSpec) -> None:
+    def __init__(self, spec: EngineSpec, *, emit: Emission = "row") -> None:
         self.spec = spec
         self.build = _core.librdkafka_version()
         self.mode = spec.mode
-        self.emit: Emission = "row"
-
-    def prepare(self) -> None:
-        """Do nothing."""
+        self.emit = emit
 
     def start(self, io: TrialIo) -> None:
         """Check that what is sent is what is read."""
@@ -43,62 +39,21 @@ class TransportEngine:
                 f"not {io.output_topic!r}."
             )
 
-    def check(self) -> None:
-        """Do nothing: there is nothing that could end."""
 
-    def late_dropped(self) -> int:
-        """Return 0: nothing has a time to be late for."""
-        return 0
-
-    def restarts(self) -> int:
-        """Return 0: nothing is started again."""
-        return 0
-
-    def interval_s(self) -> float | None:
-        """Return None: there are no checkpoints."""
-        return None
-
-    def boundaries_so_far(self) -> int:
-        """Return 0: there are no checkpoints."""
-        return 0
-
-    def consumed(self) -> dict[int, int] | None:
-        """Return None: whether all was read shows in the output, a record for each of the input."""
-        return None
-
-    def facts(self) -> dict[str, Any]:
-        """Return no settings."""
-        return {"settings": {}}
-
-    def happenings(self, from_us: int) -> list[Happening]:  # noqa: ARG002 - the protocol's signature
-        """Return none: nothing is made durable here but by the broker."""
-        return []
-
-    def processes(self) -> list[Process]:
-        """Return none."""
-        return []
-
-    def stop(self) -> None:
-        """Do nothing."""
-
-
-class RelayEngine:
+class RelayEngine(PlainEngine):
     """Copies the input topic to the output topic in a process of its own, as an engine's would be: every record once.
 
     Its Kafka clients have the engines' settings.
     """
 
-    def __init__(self, spec: EngineSpec, *, platform: LocalPlatform) -> None:
+    def __init__(self, spec: EngineSpec, *, platform: LocalPlatform, emit: Emission = "row") -> None:
         self.spec = spec
         self.build = _core.librdkafka_version()
         self.mode = spec.mode
-        self.emit: Emission = "row"
+        self.emit = emit
         self._platform = platform
         self._process: Process | None = None
         self._io: TrialIo | None = None
-
-    def prepare(self) -> None:
-        """Do nothing."""
 
     def start(self, io: TrialIo) -> None:
         """Start the process; return when it is connected to both topics."""
@@ -108,7 +63,7 @@ class RelayEngine:
         options.write_text(json.dumps(document), encoding="utf-8")
         self._process = self._platform.spawn(
             "relay",
-            [sys.executable, "-m", "rtmbench.engines.relay_job", str(options)],
+            [sys.executable, "-m", "rtmbench.engines.floor.relay_job", str(options)],
             cwd=io.work,
             logs=io.logs,
             group=io.group,
@@ -129,26 +84,6 @@ class RelayEngine:
             raise RunFailedError("The relay is not running.")
         self._process.check()
 
-    def late_dropped(self) -> int:
-        """Return 0: nothing has a time to be late for."""
-        return 0
-
-    def restarts(self) -> int:
-        """Return 0: nothing is started again."""
-        return 0
-
-    def interval_s(self) -> float | None:
-        """Return None: there are no checkpoints."""
-        return None
-
-    def boundaries_so_far(self) -> int:
-        """Return 0: there are no checkpoints."""
-        return 0
-
-    def consumed(self) -> dict[int, int] | None:
-        """Return None: whether all was read shows in the output, a record for each of the input."""
-        return None
-
     def facts(self) -> dict[str, Any]:
         """Return the settings of its clients."""
         settings = {
@@ -159,10 +94,6 @@ class RelayEngine:
             **{f"sink.{name}": value for name, value in clients.SINK.items()},
         }
         return {"settings": settings}
-
-    def happenings(self, from_us: int) -> list[Happening]:  # noqa: ARG002 - the protocol's signature
-        """Return none: nothing is made durable here but by the broker."""
-        return []
 
     def processes(self) -> list[Process]:
         """Return the one process."""

@@ -1,0 +1,59 @@
+"""The engines that are installed: each one's name and description, by the entry point `rtmbench.engines`."""
+
+from __future__ import annotations
+
+import functools
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from rtmbench.errors import ConfigurationError, PreflightError
+
+if TYPE_CHECKING:
+    from rtmbench.engines.kind import EngineKind
+
+GROUP = "rtmbench.engines"
+FIRST = ("flink", "spark", "transport", "relay")
+"""The order in which rtmbench's own engines are listed; others follow by name."""
+
+
+@functools.cache
+def entry_points() -> dict[str, metadata.EntryPoint]:
+    """Return the entry points of the installed engines by name."""
+    found = {point.name: point for point in metadata.entry_points(group=GROUP)}
+    order = [name for name in FIRST if name in found]
+    return {name: found[name] for name in [*order, *sorted(found.keys() - set(order))]}
+
+
+@functools.cache
+def kind(name: str) -> EngineKind:
+    """Return the description of an engine.
+
+    Raises ConfigurationError, which lists the engines, for an unknown name, and PreflightError for an installed one
+    whose package cannot be loaded.
+    """
+    point = entry_points().get(name)
+    if point is None:
+        raise ConfigurationError(f"Unknown engine {name!r}. The engines are: {', '.join(spellings())}.")
+    try:
+        loaded: EngineKind = point.load()
+    except Exception as error:
+        package = "unknown package" if point.dist is None else point.dist.name
+        raise PreflightError(
+            f"The engine {name} of {package} cannot be loaded: {type(error).__name__}: {error}. Update or remove it."
+        ) from error
+    return loaded
+
+
+def spellings() -> list[str]:
+    """Return how the engines are asked for: `flink@1.20`, `flink@2.2`, `transport`, …."""
+    found = []
+    for name in entry_points():
+        try:
+            versions = kind(name).versions
+        except PreflightError:
+            versions = ()
+        found += [f"{name}@{version}" for version in versions] or [name]
+    return found
+
+
+__all__ = ["entry_points", "kind", "spellings"]
