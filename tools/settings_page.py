@@ -56,6 +56,8 @@ def _range(row: Setting) -> str:
 def _default(row: Setting) -> str:
     if row.kind == "names":
         return ",".join(row.default)
+    if row.kind == "repeated":
+        return "none"
     return "off" if row.kind == "flag" else row.text(row.default)
 
 

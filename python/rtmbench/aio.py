@@ -131,7 +131,7 @@ async def run(
     >>> asyncio.run(aio.run("02", engines=["flink@1.20", "spark@4.3"], quick=True))  # doctest: +SKIP
     >>> asyncio.run(aio.run("02", rate=0.5))
     Traceback (most recent call last):
-    rtmbench.errors.ConfigurationError: --rate is 0.5, which is out of range: give 1 to ... events per second.
+    rtmbench.errors.ConfigurationError: --rate is 0.5, which is out of range: give 1 to ... events/s.
     """
     arguments = {
         "engines": engines if isinstance(engines, str) else list(engines),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-Kind = Literal["number", "integer", "text", "duration", "flag", "path", "names"]
+Kind = Literal["number", "integer", "text", "duration", "flag", "path", "names", "repeated"]
 
 DEFAULT_ENGINES = ("flink@1.20", "spark@4.1")
 RUN = frozenset({"run"})
@@ -135,6 +135,15 @@ class RunSettings:
         "Engines to run, comma-separated: ENGINE[@VERSION][:MODE].",
         commands=frozenset({"run", "parity", "doctor"}),
         measured=False,
+        place=True,
+        repeated=False,
+    )
+    engine_cmd: tuple[str, ...] = _row(
+        (),
+        "repeated",
+        "Program to run as an engine, as NAME=COMMAND. Repeatable. See docs/engines.md.",
+        metavar="NAME=COMMAND",
+        configurable=False,
         place=True,
         repeated=False,
     )
@@ -460,6 +469,7 @@ class RunArguments(TypedDict, total=False):
     Durations are in seconds (`_s`), memory in MiB, rates in events per second.
     """
 
+    engine_cmd: tuple[str, ...]
     quick: bool
     rate: float | None
     arrivals: str

@@ -234,6 +234,6 @@ def test_skewed_keys_leave_partitions_with_few_events():
 
 
 @pytest.mark.parametrize("text", ["soon", "5x", "", "s"])
-def test_what_is_not_a_length_of_time_says_what_is(text):
-    with pytest.raises(ValueError, match="is not a length of time; give 90, 90s, 5m or 1h"):
+def test_what_is_not_a_duration_says_what_is(text):
+    with pytest.raises(ValueError, match="is not a duration; use 90, 90s, 5m or 1h"):
         seconds(text)

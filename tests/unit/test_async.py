@@ -39,6 +39,7 @@ SHORT = {
         "librdkafka_features",
         "librdkafka_version",
         "now_us",
+        "partition_of",
         "read_interval_log",
         "write_interval_log",
     },

@@ -120,7 +120,7 @@ def test_as_fast_as_it_goes_has_no_slip(broker, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["produce", "--rate", "many"], 2, "no rate"),
+        (["produce", "--rate", "many"], 2, "not a rate"),
         (["produce", "--rate", "max", "--schedule", "poisson"], 2, "--rate max"),
         (["produce", "--schedule", "wave"], 2, "burst:SIZE"),
         (["produce", "--schedule", "ramp:1"], 2, "--schedule ramp:1"),
@@ -128,7 +128,7 @@ def test_as_fast_as_it_goes_has_no_slip(broker, tmp_path):
         (["produce", "--keys", "0", "--count", "1"], 2, "keys"),
         (["produce", "--topic", "missing", "--count", "1"], 1, "--create"),
         (["measure", "--topic", "missing", "--duration", "1"], 1, "missing"),
-        (["measure", "--duration", "soon"], 2, "not a length of time"),
+        (["measure", "--duration", "soon"], 2, "not a duration"),
         (["measure", "--hlog", "none/x.hlog"], 2, "none/x.hlog"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

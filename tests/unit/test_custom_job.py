@@ -201,13 +201,13 @@ def test_a_jar_needs_a_main_class(files):
 def test_a_job_runs_on_the_engines_that_it_was_given_for():
     job = custom_job(spark_job="job.py")
     found = resolved(RunRequest(patterns=(), job=job), MACHINE)
-    assert [str(spec) for spec in found.engines] == ["spark@4.1"]
+    assert [str(spec) for spec in found.specs] == ["spark@4.1"]
     assert "flink@1.20 is left out: there is no job for it" in found.notes
     (pattern,) = found.patterns
     assert [spec_name(spec, pattern) for spec in found.cells(pattern)] == ["spark@4.1"]
-    assert choose(found.engines[0], pattern).emit == "output"
+    assert choose(found.specs[0], pattern).emit == "output"
     several = resolved(RunRequest(patterns=(), engines=("spark@4.3", "relay"), job=job, partitions=4), MACHINE)
-    need, _ = several.required_slots(several.engines[0], several.patterns[0])
+    need, _ = several.required_slots(several.specs[0], several.patterns[0])
     assert need == 4 + several.shuffle_partitions
     with pytest.raises(ConfigurationError, match="there is no job for it: give --flink-jar"):
         resolved(RunRequest(patterns=(), engines=("flink@2.2",), job=job), MACHINE)
@@ -249,8 +249,8 @@ def test_options_that_need_to_know_the_output_are_refused():
     ("arguments", "said"),
     [
         (["--timestamp-field", "at"], "--timestamp-field goes with a custom job"),
-        (["01", "--spark-job", "job.py"], "Name one PATTERN or more"),
-        (["--spark-job", "job.py", "--resume", "x"], "Name one PATTERN or more"),
+        (["01", "--spark-job", "job.py"], "Name one or more PATTERNs"),
+        (["--spark-job", "job.py", "--resume", "x"], "Name one or more PATTERNs"),
         (["--flink-jar", "job.jar", "--flink-args", "'"], "cannot be split into words"),
     ],
 )
@@ -676,5 +676,5 @@ def test_python_measures_a_job_too(request_, files):
     )
     assert found.engines == ["flink@1.20"]
     assert found.latency("flink").count == pytest.approx(200, abs=2)
-    with pytest.raises(ConfigurationError, match="'job' is no setting"):
+    with pytest.raises(ConfigurationError, match="unknown setting 'job'"):
         rtmbench.run("01", job=request.job)

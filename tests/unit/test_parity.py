@@ -10,9 +10,10 @@ from results_builder import cell, result, trial
 from rtmbench.cli import rtmbench
 from rtmbench.experiment import runner
 from rtmbench.experiment.settings import RunRequest
-from rtmbench.parity import Parity, parity
+from rtmbench.parity import parity
 from rtmbench.report.parity import print_parity
 from rtmbench.results import CloseLatency, Status
+from rtmbench.results.parity import Parity
 from rtmbench.results.store import RunDirectory, new_run_id
 
 FACTS = {

@@ -36,8 +36,11 @@ def test_parse_engine_fills_the_version_in_and_leaves_the_mode_to_the_pattern(te
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("storm", r"no engine 'storm' .* flink@1.20, flink@2.2, spark@4.1, spark@4.2, spark@4.3, transport, relay"),
-        ("", r"no engine ''"),
+        ("storm", r"Unknown engine 'storm'\. .*flink@1.20, flink@2.2, spark@4.1, spark@4.2, spark@4.3, transport, relay"),
+            "storm",
+            r"Unknown engine 'storm'\. .*flink@1.20, flink@2.2, spark@4.1, spark@4.2, spark@4.3, transport, relay",
+        ),
+        ("", r"Unknown engine ''"),
         ("flink@9", r"flink has no version '9'\. Its versions are: 1\.20, 2\.2\."),
         ("spark@", r"spark has no version ''"),
         ("spark@4.1:fast", r"spark@4\.1 has no mode 'fast'\. Its modes are: rtm, microbatch, rtm-unchecked, close, "),

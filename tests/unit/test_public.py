@@ -120,7 +120,7 @@ def _public():
     items = [getattr(rtmbench, name) for name in rtmbench.__all__ if name != "__version__"]
     items += [getattr(aio, name) for name in aio.__all__]
     for item in items:
-        home = f"{item.__module__.removeprefix('rtmbench.')}.{item.__name__}"
+        home = f"{item.__module__.rpartition('.')[2]}.{item.__name__}"
         yield pytest.param(home, None, id=home)
         for name, member in vars(item).items() if isinstance(item, type) else ():
             if name.startswith("_") or name in getattr(item, "__dataclass_fields__", ()):

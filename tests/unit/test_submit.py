@@ -60,7 +60,7 @@ def topics(monkeypatch):
 def engines(monkeypatch, topics):  # noqa: ARG001 - a submission needs both
     started = []
 
-    def create(spec, *, pattern, platform, flink_port, **options):  # noqa: ARG001 - the signature
+    def create(spec, *, pattern, platform, settings, **options):  # noqa: ARG001 - the signature
         started.append(FakeEngine(spec, pattern=pattern, **behaviour))
         return started[-1]
 

@@ -36,6 +36,7 @@ OTHER_VARIABLES = frozenset(
         "KAFKA_PROPERTIES",
         "MODE",
         "OUTPUT_TOPIC",
+        "PATTERN",
         "PROGRESS",
         "REQUIRE_JARS",
         "SUPERVISED",

@@ -74,11 +74,13 @@ def setting(name: str, *, sweepable: bool = False, **attributes: Any) -> Callabl
     made: dict[str, Any] = {"help": _help(row), "default": row.default}
     if row.kind == "flag":
         made["is_flag"] = True
+    elif row.kind == "repeated":
+        made |= {"multiple": True, "metavar": row.metavar}
     else:
         made["type"] = Listed(kind) if sweepable and row.sweepable else kind
         if row.metavar:
             made["metavar"] = f"{row.metavar}[,…]" if sweepable and row.sweepable else row.metavar
-        if row.default is not None:
+        if row.default is not None and row.kind != "repeated":
             made["show_default"] = _shown(row)
     if row.configurable:
         made |= {"envvar": [row.variable, *row.variables], "show_envvar": False}
@@ -131,6 +133,7 @@ def _type(row: Setting) -> Any:
         "flag": bool,
         "path": click.Path(path_type=Path),
         "names": Names(),
+        "repeated": str,
     }
     return types[row.kind]
 

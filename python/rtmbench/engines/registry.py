@@ -15,6 +15,8 @@ GROUP = "rtmbench.engines"
 FIRST = ("flink", "spark", "transport", "relay")
 """The order in which rtmbench's own engines are listed; others follow by name."""
 
+_added: dict[str, EngineKind] = {}
+
 
 @functools.cache
 def entry_points() -> dict[str, metadata.EntryPoint]:
@@ -24,13 +26,29 @@ def entry_points() -> dict[str, metadata.EntryPoint]:
     return {name: found[name] for name in [*order, *sorted(found.keys() - set(order))]}
 
 
-@functools.cache
+def add(engine: EngineKind) -> None:
+    """Add an engine for the rest of this process: one that was given on the command line.
+
+    Raises ConfigurationError where its name is that of an installed one.
+    """
+    if engine.name in entry_points():
+        raise ConfigurationError(f"There is an engine {engine.name} already. Choose another name for yours.")
+    _added[engine.name] = engine
+
+
 def kind(name: str) -> EngineKind:
     """Return the description of an engine.
 
     Raises ConfigurationError, which lists the engines, for an unknown name, and PreflightError for an installed one
     whose package cannot be loaded.
     """
+    if name in _added:
+        return _added[name]
+    return _loaded(name)
+
+
+@functools.cache
+def _loaded(name: str) -> EngineKind:
     point = entry_points().get(name)
     if point is None:
         raise ConfigurationError(f"Unknown engine {name!r}. The engines are: {', '.join(spellings())}.")
@@ -53,7 +71,7 @@ def spellings() -> list[str]:
         except PreflightError:
             versions = ()
         found += [f"{name}@{version}" for version in versions] or [name]
-    return found
+    return [*found, *_added]
 
 
-__all__ = ["entry_points", "kind", "spellings"]
+__all__ = ["add", "entry_points", "kind", "spellings"]

@@ -36,6 +36,7 @@ class Observer(Protocol):
 
     def __enter__(self) -> Self:
         """Begin to show."""
+        ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /

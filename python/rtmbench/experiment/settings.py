@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from rtmbench.engines import EngineSpec, choose, hint, parse_engine, required_slots
+from rtmbench.engines import EngineSpec, choose, hint, parse_engine, registry, required_slots
 from rtmbench.engines.base import TrialIo
+from rtmbench.engines.command import Command
 from rtmbench.errors import ConfigurationError
 from rtmbench.experiment.arrivals import (
     OutOfOrder,
@@ -70,27 +71,27 @@ class Settings(RunSettings):
     patterns: tuple[Pattern, ...]
     specs: tuple[EngineSpec, ...]
     """The engines."""
-    profile: str
-    rate: float
-    linger_ms: int
+    profile: str = field()
+    rate: float = field()
+    linger_ms: int = field()
     """How long the load generator's client collects records for one request; the same at all rates of a sweep."""
-    partitions: int
-    shuffle_partitions: int
-    duration_s: float
+    partitions: int = field()
+    shuffle_partitions: int = field()
+    duration_s: float = field()
     cycles: int
     """Whole checkpoint or batch intervals within the measuring phase; 0 means less than one."""
-    warmup_s: float
+    warmup_s: float = field()
     """Length of the warm-up; with `warmup_boundaries`, the longest time that is waited for them."""
     floor_duration_s: float
     floor_warmup_s: float
     broker_warmup_s: float
     """Replaces `floor_warmup_s` for a broker that has just been started."""
-    trials: int
+    trials: int = field()
     idleness_s: float
     """After this long without data a partition no longer holds Flink's watermark back; 0: it always does."""
-    local_files: str
+    local_files: str = field()
     drain_s: float
-    memory_mb: int
+    memory_mb: int = field()
     kafka_heap_mb: int
     shared_cores: bool
     notes: tuple[str, ...]
@@ -146,6 +147,9 @@ class Settings(RunSettings):
             document["flink"] = "existing"
         document["notes"] = list(self.notes)
         document["engines"] = [str(spec) for spec in self.specs]
+        if self.engine_cmd:
+            commands = map(Command.parse, self.engine_cmd)
+            document["engine_commands"] = {command.name: command.digest for command in commands}
         document["windows_ms"] = {
             pattern.id: {"window": pattern.window_ms, "slide": pattern.slide_ms}
             for pattern in self.patterns
@@ -246,7 +250,12 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
     warmup_s, warmup_boundaries = _warm_up(request)
     duration_s, cycles, stretched = _whole_cycles(request)
     notes.extend(stretched)
-    job, names = request.job, request.engines
+    job = request.job
+    commands = [Command.parse(text) for text in request.engine_cmd]
+    for command in commands:
+        registry.add(command)
+    named = {name.partition(":")[0] for name in request.engines}
+    names = (*request.engines, *(command.name for command in commands if command.name not in named))
     if job is not None:
         names = job.engines(names, DEFAULT_ENGINES)
         notes += [f"{name} is left out: there is no job for it" for name in request.engines if name not in names]

@@ -29,7 +29,7 @@ class TransportEngine(PlainEngine):
         self.spec = spec
         self.build = _core.librdkafka_version()
         self.mode = spec.mode
-        self.emit = emit
+        self.emit: Emission = emit
 
     def start(self, io: TrialIo) -> None:
         """Check that what is sent is what is read."""
@@ -50,7 +50,7 @@ class RelayEngine(PlainEngine):
         self.spec = spec
         self.build = _core.librdkafka_version()
         self.mode = spec.mode
-        self.emit = emit
+        self.emit: Emission = emit
         self._platform = platform
         self._process: Process | None = None
         self._io: TrialIo | None = None
