@@ -36,7 +36,7 @@ def test_parse_engine_fills_the_version_in_and_leaves_the_mode_to_the_pattern(te
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("storm", r"Unknown engine 'storm'\. .*flink@1.20, flink@2.2, spark@4.1, spark@4.2, spark@4.3, transport, relay"),
+        (
             "storm",
             r"Unknown engine 'storm'\. .*flink@1.20, flink@2.2, spark@4.1, spark@4.2, spark@4.3, transport, relay",
         ),
