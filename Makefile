@@ -47,10 +47,15 @@ $(VENV)/.installed: $(SOURCES) $(VENV)/.dev target/.jars
 	touch $@
 
 .PHONY: test
-test: $(VENV)/.installed ## Every test that fits into 25 minutes, one real run of pattern 01 included
+test: $(VENV)/.installed ## The tests without engines, and one real run on both engines (12 minutes)
 	cargo test --locked --release
 	$(BIN)/rtmbench engines fetch
-	$(BIN)/python -m pytest -m "not full and not accept"
+	$(BIN)/python -m pytest -m "smoke or not (e2e or full or accept)"
+
+.PHONY: test-e2e
+test-e2e: $(VENV)/.installed ## The other tests on real Kafka, Flink and Spark (15 minutes)
+	$(BIN)/rtmbench engines fetch
+	$(BIN)/python -m pytest -m "e2e and not (smoke or full or accept)"
 
 .PHONY: test-full
 test-full: $(VENV)/.installed ## The tests that take longer
@@ -87,7 +92,7 @@ bench-lock: ## Write benches/requirements.txt anew (needs uv)
 		--custom-compile-command "make bench-lock" benches/requirements.in -o benches/requirements.txt
 
 .PHONY: lint
-lint: $(VENV)/.installed ## Format check and lints of Rust, Python and Java
+lint: $(VENV)/.dev ## Format check and lints of Rust, Python and Java; builds no wheel
 	cargo fmt --check
 	cargo clippy --locked --release --all-targets --features python -- -D warnings
 	$(BIN)/ruff format --check .

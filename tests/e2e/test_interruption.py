@@ -36,7 +36,7 @@ def start(tmp_path, engine):
     )
 
 
-# Both signals, both engines, early and late, are in `make test`; the whole grid is in `make test-full`.
+# Both signals, both engines, early and late, are in `make test-e2e`; the whole grid is in `make test-full`.
 QUICK = [
     ("flink@1.20", "broker starting", signal.SIGTERM),
     ("flink@1.20", "floor", signal.SIGINT),

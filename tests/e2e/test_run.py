@@ -11,7 +11,7 @@ from commandline import await_nothing_alive, running
 from rtmbench.results.model import Result, json_schema
 from rtmbench.results.store import verify_manifest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.smoke, pytest.mark.timeout(400)]
 
 # Half of what a 2-core machine is given by default: these tests are about what came out, not about how fast.
 GENTLE = ["--quick", "--rate", "500", "--partitions", "4"]

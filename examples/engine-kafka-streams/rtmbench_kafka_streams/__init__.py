@@ -44,7 +44,7 @@ class KafkaStreams(EngineKind):
         emitted: dict[str, Emission] = {"01": "row", "02": "update"}
         if pattern.job is not None or pattern.id not in emitted:
             return ()
-        return (Variant(mode="", emit=emitted[pattern.id]),)
+        return (Variant(mode=emitted[pattern.id], emit=emitted[pattern.id]),)
 
     def create(self, spec: EngineSpec, setup: Setup) -> Engine:
         """Make the engine."""
@@ -114,7 +114,7 @@ class KafkaStreamsEngine(PlainEngine):
         """Return the commit interval."""
         return None if self._io is None else self._io.checkpoint_interval_ms / 1000
 
-    def boundaries_so_far(self) -> int:
+    def boundaries_so_far(self) -> int | None:
         """Return how often the first thread has committed."""
         return len(self._commits_ms())
 

@@ -140,8 +140,11 @@ class Engine(Protocol):
         where its batches follow each other at once, and where it does not report the interval.
         """
 
-    def boundaries_so_far(self) -> int:
-        """Return how many checkpoints or batches have ended so far. Cheap: meant for once a second."""
+    def boundaries_so_far(self) -> int | None:
+        """Return how many checkpoints or batches have ended so far; None where that cannot be observed.
+
+        Cheap: meant for once a second.
+        """
 
     def consumed(self) -> dict[int, int] | None:
         """Return the next offset of each input partition, by the engine's account; None where it has none.
@@ -199,9 +202,9 @@ class PlainEngine:
         """Return None: there are no checkpoints."""
         return None
 
-    def boundaries_so_far(self) -> int:
-        """Return 0: there are no checkpoints."""
-        return 0
+    def boundaries_so_far(self) -> int | None:
+        """Return None: there are no checkpoints to observe."""
+        return None
 
     def consumed(self) -> dict[int, int] | None:
         """Return None: whether all was read shows in the output alone."""

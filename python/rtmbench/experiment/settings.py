@@ -251,11 +251,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
     duration_s, cycles, stretched = _whole_cycles(request)
     notes.extend(stretched)
     job = request.job
-    commands = [Command.parse(text) for text in request.engine_cmd]
-    for command in commands:
-        registry.add(command)
-    named = {name.partition(":")[0] for name in request.engines}
-    names = (*request.engines, *(command.name for command in commands if command.name not in named))
+    names = _with_commands(request)
     if job is not None:
         names = job.engines(names, DEFAULT_ENGINES)
         notes += [f"{name} is left out: there is no job for it" for name in request.engines if name not in names]
@@ -329,6 +325,17 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
             f"lasts {warmup_s + duration_s:g} s. Give a longer --duration."
         )
     return settings
+
+
+def _with_commands(request: RunRequest) -> tuple[str, ...]:
+    """Add the engines that are commands, and return the names of all engines of the run."""
+    commands = [Command.parse(text) for text in request.engine_cmd]
+    if len({command.name for command in commands}) < len(commands):
+        raise ConfigurationError("--engine-cmd gives two commands of one name. Name them differently.")
+    for command in commands:
+        registry.add(command)
+    named = {name.partition(":")[0] for name in request.engines}
+    return (*request.engines, *(command.name for command in commands if command.name not in named))
 
 
 def _disorder(request: RunRequest, patterns: list[Pattern]) -> list[str]:

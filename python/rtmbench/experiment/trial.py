@@ -242,15 +242,17 @@ class TrialRunner:
         self._enter("warm-up")
         self._warm_up = self._watch.warm_up(plan.warm_up, consumer, start_us)
         by_boundary = self._warm_up.ended_by == "boundaries"
-        boundaries = self._watch.next_boundary() if plan.cycles and not by_boundary else self._boundaries() or 0
+        # Of an engine that reports no boundaries, the phase is as long as it was planned.
+        whole_cycles = plan.cycles if self._boundaries() is not None else 0
+        boundaries = self._watch.next_boundary() if whole_cycles and not by_boundary else self._boundaries() or 0
         begin_us = _core.now_us()
         generator.measure_from(begin_us)
         consumer.reset_live()
         self._enter("measure")
         self._meter.start(self.engine.processes())
         self._note_generated()
-        if plan.cycles:
-            self._watch.cycles(plan.cycles, after=boundaries, least_s=plan.measure_s, longest_s=plan.longest_measure_s)
+        if whole_cycles:
+            self._watch.cycles(whole_cycles, after=boundaries, least_s=plan.measure_s, longest_s=plan.longest_measure_s)
             end_us = _core.now_us()
         else:
             end_us = begin_us + round(plan.measure_s * 1e6)
