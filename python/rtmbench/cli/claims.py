@@ -32,7 +32,7 @@ _MARKS = {"holds": ("✓", "green"), "broken": ("✗", "red"), "not observed": (
     "documents",
     type=click.Path(path_type=Path, dir_okay=False),
     multiple=True,
-    help="Write matrix and evidence into this document, between its markers.",
+    help="Document to write the support matrix and the evidence into, between its markers. Repeatable.",
 )
 @click.option(
     "--from",
@@ -40,9 +40,9 @@ _MARKS = {"holds": ("✓", "green"), "broken": ("✗", "red"), "not observed": (
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="RUN",
-    help="Run nothing: take these stored runs, of one machine. Several are merged.",
+    help="Do not run; report from this stored run. Repeatable: runs of one machine are merged.",
 )
-@click.option("--store", type=click.Path(path_type=Path, dir_okay=False), help="With --from: keep the merged run here.")
+@click.option("--store", type=click.Path(path_type=Path, dir_okay=False), help="With --from: file for the merged run.")
 @setting("offline")
 @setting("results")
 def claims(
@@ -58,7 +58,7 @@ def claims(
     offline: bool,
     results: Path,
 ) -> int:
-    """Try out what the documents say of the engines: each claim is a small experiment on real Spark, Flink and Kafka.
+    """Test what the documents state about the engines: each claim is an experiment on real Spark, Flink and Kafka.
 
     Prints and stores the support matrix. Exits 1 if a claim no longer holds, and names the document that states it.
     """

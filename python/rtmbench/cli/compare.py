@@ -36,12 +36,12 @@ class FailOn(click.ParamType[float]):
 
 @click.command()
 @click.argument("references", nargs=-1, required=True, metavar="RUN [RUN | CELL CELL]")
-@click.option("--baseline", metavar="NAME", help="Compare the stored baseline NAME with RUN.")
+@click.option("--baseline", metavar="NAME", help="Compare RUN with the stored baseline NAME.")
 @click.option("--save-baseline", metavar="NAME", help="Store RUN as the baseline NAME, and compare nothing.")
 @click.option(
     "--fail-on",
     type=FailOn(),
-    help="Exit with 5 where the second is slower by verdict (and by over 10 %), or fails more.",
+    help="Exit with 5 if the second one is slower, by verdict and by more than 10 %, or fails more often.",
 )
 @setting("results")
 @json_option
@@ -54,7 +54,7 @@ def compare(
     results: Path,
     as_json: bool,
 ) -> int:
-    """Compare runs, or engines of a run, and say which differences are shown.
+    """Compare runs, or engines of a run, and name the differences that the data show.
 
     \b
     compare RUN RUN            the same cells of two runs: is the second slower?

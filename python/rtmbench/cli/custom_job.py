@@ -1,4 +1,4 @@
-"""The options of `rtmbench run` that give a custom job instead of a pattern."""
+"""The options of `rtmbench run` for a custom job."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    click.option("--spark-job", metavar="FILE.py", help="Your own PySpark file, instead of a pattern."),
-    click.option("--flink-jar", metavar="FILE.jar", help="Your own Flink job, instead of a pattern."),
-    click.option("--flink-class", metavar="NAME", help="Its main class. [default: the jar's Main-Class]"),
-    click.option("--flink-args", metavar="TEXT", help="Further program arguments of it, as on a command line."),
-    click.option("--input", metavar="TOPIC", help="Where your job reads. [default: a fresh topic it is told]"),
-    click.option("--output", metavar="TOPIC", help="Where your job writes. [default: a fresh topic it is told]"),
+    click.option("--spark-job", metavar="FILE.py", help="PySpark file to measure instead of a pattern."),
+    click.option("--flink-jar", metavar="FILE.jar", help="Flink job to measure instead of a pattern."),
+    click.option("--flink-class", metavar="NAME", help="Main class of the Flink job. [default: the jar's Main-Class]"),
+    click.option("--flink-args", metavar="TEXT", help="Program arguments of the Flink job, as on a command line."),
+    click.option("--input", metavar="TOPIC", help="Input topic of the job. [default: a new topic, named to the job]"),
+    click.option("--output", metavar="TOPIC", help="Output topic of the job. [default: a new topic, named to the job]"),
     click.option(
         "--timestamp-field",
         metavar="PATH",
-        help="Where an output has its event's time stamp, such as `meta.created`. [default: as the input]",
+        help="Field of an output record with the time stamp of its event, e.g. `meta.created`. [default: as in the input]",
     ),
-    click.option("--template", metavar="FILE", help="JSON of an input record, with {{placeholders}}."),
-    click.option("--events", metavar="FILE.py:FUNCTION", help="A function that gives input records."),
-    click.option("--oracle", metavar="FILE.py:FUNCTION", help="Your check of the output. [default: not checked]"),
+    click.option("--template", metavar="FILE", help="File with the JSON of an input record, with {{placeholders}}."),
+    click.option("--events", metavar="FILE.py:FUNCTION", help="Python function that returns the input records."),
+    click.option("--oracle", metavar="FILE.py:FUNCTION", help="Python function that checks the output. [default: the output is not checked]"),
     click.option(
         "--filters",
         is_flag=True,
         default=None,
-        help="Your job drops or merges events by design: measure only what it writes.",
+        help="The job drops or merges events by design: measure only what it writes.",
     ),
-    click.option("--first-output", metavar="SECONDS", type=float, help="How long your job may take. [default: 120]"),
+    click.option("--first-output", metavar="SECONDS", type=float, help="Seconds to wait for the first output of the job. [default: 120]"),
 )
 
 
@@ -63,18 +63,18 @@ def job_options(command: Command) -> Command:
     return command
 
 
-def take_job(wishes: dict[str, Any]) -> CustomJob | None:
-    """Take the options out of the wishes, and make a job of them; None where there is none.
+def take_job(values: dict[str, Any]) -> CustomJob | None:
+    """Take the options out of the values, and make a job of them; None where there is none.
 
     Raises ConfigurationError, and click's usage error for options that go with a job where there is none.
     """
-    given = {name: wishes.pop(name) for name in NAMES}
+    given = {name: values.pop(name) for name in NAMES}
     given = {name: value for name, value in given.items() if value is not None}
     if not given:
         return None
     if not given.keys() & {"spark_job", "flink_jar"}:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise click.UsageError(f"{flags} goes with a custom job: give --spark-job, --flink-jar, or both.")
+        raise click.UsageError(f"{flags} goes with a custom job: add --spark-job, --flink-jar, or both.")
     from rtmbench.custom_jobs.model import custom_job  # noqa: PLC0415 - `--help` must not wait for it
 
     if "first_output" in given:

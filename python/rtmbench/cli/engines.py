@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtmbench.cli.options import setting
+from rtmbench.cli.options import json_option, setting
 from rtmbench.run_settings import DEFAULT_ENGINES
 
 if TYPE_CHECKING:
     from rtmbench.artifacts import BundleStatus, Cache
-
-
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 
 
 @click.group()
@@ -23,7 +20,7 @@ def engines() -> None:
 
 
 @engines.command("list")
-@_json
+@json_option
 def list_(*, as_json: bool) -> None:
     """Show every engine that this release can run, and whether it is in the cache."""
     cache = _cache(offline=True)
@@ -42,12 +39,12 @@ def list_(*, as_json: bool) -> None:
 @engines.command()
 @click.argument("names", nargs=-1, metavar="[ENGINE…|all]")
 @setting("offline", help="Download nothing; fail if something is missing.")
-@_json
+@json_option
 def fetch(names: tuple[str, ...], *, offline: bool, as_json: bool) -> None:
-    """Put engines into the cache, so that a run needs no network.
+    """Download engines into the cache, so that a run needs no network.
 
-    ENGINE is as in `run` (flink@1.20: with its connector and Kafka) or a name that `list` shows.
-    Without one: what a run with default engines needs. Damaged files in the cache are replaced.
+    ENGINE is as in `run` (flink@1.20: with its connector and Kafka) or a name that `list` shows. The default is what a
+    run with the default engines needs. Damaged files in the cache are replaced.
     """
     cache = _cache(offline=offline)
     wanted = [
@@ -64,10 +61,10 @@ def fetch(names: tuple[str, ...], *, offline: bool, as_json: bool) -> None:
 
 
 @engines.command()
-@click.option("--all", "everything", is_flag=True, help="Remove what is still used, too.")
-@_json
+@click.option("--all", "everything", is_flag=True, help="Also remove what this release still uses.")
+@json_option
 def prune(*, everything: bool, as_json: bool) -> None:
-    """Remove what this release no longer uses, and left-over downloads."""
+    """Remove what this release no longer uses, and incomplete downloads."""
     cache = _cache(offline=True)
     removed = cache.prune(everything=everything)
     size = sum(size for _, size in removed)

@@ -9,9 +9,9 @@ import click
 
 @click.command()
 @click.argument("code", required=False)
-@click.option("--list", "show_all", is_flag=True, help="List every code that is known.")
+@click.option("--list", "show_all", is_flag=True, help="List all known codes.")
 def explain(code: str | None, *, show_all: bool) -> None:
-    """Say what CODE means, why it comes, and what to do: an engine's error, a status, an exit code."""
+    """Explain CODE, an error of an engine, a status or an exit code: its meaning, its cause, and what to do."""
     from rich.console import Console  # noqa: PLC0415 - `--help` must not wait for it
     from rich.text import Text  # noqa: PLC0415
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("pattern", required=False)
-@click.option("--engine", metavar="CELL", help="Only cells whose name begins so, such as spark or flink@1.20.")
+@click.option("--engine", metavar="CELL", help="Show only cells whose name begins with CELL, e.g. spark or flink@1.20.")
 @setting("results")
 @json_option
 def history(pattern: str | None, *, engine: str | None, results: Path, as_json: bool) -> int:
-    """Show how the latency of each engine went from run to run, on PATTERN or on all.
+    """Show how the latency of each engine changed from run to run, for PATTERN or for all patterns.
 
-    Runs with unlike settings are apart. A changed machine is a warning and ends the trend.
+    Runs with different settings form separate series. A change of the machine is a warning and ends the trend.
     """
     from rtmbench.patterns import OWN, find_pattern  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.report.comparison import print_history  # noqa: PLC0415

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @setting("offline")
 @setting("results", help="Directory for the broker's log.")
 def up(kafka_port: int, *, offline: bool, results: Path) -> None:
-    """Run a Kafka broker here, on the loopback address, until Ctrl-C.
+    """Run a Kafka broker on this machine, on the loopback address, until Ctrl-C.
 
     Use it with `setup`, `produce`, `submit` and `measure` in other terminals, and with `run --bootstrap-servers`. Its
     topics are deleted at the end. `run` starts its own broker and does not need this one.
