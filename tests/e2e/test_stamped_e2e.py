@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from rtmbench import _core
 from rtmbench.artifacts import Cache
-from rtmbench.experiment.trial import TOPIC_PROPERTIES
+from rtmbench.experiment.subject import TOPIC_PROPERTIES
 from rtmbench.kafka.clients import harness_consumer
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -27,13 +28,12 @@ from rtmbench.custom_jobs.oracle import Record, oracle_of
 from rtmbench.engines import BRACKETS, choose, spec_name
 from rtmbench.engines.base import EngineRefusedError
 from rtmbench.errors import ConfigurationError, RunFailedError
-from rtmbench.experiment import job_trial, pattern_run, runner
-from rtmbench.experiment import trial as trial_module
+from rtmbench.experiment import pattern_run, runner
 from rtmbench.experiment.options import Options
-from rtmbench.experiment.runner import exit_code, run
+from rtmbench.experiment.runner import exit_code
 from rtmbench.experiment.settings import RunRequest
 from rtmbench.experiment.settings import resolve as resolved
-from rtmbench.experiment.trial import TrialPlan
+from rtmbench.experiment.trial_plan import TimeLimits, TrialPlan
 from rtmbench.platform.machine import Machine
 from rtmbench.report import sections, terminal
 from rtmbench.results.model import Outputs, Result, json_schema
@@ -42,6 +42,7 @@ from rtmbench.results.status import Observation, classify
 if TYPE_CHECKING:
     from pathlib import Path
 
+run = functools.partial(runner.run, limits=TimeLimits(stamp_s=0.3, quiet_cycles=0.1))
 MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
 ORDER = '{"order":{{i}},"who":"{{key}}","meta":{"at":{{scheduled_at_us}}}}'
 
@@ -464,8 +465,6 @@ def request_(files, monkeypatch):
     )
     # The floors are a test of their own.
     monkeypatch.setattr(pattern_run, "BRACKETS", ())
-    monkeypatch.setattr(job_trial, "STAMP_WAIT_S", 0.3)
-    monkeypatch.setattr(trial_module, "QUIET_CYCLES", 0.1)
     monkeypatch.setattr(
         TrialPlan, "slug", property(lambda plan: f"{plan.name}-{plan.trial}-{next(numbers)}"), raising=True
     )

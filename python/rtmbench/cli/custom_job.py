@@ -24,18 +24,27 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--timestamp-field",
         metavar="PATH",
-        help="Field of an output record with the time stamp of its event, e.g. `meta.created`. [default: as in the input]",
+        help="Field of an output record with its event's time stamp, e.g. `meta.created`. [default: as in the input]",
     ),
     click.option("--template", metavar="FILE", help="File with the JSON of an input record, with {{placeholders}}."),
     click.option("--events", metavar="FILE.py:FUNCTION", help="Python function that returns the input records."),
-    click.option("--oracle", metavar="FILE.py:FUNCTION", help="Python function that checks the output. [default: the output is not checked]"),
+    click.option(
+        "--oracle",
+        metavar="FILE.py:FUNCTION",
+        help="Python function that checks the output. [default: the output is not checked]",
+    ),
     click.option(
         "--filters",
         is_flag=True,
         default=None,
         help="The job drops or merges events by design: measure only what it writes.",
     ),
-    click.option("--first-output", metavar="SECONDS", type=float, help="Seconds to wait for the first output of the job. [default: 120]"),
+    click.option(
+        "--first-output",
+        metavar="SECONDS",
+        type=float,
+        help="Seconds to wait for the first output of the job. [default: 120]",
+    ),
 )
 
 

@@ -12,7 +12,6 @@ from rtmbench import __version__, _core
 from rtmbench.engines import BRACKETS, FLOORS, choose, create_engine, hint, parse_engine, spec_name
 from rtmbench.engines.base import EngineRefusedError
 from rtmbench.experiment.host import host
-from rtmbench.experiment.job_trial import runner_for
 from rtmbench.experiment.resume import attempts_due
 from rtmbench.experiment.steady_state import WarmUpRule
 from rtmbench.experiment.trial import TrialRunner
@@ -283,7 +282,7 @@ class PatternRun:
         for attempt in self._due(column, number):
             if self.experiment.cold and not column.is_floor:
                 self._warm_broker()
-            runner = runner_for(column.engine, self._plan(column, number, attempt))
+            runner = TrialRunner(column.engine, self._plan(column, number, attempt))
             try:
                 trial = runner.run()
             except (KeyboardInterrupt, Terminated):
@@ -305,7 +304,7 @@ class PatternRun:
         if self.kafka is not None:
             self.view.say("warming the broker up")
             plan = replace(self._plan(self.floors[0], 1, 1), name="broker-warm-up", measure_s=1.0)
-            runner_for(self.floors[0].engine, plan).run()
+            TrialRunner(self.floors[0].engine, plan).run()
         self.experiment.cold = False
 
     def _relabelled(self, column: CellRun, trial: Trial) -> Trial:
@@ -336,6 +335,7 @@ class PatternRun:
             directory=self.directory,
             scratch=self.platform.scratch(column.name.replace("@", "-").replace(":", "-")),
             show=self.view.update,
+            limits=self.experiment.limits,
             group=lambda: self.platform.group(
                 column.name, nice=NICE if settings.shared_cores else 0, memory_mb=settings.memory_mb
             ),

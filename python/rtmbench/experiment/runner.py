@@ -23,6 +23,7 @@ from rtmbench.experiment.options import AA_TRIALS, Options
 from rtmbench.experiment.pattern_run import PatternRun
 from rtmbench.experiment.progress import SILENT
 from rtmbench.experiment.settings import MAX_RATE, resolve
+from rtmbench.experiment.trial_plan import TimeLimits
 from rtmbench.platform import machine as machines
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
@@ -45,13 +46,17 @@ if TYPE_CHECKING:
     from rtmbench.results.model import Cell, Grid, Result
 
 PLAIN = Options()
+LIMITS = TimeLimits()
 
 
-def run(request: RunRequest, options: Options = PLAIN, view: Observer = SILENT) -> list[Result]:
+def run(
+    request: RunRequest, options: Options = PLAIN, view: Observer = SILENT, *, limits: TimeLimits = LIMITS
+) -> list[Result]:
     """Run patterns × engines × trials and return one result per pattern and point, each already on disk.
 
-    `view` observes the progress. Raises `ConfigurationError` and `PreflightError` before anything has been started, and
-    `RunFailedError` where the broker or the harness itself broke; what was measured until then is on disk.
+    `view` observes the progress, `limits` are those of each trial. Raises `ConfigurationError` and `PreflightError`
+    before anything has been started, and `RunFailedError` if the broker or the harness itself broke; what was measured
+    until then is on disk.
     """
     options.check(custom_job=request.job is not None)
     machine = machines.describe()
@@ -86,7 +91,7 @@ def run(request: RunRequest, options: Options = PLAIN, view: Observer = SILENT) 
             if check.status == "warn":
                 view.say(f"{check.name}: {check.detail}")
     cache.ensure_many(wanted.bundles())
-    return Experiment(points, machine, cache, options, before, view=view).run()
+    return Experiment(points, machine, cache, options, before, view=view, limits=limits).run()
 
 
 def effective_settings(request: RunRequest, *, fresh: bool = False, view: Observer = SILENT) -> Parity:
@@ -147,6 +152,7 @@ class Experiment:
         before: Sequence[Interrupted] = (),
         *,
         view: Observer = SILENT,
+        limits: TimeLimits = LIMITS,
     ) -> None:
         self.points = points
         self.settings = points[0][0]
@@ -158,6 +164,7 @@ class Experiment:
         self.id = before[0].result.experiment_id if before else f"experiment-{secrets.token_hex(6)}"
         self.bands = NoiseBands(self.settings.results)
         self.view = view
+        self.limits = limits
         self.platform: LocalPlatform
         self.kafka: KafkaService | None = None
         self.cold = True

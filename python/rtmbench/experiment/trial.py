@@ -9,7 +9,7 @@ import contextlib
 import datetime as dt
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from rtmbench import _core
 from rtmbench.engines import FLOORS
@@ -17,20 +17,19 @@ from rtmbench.engines.base import EngineRefusedError
 from rtmbench.errors import RunFailedError
 from rtmbench.experiment import cycles, event_timeline
 from rtmbench.experiment.boundary_watch import BoundaryWatch
+from rtmbench.experiment.job_subject import CustomJobSubject
 from rtmbench.experiment.latency_figures import close_latency, spread, update_latency
 from rtmbench.experiment.progress import Progress
 from rtmbench.experiment.resources import ResourceMeter
-from rtmbench.experiment.trial_plan import Judged, TrialPlan
-from rtmbench.kafka.clients import PRECISION, harness_consumer, harness_producer
+from rtmbench.experiment.subject import PatternSubject
+from rtmbench.kafka.clients import PRECISION, harness_producer
 from rtmbench.platform.scheduling import over_memory
 from rtmbench.results import attribution, backlog
 from rtmbench.results.model import (
     Backlog,
-    Counts,
     Rate,
     Refusal,
     Status,
-    Topics,
     Trial,
 )
 from rtmbench.results.status import INTERRUPTED, Observation, classify
@@ -39,34 +38,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmbench.engines.base import Engine
+    from rtmbench.experiment.subject import Subject
+    from rtmbench.experiment.trial_plan import TrialPlan
     from rtmbench.platform.scheduling import SchedulingGroup
     from rtmbench.results.model import Happening, Interference, WarmUp
 
-READY_TIMEOUT_S = 120.0
 PROBE_RATE = 20.0
 START_DELAY_US = 200_000
 """Between the end of the set-up and the first scheduled event, so that the generator's thread is there in time."""
-SETTLE_S = 0.5
-"""After the last expected output, for outputs that nobody expects."""
-QUIET_US = 2_000_000
-"""Without output for this long at the drain deadline, nothing more is taken to be on its way."""
-QUIET_CYCLES = 2
-"""As many batch or commit intervals without output say the same of an engine whose number of outputs nobody knows."""
 TICK_S = 0.2
 SAMPLED = 10_000
 """Events from which the live view learns how many outputs an event makes."""
 CHECK_EVERY_S = 1.0
-CATCH_UP_S = 10.0
-TOPIC_PROPERTIES = {"message.timestamp.type": "LogAppendTime", "retention.ms": "-1"}
-"""Append times make the hops; a trial's topics live for minutes, so nothing may be deleted from them."""
-
-
-_Emits: TypeAlias = Literal["row", "update", "batch", "close"]
-
-
-class _Windows(TypedDict):
-    window_ms: int | None
-    slide_ms: int | None
 
 
 class TrialRunner:
@@ -75,20 +58,19 @@ class TrialRunner:
     def __init__(self, engine: Engine, plan: TrialPlan) -> None:
         self.engine = engine
         self.plan = plan
-        prefix = f"rtmbench-{plan.directory.run_id}-{plan.slug}"
         self._floor = engine.spec.engine in FLOORS
-        self._transport = engine.spec.engine == "transport"
         self._closes = engine.emit == "close"
-        self.topics = self._named(prefix)
+        self._spool = plan.scratch / f"{plan.slug}-spool"
+        self.subject: Subject = (
+            PatternSubject(engine, plan, self._spool)
+            if plan.pattern.job is None
+            else CustomJobSubject(engine, plan, self._spool, plan.pattern.job)
+        )
+        self.topics = self.subject.topics
         self.phase = "prepare"
         self.facts: dict[str, object] = {}
         self.refusal: Refusal | None = None
         self._started_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds")
-        self._late_from: int | None = None
-        """The index of the first event that may be late; None while none may."""
-        self._workload = self._made()
-        self._admin = {"bootstrap.servers": plan.bootstrap_servers}
-        self._spool = plan.scratch / f"{plan.slug}-spool"
         self._consumer: _core.LatencyConsumer | None = None
         self._generator: _core.Generator | None = None
         self._probes = 0
@@ -148,7 +130,7 @@ class TrialRunner:
         if not self.plan.settings.keep_topics:
             # A broker that is gone takes its topics with it; one that is slow must not hold up the end.
             with contextlib.suppress(_core.KafkaError):
-                self._delete_topics()
+                self.subject.delete_topics()
 
     def interrupted(self) -> Trial:
         """Return what was seen of a trial that was interrupted: counts and no figure."""
@@ -162,11 +144,11 @@ class TrialRunner:
         settings, plan = self.plan.settings, self.plan
         self._show(None)
         self.engine.prepare()
-        self._create_topics()
+        self.subject.create_topics()
         self._spool.mkdir(parents=True)
-        self._consumer = self._receiver()
+        self._consumer = self.subject.receiver()
         self._consumer.start()
-        self._received_from()
+        self.subject.note_outputs()
         self._enter("start")
         self._group = plan.group() if plan.group is not None else None
         work = plan.scratch / plan.slug
@@ -190,7 +172,7 @@ class TrialRunner:
 
     def _await_first_output(self, consumer: _core.LatencyConsumer) -> None:
         """Send a few events a second until one has come through: the only proof that an engine is ready."""
-        timeout_s = self._first_result_s()
+        timeout_s = self.subject.first_output_s()
         self._generator = self._new_generator(_core.Schedule.constant(PROBE_RATE), timeout_s)
         self._generator.start()
         deadline = time.monotonic() + timeout_s
@@ -204,19 +186,11 @@ class TrialRunner:
                     f"{self.plan.directory.path / 'logs' / self.plan.slug}."
                 )
             time.sleep(TICK_S)
-        self._came_through(consumer)
+        self.subject.check_first_outputs(consumer, self._check)
         self._generator.stop()
         probes = self._generator.join()
         self._probes, self._acknowledged = probes.generated, probes.acked
         self._generator = None
-
-    def _first_result_s(self) -> float:
-        """Return how long an engine that works well may take to its first result."""
-        pattern, settings = self.plan.pattern, self.plan.settings
-        if not self._closes or pattern.window_ms is None:
-            return READY_TIMEOUT_S
-        close_s = (pattern.slide_ms or pattern.window_ms) / 1000 + settings.watermark_delay_s
-        return READY_TIMEOUT_S + close_s + QUIET_CYCLES * settings.checkpoint_interval_s
 
     def _load(self) -> tuple[_core.GeneratorReport, tuple[int, int], int]:
         """Warm up, measure and drain; return the generator's report, the measuring phase and the drain deadline.
@@ -228,8 +202,7 @@ class TrialRunner:
         schedule = plan.settings.schedule(plan.trial)
         if plan.settings.late is not None:
             # Events are late only once every engine's watermark has moved.
-            self._late_from = self._probes + schedule.count_before(round(plan.settings.late_after_s * 1e6))
-            self._workload = self._made()
+            self.subject.late_from(self._probes + schedule.count_before(round(plan.settings.late_after_s * 1e6)))
         start_us = _core.now_us() + START_DELAY_US
         generator = self._generator = self._new_generator(
             schedule,
@@ -271,7 +244,7 @@ class TrialRunner:
         self._acknowledged += report.acked
         deadline_us = _core.now_us() + round(plan.settings.drain_s * 1e6)
         self._drained = self._drain(consumer, self._probes + report.generated, deadline_us)
-        time.sleep(SETTLE_S)
+        time.sleep(self.plan.limits.settle_s)
         self._check()
         # Nobody waited any longer: what is not there yet is known to be at least this late, and no more is known.
         return report, (begin_us, end_us), min(deadline_us, _core.now_us())
@@ -282,9 +255,13 @@ class TrialRunner:
 
     def _drain(self, consumer: _core.LatencyConsumer, events: int, deadline_us: int) -> bool:
         """Wait for what is still to come; return whether all came, or nothing more is on its way."""
-        expected = self._expected(events)
+        expected = self.subject.expected(events)
         interval_us = round(self.plan.settings.checkpoint_interval_s * 1e6)
-        enough_us = QUIET_US if expected is not None else QUIET_CYCLES * interval_us
+        enough_us = (
+            round(self.plan.limits.quiet_s * 1e6)
+            if expected is not None
+            else self.plan.limits.quiet_cycles * interval_us
+        )
         since_us = _core.now_us()
         while True:
             now_us, seen = _core.now_us(), consumer.snapshot()
@@ -304,6 +281,7 @@ class TrialRunner:
         """Stop the engine, check everything that it wrote, and compute the figures."""
         consumer, plan, settings = self._consumer, self.plan, self.plan.settings
         assert consumer is not None  # noqa: S101 - made by _set_up
+        self.subject.before_stop()
         self.facts = dict(self.engine.facts())
         own_interval_s = None if self._floor else self.engine.interval_s()
         happenings = self.engine.happenings(measure[0])
@@ -318,7 +296,7 @@ class TrialRunner:
         happenings = cycles.shifted(happenings, (window.from_us - measure[0]) / 1e3)
         hlog = plan.directory.file(f"{plan.slug}.latency.hlog")
         close_hlog = plan.directory.file(f"{plan.slug}.close-latency.hlog") if self._closes else None
-        judged = self._judge(window, deadline_us, None if self._closes else hlog, close_hlog, late_dropped)
+        judged = self.subject.judge(window, deadline_us, None if self._closes else hlog, close_hlog, late_dropped)
         verdict = judged.verdict
         in_seconds = verdict.seconds["backlog"].tolist()
         # An event waits for its window's end by design: its wait is no update latency.
@@ -409,90 +387,12 @@ class TrialRunner:
             files={**self._logs_of(hlog, close_hlog), "logs": f"logs/{plan.slug}"},
         )
 
-    def _named(self, prefix: str) -> Topics:
-        """Return the trial's topics."""
-        output = "input" if self._transport else "output"
-        return Topics(input=f"{prefix}-input", output=f"{prefix}-{output}")
-
-    def _made(self) -> _core.Workload:
-        """Return what makes the events."""
-        settings, pattern = self.plan.settings, self.plan.pattern
-        disorder, behind_s = settings.disorder(pattern), settings.late_behind_s(pattern)
-        late = None
-        if settings.late is not None and behind_s is not None and self._late_from is not None:
-            late = (settings.late, round(behind_s * 1000), self._late_from)
-        return _core.Workload(
-            settings.seed,
-            keys=settings.keys,
-            zipf_exponent=settings.zipf,
-            payload_bytes=settings.payload_bytes,
-            out_of_order=None if disorder is None else (disorder.share, disorder.delay_ms),
-            late=late,
-        )
-
-    def _create_topics(self) -> None:
-        names = sorted({self.topics.input, self.topics.output})
-        _core.create_topics(self._admin, names, partitions=self.plan.settings.partitions, properties=TOPIC_PROPERTIES)
-
-    def _delete_topics(self) -> None:
-        _core.delete_topics(self._admin, sorted({self.topics.input, self.topics.output}), timeout_s=3)
-
-    def _receiver(self) -> _core.LatencyConsumer:
-        """Return the consumer of the outputs."""
-        return _core.LatencyConsumer(
-            harness_consumer(self.plan.bootstrap_servers), self.topics.output, spool=self._spool
-        )
-
-    def _received_from(self) -> None:
-        """Note where the trial's outputs begin, once the consumer runs; in a fresh topic they begin at 0."""
-
-    def _came_through(self, consumer: _core.LatencyConsumer) -> None:
-        """Look at the first outputs; the oracle looks at all of them later."""
-
-    def _written(self) -> int:
-        """Return how many records the trial has put into the output topic."""
-        return sum(_core.end_offsets(self._admin, self.topics.output))
-
-    def _expected(self, events: int) -> int | None:
-        """Return how many outputs the first events ask for; None where that cannot be known."""
-        return _core.expected_outputs(
-            self._oracle, self._workload, first=0, count=events, emit=self._emits, **self._windows
-        )
-
     def _window(self, happenings: list[Happening], measure: tuple[int, int]) -> cycles.Window:
         """Cut the measuring phase on the boundaries that were observed; as it is where no whole cycles are wanted."""
         if self.plan.cycles == 0:
             return cycles.Window(from_us=measure[0], to_us=measure[1])
         lead_us = round(0.5 * self.plan.settings.checkpoint_interval_s * 1e6)
         return cycles.observed(happenings, *measure, lead_us=lead_us)
-
-    def _judge(
-        self,
-        window: cycles.Window,
-        deadline_us: int,
-        hlog: Path | None,
-        close_hlog: Path | None,
-        late_dropped: int,
-    ) -> Judged:
-        """Check all that came out, and join it with its receipts."""
-        verdict = _core.verify(
-            self._oracle,
-            harness_consumer(self.plan.bootstrap_servers),
-            input_topic=self.topics.input,
-            output_topic=self.topics.output,
-            spool=self._spool,
-            workload=self._workload,
-            measure=(window.from_us, window.to_us),
-            cycles=window.edges_us or None,
-            deadline_us=deadline_us,
-            emit=self._emits,
-            watermark_delay_ms=self._watermark_delay_ms,
-            **self._windows,
-            hlog=hlog,
-            close_hlog=close_hlog,
-        )
-        counts = replace(Counts(**verdict.counts), late_dropped=late_dropped)
-        return Judged(verdict=verdict, counts=counts, unread_partitions=verdict.unread_partitions)
 
     def _interference(self, happenings: list[Happening]) -> Interference | None:
         """Return the ledger of the measuring phase, with the pauses of our broker."""
@@ -507,28 +407,6 @@ class TrialRunner:
         logs = self.plan.directory.path / "logs" / self.plan.slug
         return event_timeline.pauses(logs, None if broker is None else broker.log.parent, from_us)
 
-    @property
-    def _oracle(self) -> str:
-        return self.engine.spec.engine if self._floor else self.plan.pattern.rule
-
-    @property
-    def _emits(self) -> _Emits:
-        emit = self.engine.emit
-        assert emit != "output"  # noqa: S101 - a custom job has another class of trials
-        return emit
-
-    @property
-    def _windows(self) -> _Windows:
-        """The windows that the outputs stand for; a floor has the pattern's load, and none of its work."""
-        pattern = self.plan.pattern
-        if self._floor:
-            return {"window_ms": None, "slide_ms": None}
-        return {"window_ms": pattern.window_ms, "slide_ms": pattern.slide_ms}
-
-    @property
-    def _watermark_delay_ms(self) -> int:
-        return round(self.plan.settings.watermark_delay_s * 1000)
-
     @staticmethod
     def _logs_of(hlog: Path, close_hlog: Path | None) -> dict[str, str]:
         """Return the interval log that the oracle wrote, by its metric."""
@@ -538,7 +416,7 @@ class TrialRunner:
         return _core.Generator(
             harness_producer(self.plan.bootstrap_servers, self.plan.settings.linger_ms),
             self.topics.input,
-            self._workload,
+            self.subject.workload,
             schedule,
             duration_s=duration_s,
             precision=PRECISION,
@@ -580,8 +458,8 @@ class TrialRunner:
 
     def _catch_up(self, consumer: _core.LatencyConsumer) -> None:
         """Wait until the consumer has received all that stands in the output topic."""
-        deadline = time.monotonic() + CATCH_UP_S
-        written = self._written()
+        deadline = time.monotonic() + self.plan.limits.catch_up_s
+        written = self.subject.written()
         while consumer.snapshot().received < written and time.monotonic() < deadline:
             time.sleep(0.02)
 
@@ -622,7 +500,7 @@ class TrialRunner:
         if generated is None or received is None or self.engine.emit not in ("row", "update"):
             return None
         if self._outputs_per_event is None:
-            known = self._expected(SAMPLED)
+            known = self.subject.expected(SAMPLED)
             if known is None:
                 return None
             self._outputs_per_event = known / SAMPLED

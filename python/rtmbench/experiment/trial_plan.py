@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +40,24 @@ class Judged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TimeLimits:
+    """How long a trial waits, apart from its load. Seconds, or checkpoint or batch intervals (`_cycles`)."""
+
+    ready_s: float = 120.0
+    """For the first output of an engine."""
+    settle_s: float = 0.5
+    """After the last expected output, for outputs that nobody expects."""
+    quiet_s: float = 2.0
+    """Without output for this long at the drain deadline, nothing more is taken to be on its way."""
+    quiet_cycles: float = 2
+    """As many intervals without output show the same of an engine whose number of outputs is unknown."""
+    catch_up_s: float = 10.0
+    """For the consumer, to receive all that is in the output topic."""
+    stamp_s: float = 2.0
+    """For a first output with a time stamp, once there is one without."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialPlan:
     """What one trial is to do."""
 
@@ -65,6 +83,7 @@ class TrialPlan:
     directory: RunDirectory
     scratch: Path
     show: Callable[[Progress], None]
+    limits: TimeLimits = field(default_factory=TimeLimits)
     group: Callable[[], SchedulingGroup] | None = None
     """Makes the scheduling group of the engine; None: it is scheduled as any other program."""
 
@@ -87,4 +106,4 @@ class TrialPlan:
         return f"{self.name.replace('@', '-').replace(':', '-')}-{self.trial}{again}"
 
 
-__all__ = ["Judged", "TrialPlan"]
+__all__ = ["Judged", "TimeLimits", "TrialPlan"]

@@ -1,47 +1,51 @@
-"""A trial of a custom job: an output is known by the time stamp that it carries of its event."""
+"""A custom job in a trial: an output is recognised by the time stamp of its event, which it carries."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtmbench import _core
 from rtmbench.custom_jobs.topics import JobTopics
+from rtmbench.engines import FLOORS
 from rtmbench.engines.consumption import unread_partitions, unread_reason
 from rtmbench.errors import RunFailedError
-from rtmbench.experiment.trial import TICK_S, TOPIC_PROPERTIES, TrialRunner
+from rtmbench.experiment.subject import TOPIC_PROPERTIES, topic_names
 from rtmbench.experiment.trial_plan import Judged, TrialPlan
 from rtmbench.kafka.clients import harness_consumer
 from rtmbench.results.model import Outputs, Topics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import Engine
     from rtmbench.experiment import cycles
-    from rtmbench.results.model import Trial
 
-STAMP_WAIT_S = 2.0
-"""How long a first output with a time stamp is waited for once there is one without."""
+POLL_S = 0.2
 CROWDED = 0.01
 """From this share of the time stamps on, more outputs than events of one are told."""
 SILENT_CYCLES = 2
 """As many batch or commit intervals without an event of theirs among the outputs are told."""
 
 
-def runner_for(engine: Engine, plan: TrialPlan) -> TrialRunner:
-    """Return what runs a trial of a pattern, or of the job that stands in its place."""
-    return TrialRunner(engine, plan) if plan.pattern.job is None else JobTrialRunner(engine, plan, plan.pattern.job)
+class CustomJobSubject:
+    """A custom job, or a floor that copies its load."""
 
-
-class JobTrialRunner(TrialRunner):
-    """Runs one trial of a custom job, or of a floor beside it."""
-
-    def __init__(self, engine: Engine, plan: TrialPlan, job: CustomJob) -> None:
+    def __init__(self, engine: Engine, plan: TrialPlan, spool: Path, job: CustomJob) -> None:
+        self.plan = plan
         self.job = job
-        super().__init__(engine, plan)
+        self._engine = engine
+        self._spool = spool
+        self._floor = engine.spec.engine in FLOORS
+        names = topic_names(engine, plan)
+        self.topics = (
+            names if self._floor else Topics(input=job.input or names.input, output=job.output or names.output)
+        )
+        settings = plan.settings
+        self.workload = job.payload.workload(settings.seed, settings.keys, settings.payload_bytes, settings.zipf)
+        self._admin = {"bootstrap.servers": plan.bootstrap_servers}
         self._job_topics = JobTopics(admin=self._admin, input=self.topics.input, output=self.topics.output)
         self._input_from: list[int] = []
         self._output_from: list[int] = []
@@ -53,24 +57,17 @@ class JobTrialRunner(TrialRunner):
         # No floor changes a record.
         return self.job.payload.field if self._floor else self.job.timestamp_field
 
-    def _named(self, prefix: str) -> Topics:
-        names = super()._named(prefix)
-        if self._floor:
-            return names
-        return Topics(input=self.job.input or names.input, output=self.job.output or names.output)
-
-    def _made(self) -> _core.Workload:
-        settings = self.plan.settings
-        return self.job.payload.workload(settings.seed, settings.keys, settings.payload_bytes, settings.zipf)
-
-    def _create_topics(self) -> None:
+    def create_topics(self) -> None:
+        """Create the topics that do not exist yet, and note where the trial's input begins."""
         self._job_topics.create(self.plan.settings.partitions, TOPIC_PROPERTIES)
         self._input_from = self._job_topics.starts(self.topics.input)
 
-    def _delete_topics(self) -> None:
+    def delete_topics(self) -> None:
+        """Delete the topics that this trial created."""
         self._job_topics.delete()
 
-    def _receiver(self) -> _core.LatencyConsumer:
+    def receiver(self) -> _core.LatencyConsumer:
+        """Return the consumer of the outputs, which reads their time stamps."""
         return _core.LatencyConsumer(
             harness_consumer(self.plan.bootstrap_servers),
             self.topics.output,
@@ -79,20 +76,22 @@ class JobTrialRunner(TrialRunner):
             from_end=self.topics.output in self._job_topics.existing,
         )
 
-    def _received_from(self) -> None:
+    def note_outputs(self) -> None:
+        """Note where the trial's outputs begin in a topic that existed before."""
         self._output_from = self._job_topics.starts(self.topics.output)
 
-    def _written(self) -> int:
-        return super()._written() - sum(self._output_from)
+    def late_from(self, index: int) -> None:
+        """Do nothing: a custom job has no late events."""
 
-    def _first_result_s(self) -> float:
+    def first_output_s(self) -> float:
+        """Return the time that the user allowed for the first output."""
         return self.job.first_output_s
 
-    def _came_through(self, consumer: _core.LatencyConsumer) -> None:
-        """Raise RunFailedError where the first outputs have no time stamp: minutes of load would tell no more."""
-        deadline = time.monotonic() + STAMP_WAIT_S
+    def check_first_outputs(self, consumer: _core.LatencyConsumer, check: Callable[[], None]) -> None:
+        """Raise RunFailedError if the first outputs have no time stamp: minutes of load would show no more."""
+        deadline = time.monotonic() + self.plan.limits.stamp_s
         while (seen := consumer.snapshot()).malformed == seen.received:
-            self._check()
+            check()
             if time.monotonic() > deadline:
                 consumer.stop()
                 sample = consumer.join().malformed_samples[0]
@@ -101,25 +100,30 @@ class JobTrialRunner(TrialRunner):
                     f"`{self._field}`: {sample}. Let the job pass the time stamp of its input on, and name "
                     f"its field with --timestamp-field; the input has it in `{self.job.payload.field}`."
                 )
-            time.sleep(TICK_S)
+            time.sleep(POLL_S)
 
-    def _expected(self, events: int) -> int | None:
+    def expected(self, events: int) -> int | None:
+        """Return None, except for a floor: what a custom job writes is unknown."""
         return events if self._floor else None
 
-    def _measured(self, *arguments: Any, **named: Any) -> Trial:
-        """Ask the engine what it has consumed while it still runs; a job that read half of its input may look well."""
-        self._input_ends = _core.end_offsets(self._admin, self.topics.input)
-        self._unread = unread_partitions(self.engine.consumed(), self._input_ends, self._input_from)
-        return super()._measured(*arguments, **named)
+    def written(self) -> int:
+        """Return how many records the trial has put into the output topic."""
+        return sum(_core.end_offsets(self._admin, self.topics.output)) - sum(self._output_from)
 
-    def _judge(
+    def before_stop(self) -> None:
+        """Ask the engine what it has consumed: a job that read half of its input may look well."""
+        self._input_ends = _core.end_offsets(self._admin, self.topics.input)
+        self._unread = unread_partitions(self._engine.consumed(), self._input_ends, self._input_from)
+
+    def judge(
         self,
         window: cycles.Window,
         deadline_us: int,
         hlog: Path | None,
-        close_hlog: Path | None,  # noqa: ARG002 - for windows that close, of which nothing is known here
+        close_hlog: Path | None,  # noqa: ARG002 - for windows that close, of which a custom job has none that are known
         late_dropped: int,
     ) -> Judged:
+        """Measure the outputs by the time stamps that they carry, and let the user's oracle check them."""
         config = harness_consumer(self.plan.bootstrap_servers)
         verdict, found = _core.verify_stamped(
             config,
@@ -251,4 +255,4 @@ class JobTrialRunner(TrialRunner):
             yield f"the engine dropped {outputs.late_dropped:,} records as late, by its own count"
 
 
-__all__ = ["JobTrialRunner", "runner_for"]
+__all__ = ["CustomJobSubject"]
