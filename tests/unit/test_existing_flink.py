@@ -7,6 +7,7 @@ import threading
 import zipfile
 from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,7 @@ from rtmbench.engines.flink.engine import FlinkEngine
 from rtmbench.engines.flink.existing import ExistingFlinkEngine, with_libraries
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.experiment.settings import RunRequest, resolve
+from rtmbench.platform.base import FlinkAddress
 from rtmbench.platform.machine import Machine
 from rtmbench.run_settings import RunSettings
 
@@ -59,11 +61,16 @@ def test_it_takes_no_job_of_the_users_own(tmp_path):
         )
 
 
+def there(url):
+    """A platform with an existing Flink cluster."""
+    return SimpleNamespace(flink=FlinkAddress(url=url))
+
+
 def test_the_engine_is_that_of_the_address():
     spec = parse_engine("flink@1.20")
-    theirs = create_engine(spec, platform=None, pattern="01", settings=RunSettings(flink_url=URL))
+    theirs = create_engine(spec, platform=there(URL), pattern="01")
     assert isinstance(theirs, ExistingFlinkEngine)
-    assert type(create_engine(spec, platform=None, pattern="01")) is FlinkEngine
+    assert type(create_engine(spec, platform=SimpleNamespace(flink=None), pattern="01")) is FlinkEngine
     assert theirs.processes() == []
 
 
@@ -125,9 +132,7 @@ def test_the_clients_settings_are_read_from_the_clusters_logs(tmp_path):
         settings=RunSettings(buffer_wait_ms=10),
     )
     with answering(pages) as url, closing(FlinkCluster(url=url, processes=[])) as cluster:
-        engine = create_engine(
-            parse_engine("flink@1.20"), platform=None, pattern="01", settings=RunSettings(flink_url=url)
-        )
+        engine = create_engine(parse_engine("flink@1.20"), platform=there(url), pattern="01")
         assert engine._effective(io, cluster, {}, {"restart-strategy": "none"}) == {
             "memory_mb": None,
             "priority": None,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import Engine
     from rtmbench.patterns import Pattern
-    from rtmbench.platform.local import LocalPlatform
+    from rtmbench.platform.base import Platform
 
 FLOORS = ("transport", "relay")
 """What replaces an engine to show the least that harness and broker can do."""
@@ -112,7 +112,7 @@ def required_bundles(spec: EngineSpec) -> list[str]:
 def create_engine(
     spec: EngineSpec,
     *,
-    platform: LocalPlatform,
+    platform: Platform,
     pattern: str,
     settings: RunSettings | None = None,
     job: CustomJob | None = None,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rtmbench.engines.base import Engine, EngineSpec, Variant
     from rtmbench.patterns import Pattern
-    from rtmbench.platform.local import LocalPlatform
+    from rtmbench.platform.base import Platform
     from rtmbench.run_settings import RunSettings
 
 
@@ -26,7 +26,7 @@ class Setup:
     """With `job` set where a custom job replaces the pattern's pipelines."""
     variant: Variant
     """The variant to run, one of `EngineKind.variants`."""
-    platform: LocalPlatform
+    platform: Platform
     settings: RunSettings
 
 

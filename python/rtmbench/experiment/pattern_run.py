@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from rtmbench.experiment.runner import Experiment
     from rtmbench.experiment.settings import Settings
     from rtmbench.patterns import Pattern
+    from rtmbench.platform.base import Platform
     from rtmbench.platform.kafka import KafkaService
-    from rtmbench.platform.local import LocalPlatform
     from rtmbench.results.model import Comparison, Grid, Refusal, Sustained, TargetOutcome, Trial
     from rtmbench.results.store import RunDirectory
 
@@ -89,7 +89,7 @@ class PatternRun:
         experiment: Experiment,
         pattern: Pattern,
         directory: RunDirectory,
-        platform: LocalPlatform,
+        platform: Platform,
         view: Observer,
         *,
         settings: Settings | None = None,
@@ -116,8 +116,8 @@ class PatternRun:
         self._kafka_build = ""
 
     @property
-    def kafka(self) -> KafkaService | None:
-        """The local broker; None for an existing one."""
+    def kafka(self) -> KafkaService:
+        """The broker of the experiment."""
         return self.experiment.kafka
 
     def restore(self, result: Result) -> None:
@@ -301,7 +301,7 @@ class PatternRun:
 
     def _warm_broker(self) -> None:
         """Load a broker just started, where a resumed run does not begin with a floor. Nothing of it is kept."""
-        if self.kafka is not None:
+        if self.kafka.process is not None:
             self.view.say("warming the broker up")
             plan = replace(self._plan(self.floors[0], 1, 1), name="broker-warm-up", measure_s=1.0)
             TrialRunner(self.floors[0].engine, plan).run()
@@ -330,8 +330,8 @@ class PatternRun:
             tail_s=0.0 if floor else settings.tail_s(spec, self.pattern),
             slots=settings.slots_of(spec, self.pattern),
             cycles=0 if floor else settings.cycles,
-            bootstrap_servers=self._bootstrap_servers(),
-            kafka=self.kafka.process if self.kafka else None,
+            bootstrap_servers=self.kafka.bootstrap_servers,
+            kafka=self.kafka.process,
             directory=self.directory,
             scratch=self.platform.scratch(column.name.replace("@", "-").replace(":", "-")),
             show=self.view.update,
@@ -343,14 +343,8 @@ class PatternRun:
 
     def _floor_warmup_s(self) -> float:
         # The first trial of all finds a broker of our own just started, and cold.
-        cold = self.experiment.cold and self.kafka is not None
+        cold = self.experiment.cold and self.kafka.process is not None
         return self.settings.broker_warmup_s if cold else self.settings.floor_warmup_s
-
-    def _bootstrap_servers(self) -> str:
-        if self.kafka is not None:
-            return self.kafka.bootstrap_servers
-        assert self.settings.bootstrap_servers is not None  # noqa: S101 - else a broker was started
-        return self.settings.bootstrap_servers
 
     def _announce(self, column: CellRun, trial: Trial) -> None:
         latency = trial.latency_us
@@ -384,8 +378,9 @@ class PatternRun:
             "java": self.experiment.java.version,
             "python": sys.version.split()[0],
         }
-        if self.kafka is not None or self._kafka_build:
-            versions["kafka"] = self.kafka.build if self.kafka is not None else self._kafka_build
+        # Before the broker runs, a resumed document has its version.
+        if build := (self.experiment.kafka_build or self._kafka_build):
+            versions["kafka"] = build
         if self.pattern.job is not None:
             versions |= self.pattern.job.versions()
         return versions | {column.name: column.engine.build for column in self.columns}

@@ -25,6 +25,8 @@ from rtmbench.experiment.progress import SILENT
 from rtmbench.experiment.settings import MAX_RATE, resolve
 from rtmbench.experiment.trial_plan import TimeLimits
 from rtmbench.platform import machine as machines
+from rtmbench.platform.base import FlinkAddress
+from rtmbench.platform.existing import ExistingPlatform
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.results import slo
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from rtmbench.experiment.resume import Interrupted
     from rtmbench.experiment.settings import RunRequest, Settings
     from rtmbench.patterns import Pattern
+    from rtmbench.platform.base import Platform
     from rtmbench.platform.kafka import KafkaService
     from rtmbench.platform.machine import Machine
     from rtmbench.results.model import Cell, Grid, Result
@@ -165,8 +168,10 @@ class Experiment:
         self.bands = NoiseBands(self.settings.results)
         self.view = view
         self.limits = limits
-        self.platform: LocalPlatform
-        self.kafka: KafkaService | None = None
+        self.platform: Platform
+        self.kafka: KafkaService
+        self.kafka_build = ""
+        """The version of the local broker; empty before it runs, and for an existing one."""
         self.cold = True
         """Whether the broker has had no load yet."""
         self.runs: list[PatternRun] = []
@@ -214,20 +219,28 @@ class Experiment:
         self.runs.append(PatternRun(self, pattern, self._directories[number], self.platform, self.view, **arguments))
         return self.runs[-1]
 
-    def _open_platform(self, logs: Path) -> LocalPlatform:
-        return LocalPlatform(
-            java=self.java,
-            cache=self.cache,
-            logs=logs,
-            kafka_heap_mb=self.settings.kafka_heap_mb,
-            cpu_sets=None if self.settings.shared_cores else self.machine.cpu_sets,
-        )
+    def _open_platform(self, logs: Path) -> Platform:
+        settings = self.settings
+        local: dict[str, Any] = {
+            "java": self.java,
+            "cache": self.cache,
+            "logs": logs,
+            "kafka_heap_mb": settings.kafka_heap_mb,
+            "cpu_sets": None if settings.shared_cores else self.machine.cpu_sets,
+        }
+        if settings.bootstrap_servers is None:
+            return LocalPlatform(**local)
+        flink = None
+        if settings.flink_url is not None:
+            flink = FlinkAddress(url=settings.flink_url, bootstrap_servers=settings.flink_bootstrap_servers)
+        return ExistingPlatform(bootstrap_servers=settings.bootstrap_servers, flink=flink, **local)
 
     def _start_kafka(self) -> None:
-        """Start the broker, unless there is one already."""
+        """Start the broker, or take the existing one."""
         if self.settings.bootstrap_servers is None:
             self.view.say("starting Kafka")
-            self.kafka = self.platform.kafka(self.settings.kafka_port)
+        self.kafka = self.platform.kafka(self.settings.kafka_port)
+        self.kafka_build = self.kafka.build
 
     def _in_turns(self) -> list[Result]:
         """Run the first trial of every run, then the second of every run in the opposite order, and so on."""

@@ -25,6 +25,7 @@ from rtmbench.experiment.steady_state import BOUNDARIES, WarmUpRule
 from rtmbench.experiment.windows import idleness, sized
 from rtmbench.kafka import clients
 from rtmbench.patterns import PATTERNS, Pattern, find_pattern
+from rtmbench.platform.existing import FLINK_UNOBSERVED
 from rtmbench.platform.machine import scale
 from rtmbench.run_settings import DEFAULT_ENGINES, SETTINGS, RunSettings
 
@@ -388,11 +389,7 @@ def _existing_flink(request: RunRequest, engines: tuple[EngineSpec, ...]) -> lis
         raise ConfigurationError(
             "--flink-url runs rtmbench's own jobs only: leave it out, and --flink-jar runs on a cluster of its own."
         )
-    note = (
-        "Flink runs on an existing cluster: its processes are not fresh for each trial, and their CPU time and memory "
-        "are not seen; a comparison with an engine on this machine compares the two machines as well"
-    )
-    return [note]
+    return [FLINK_UNOBSERVED]
 
 
 def _first(wish: Value | None, default: Value) -> Value:

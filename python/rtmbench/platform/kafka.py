@@ -30,8 +30,10 @@ class KafkaService:
     """A broker that answers."""
 
     bootstrap_servers: str
-    process: Process
+    process: Process | None
+    """The local broker; None for an existing one, which is not observed."""
     build: str
+    """Its version; empty where it is not known."""
 
 
 def server_properties(*, broker_port: int, controller_port: int, data: Path) -> str:

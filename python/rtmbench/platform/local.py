@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from rtmbench.artifacts import Cache
+    from rtmbench.platform.base import FlinkAddress
     from rtmbench.platform.cpus import CpuSets
     from rtmbench.platform.java import Java
 
@@ -72,6 +73,16 @@ class LocalPlatform:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    @property
+    def flink(self) -> FlinkAddress | None:
+        """None: a Flink cluster is started for each trial."""
+        return None
+
+    @property
+    def unobserved(self) -> tuple[str, ...]:
+        """Nothing: all processes are on this machine."""
+        return ()
 
     def scratch(self, name: str) -> Path:
         """Create and return a new directory below the work directory."""

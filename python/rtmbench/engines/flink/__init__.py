@@ -38,7 +38,7 @@ class Flink(EngineKind):
         """Make the engine."""
         pattern, settings = setup.pattern, setup.settings
         # Imported here, so that a command that only parses names does not load an HTTP client.
-        if settings.flink_url:
+        if setup.platform.flink is not None:
             from rtmbench.engines.flink.existing import ExistingFlinkEngine  # noqa: PLC0415
 
             return ExistingFlinkEngine(
@@ -46,8 +46,7 @@ class Flink(EngineKind):
                 variant=setup.variant,
                 platform=setup.platform,
                 pattern=pattern.id,
-                url=settings.flink_url,
-                bootstrap_servers=settings.flink_bootstrap_servers,
+                address=setup.platform.flink,
             )
         from rtmbench.engines.flink.engine import FlinkEngine  # noqa: PLC0415
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmbench.engines.flink.config import FlinkMemory
-    from rtmbench.platform.local import LocalPlatform
+    from rtmbench.platform.base import Platform
     from rtmbench.platform.process import Process
     from rtmbench.platform.scheduling import SchedulingGroup
 
@@ -98,7 +98,7 @@ class FlinkCluster:
 
 
 def start_cluster(
-    platform: LocalPlatform,
+    platform: Platform,
     class_path: Sequence[Path],
     *,
     memory: FlinkMemory,
@@ -155,7 +155,7 @@ def start_cluster(
 class _Launch:
     """What both processes' command lines share."""
 
-    platform: LocalPlatform
+    platform: Platform
     class_path: Sequence[Path]
     work: Path
     configs: Path

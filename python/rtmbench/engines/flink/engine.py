@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rtmbench.artifacts import Bundle
     from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import Emission, EngineSpec, TrialIo, Variant
-    from rtmbench.platform.local import LocalPlatform
+    from rtmbench.platform.base import Platform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
 
@@ -50,7 +50,7 @@ class FlinkEngine:
         spec: EngineSpec,
         *,
         variant: Variant,
-        platform: LocalPlatform,
+        platform: Platform,
         pattern: str,
         rest_port: int = 0,
         job: CustomJob | None = None,

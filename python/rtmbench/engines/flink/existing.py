@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmbench.engines.base import EngineSpec, TrialIo, Variant
-    from rtmbench.platform.local import LocalPlatform
+    from rtmbench.platform.base import FlinkAddress, Platform
 
 SLOTS_TIMEOUT_S = 30.0
 POLL_S = 0.2
@@ -37,14 +37,13 @@ class ExistingFlinkEngine(FlinkEngine):
         spec: EngineSpec,
         *,
         variant: Variant,
-        platform: LocalPlatform,
+        platform: Platform,
         pattern: str,
-        url: str,
-        bootstrap_servers: str | None = None,
+        address: FlinkAddress,
     ) -> None:
         super().__init__(spec, variant=variant, platform=platform, pattern=pattern)
-        self._url = url.rstrip("/")
-        self._servers = bootstrap_servers
+        self._url = address.url.rstrip("/")
+        self._servers = address.bootstrap_servers
         self._uploaded = ""
 
     def prepare(self) -> None:

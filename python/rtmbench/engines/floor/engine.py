@@ -15,7 +15,7 @@ from rtmbench.platform import logs
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import Emission, EngineSpec, TrialIo
-    from rtmbench.platform.local import LocalPlatform
+    from rtmbench.platform.base import Platform
     from rtmbench.platform.process import Process
 
 RUNNING_TIMEOUT_S = 120.0
@@ -46,7 +46,7 @@ class RelayEngine(PlainEngine):
     Its Kafka clients have the engines' settings.
     """
 
-    def __init__(self, spec: EngineSpec, *, platform: LocalPlatform, emit: Emission = "row") -> None:
+    def __init__(self, spec: EngineSpec, *, platform: Platform, emit: Emission = "row") -> None:
         self.spec = spec
         self.build = _core.librdkafka_version()
         self.mode = spec.mode

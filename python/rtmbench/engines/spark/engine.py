@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rtmbench.artifacts import Bundle
     from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import Emission, EngineSpec, TrialIo, Variant
-    from rtmbench.platform.local import LocalPlatform
+    from rtmbench.platform.base import Platform
     from rtmbench.platform.process import Process
     from rtmbench.results.model import Happening
 
@@ -75,7 +75,7 @@ class SparkEngine:
         spec: EngineSpec,
         *,
         variant: Variant,
-        platform: LocalPlatform,
+        platform: Platform,
         pattern: str,
         job: CustomJob | None = None,
     ) -> None:
