@@ -211,8 +211,8 @@ def _answer(said: bytes, code: int) -> str:
     except ValueError:
         how = "was interrupted from outside" if code in INTERRUPTED else f"ended with code {code}"
         raise errors.RunFailedError(
-            f"The process of the run {how}; what it said is on standard error. What it measured until then, if it came"
-            " so far, is on disk."
+            f"The process of the run {how}; its messages are on standard error. Its measurements until then, if any,"
+            " are on disk."
         ) from None
     if "error" in answer:
         name = answer["error"]

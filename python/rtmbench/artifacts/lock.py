@@ -98,7 +98,7 @@ class Lock:
             return self.bundles[name]
         except KeyError:
             known = ", ".join(sorted(self.bundles))
-            raise ConfigurationError(f"There is no engine bundle {name!r} in the lock; it names {known}.") from None
+            raise ConfigurationError(f"Unknown engine bundle {name!r}. The bundles in the lock are {known}.") from None
 
     def resolve(self, name: str) -> list[str]:
         """Return the bundles behind a bundle's name, or all that a run of an engine needs.

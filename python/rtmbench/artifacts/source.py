@@ -261,7 +261,7 @@ class _Settings:
         except ET.ParseError as error:
             raise ArtifactError(
                 f"Maven's settings file {path} is not well-formed XML ({error}); correct it, so "
-                "that jars can be fetched from where it says."
+                "that rtmbench can fetch jars from its repositories."
             ) from error
         for element in self._root.iter():
             element.tag = element.tag.rpartition("}")[2]

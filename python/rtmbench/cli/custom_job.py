@@ -24,18 +24,28 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--timestamp-field",
         metavar="PATH",
-        help="Field of an output record with the time stamp of its event, e.g. `meta.created`. [default: as in the input]",
+        help="Field of an output record with the time stamp of its event, e.g. `meta.created`. "
+        "[default: as in the input]",
     ),
     click.option("--template", metavar="FILE", help="File with the JSON of an input record, with {{placeholders}}."),
     click.option("--events", metavar="FILE.py:FUNCTION", help="Python function that returns the input records."),
-    click.option("--oracle", metavar="FILE.py:FUNCTION", help="Python function that checks the output. [default: the output is not checked]"),
+    click.option(
+        "--oracle",
+        metavar="FILE.py:FUNCTION",
+        help="Python function that checks the output. [default: the output is not checked]",
+    ),
     click.option(
         "--filters",
         is_flag=True,
         default=None,
         help="The job drops or merges events by design: measure only what it writes.",
     ),
-    click.option("--first-output", metavar="SECONDS", type=float, help="Seconds to wait for the first output of the job. [default: 120]"),
+    click.option(
+        "--first-output",
+        metavar="SECONDS",
+        type=float,
+        help="Seconds to wait for the first output of the job. [default: 120]",
+    ),
 )
 
 
@@ -74,7 +84,7 @@ def take_job(values: dict[str, Any]) -> CustomJob | None:
         return None
     if not given.keys() & {"spark_job", "flink_jar"}:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise click.UsageError(f"{flags} goes with a custom job: add --spark-job, --flink-jar, or both.")
+        raise click.UsageError(f"{flags} requires a custom job: add --spark-job, --flink-jar, or both.")
     from rtmbench.custom_jobs.model import custom_job  # noqa: PLC0415 - `--help` must not wait for it
 
     if "first_output" in given:

@@ -128,7 +128,7 @@ def _write_log(path: Path, start_us: int, intervals: Sequence[tuple[int, Histogr
         return
     # It was created before the measurement, to see that it can be.
     path.unlink()
-    click.echo(f"the interval log {path} was not written, since its latencies would mean nothing", err=True)
+    click.echo(f"the interval log {path} was not written, because its latencies would be invalid", err=True)
 
 
 def _follow(

@@ -47,7 +47,7 @@ def _choose(wanted: str | None, known: tuple[str, ...], complaint: str, plural: 
     if wanted is None:
         return known[0] if known else ""
     if wanted not in known:
-        rest = f"Its {plural} are: {', '.join(known)}." if known else f"It has no {plural} at all."
+        rest = f"Its {plural} are: {', '.join(known)}." if known else f"It has no {plural}."
         raise ConfigurationError(f"{complaint} {wanted!r}. {rest}")
     return wanted
 
@@ -74,12 +74,12 @@ def choose(spec: EngineSpec, pattern: Pattern) -> Variant:
             return variant
     if pattern.job is not None:
         raise ConfigurationError(
-            f"{engine} was asked for the mode {spec.mode!r}, but a custom job has the mode that it sets itself. "
-            f"Ask for {engine}."
+            f"The mode {spec.mode!r} is requested for {engine}, but a custom job sets its mode itself. "
+            f"Use {engine} without a mode."
         )
     raise ConfigurationError(
         f"{engine} has no mode {spec.mode!r} for pattern {pattern.id} ({pattern.title}). "
-        f"Its modes there are: {', '.join(variant.mode for variant in known)}."
+        f"Its modes for this pattern are: {', '.join(variant.mode for variant in known)}."
     )
 
 
@@ -96,7 +96,7 @@ def hint(spec: EngineSpec, pattern: Pattern, engines: Sequence[EngineSpec]) -> s
 def spec_name(spec: EngineSpec, pattern: Pattern) -> str:
     """Return what a specification is called for a pattern: `flink@1.20`, `spark@4.1:microbatch`.
 
-    `parse_engine` and `choose` lead back from it to the same variant. A name without a mode always stands for the
+    `parse_engine` and `choose` lead back from it to the same variant. A name without a mode always means the
     default, and for records that stream through every stage: a default that is less than that is spelt out.
     """
     variant, default = choose(spec, pattern), choose(replace(spec, mode=""), pattern)

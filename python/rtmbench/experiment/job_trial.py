@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 STAMP_WAIT_S = 2.0
 """How long a first output with a time stamp is waited for once there is one without."""
 CROWDED = 0.01
-"""From this share of the time stamps on, more outputs than events of one are told."""
+"""From this share of the time stamps on, the trial reports more outputs than events of one time stamp."""
 SILENT_CYCLES = 2
-"""As many batch or commit intervals without an event of theirs among the outputs are told."""
+"""The trial reports this many batch or commit intervals without an output of their events."""
 
 
 def runner_for(engine: Engine, plan: TrialPlan) -> TrialRunner:
-    """Return what runs a trial of a pattern, or of the job that stands in its place."""
+    """Return the runner for a trial of a pattern or of a custom job."""
     return TrialRunner(engine, plan) if plan.pattern.job is None else JobTrialRunner(engine, plan, plan.pattern.job)
 
 
 class JobTrialRunner(TrialRunner):
-    """Runs one trial of a custom job, or of a floor beside it."""
+    """Runs one trial of a custom job, or of a floor next to it."""
 
     def __init__(self, engine: Engine, plan: TrialPlan, job: CustomJob) -> None:
         self.job = job
@@ -89,7 +89,7 @@ class JobTrialRunner(TrialRunner):
         return self.job.first_output_s
 
     def _came_through(self, consumer: _core.LatencyConsumer) -> None:
-        """Raise RunFailedError where the first outputs have no time stamp: minutes of load would tell no more."""
+        """Raise RunFailedError where the first outputs have no time stamp: minutes of load would show no more."""
         deadline = time.monotonic() + STAMP_WAIT_S
         while (seen := consumer.snapshot()).malformed == seen.received:
             self._check()
@@ -98,7 +98,7 @@ class JobTrialRunner(TrialRunner):
                 sample = consumer.join().malformed_samples[0]
                 raise RunFailedError(
                     f"none of the first {seen.received:,} outputs of {self.plan.name} has a time stamp in "
-                    f"`{self._field}`: {sample}. Let the job pass the time stamp of its input on, and name "
+                    f"`{self._field}`: {sample}. Change the job to pass on the time stamp of its input, and name "
                     f"its field with --timestamp-field; the input has it in `{self.job.payload.field}`."
                 )
             time.sleep(TICK_S)
@@ -107,7 +107,7 @@ class JobTrialRunner(TrialRunner):
         return events if self._floor else None
 
     def _measured(self, *arguments: Any, **named: Any) -> Trial:
-        """Ask the engine what it has consumed while it still runs; a job that read half of its input may look well."""
+        """Ask the running engine which input it consumed: a job that read half of its input may look correct."""
         self._input_ends = _core.end_offsets(self._admin, self.topics.input)
         self._unread = unread_partitions(self.engine.consumed(), self._input_ends, self._input_from)
         return super()._measured(*arguments, **named)
@@ -187,8 +187,8 @@ class JobTrialRunner(TrialRunner):
         if passed_on and not self._floor:
             yield (
                 f"the time stamps in `{self._field}` are those at which Kafka appended the input (LogAppendTime), not "
-                "the events' own, so every latency would leave the way into the broker out. Let the job pass on the "
-                f"field `{self.job.payload.field}` of its input, instead of the Kafka record's time stamp"
+                "those of the events, so every latency would omit the way into the broker. Change the job to pass on "
+                f"the field `{self.job.payload.field}` of its input, instead of the Kafka record's time stamp"
             )
 
     def _coverage(self, outputs: Outputs, uncovered: int) -> Iterator[str]:
@@ -199,11 +199,11 @@ class JobTrialRunner(TrialRunner):
             f"coverage {share:.2%}: some output carries {outputs.covered:,} of {outputs.stamps:,} measured time stamps"
         )
         if self.job.filters:
-            yield f"{text}; events without an output are not samples, as --filters asks for"
+            yield f"{text}; events without an output are not samples, because of --filters"
         else:
             yield (
                 f"{text}; the {uncovered:,} events of the others count as still missing at the drain deadline. If the "
-                "job drops or merges events by design, --filters measures only what it writes"
+                "job drops or merges events by design, --filters measures only the output records"
             )
 
     def _faults(self, verdict: _core.Verdict, outputs: Outputs) -> Iterator[str]:
@@ -216,20 +216,20 @@ class JobTrialRunner(TrialRunner):
         if outputs.foreign:
             yield (
                 f"{outputs.foreign:,} of {outputs.received:,} output records have a time stamp in "
-                f"`{outputs.timestamp_field}` that is no input event's (the first: {first.get('foreign', 'not kept')})"
+                f"`{outputs.timestamp_field}` that no input event has (the first:  {first.get('foreign', 'not kept')})"
             )
         if self._floor and outputs.stamped < outputs.produced:
-            yield f"{outputs.produced - outputs.stamped:,} of {outputs.produced:,} events never came out"
+            yield f"{outputs.produced - outputs.stamped:,} of {outputs.produced:,} events have no output"
         if not verdict.latency.count and not outputs.without and not outputs.foreign:
             yield f"none of {outputs.received:,} output records is of an event of the measuring phase"
         for complaint in outputs.complaints:
-            yield f"the oracle {outputs.oracle} says: {complaint}"
+            yield f"the oracle {outputs.oracle} reports: {complaint}"
 
     def _notes(self, outputs: Outputs, newest_us: int | None, window: cycles.Window) -> Iterator[str]:
         if self._floor:
             return
         if outputs.oracle is None:
-            yield "output not checked: no oracle was given (--oracle), so nothing is known of what is missing or wrong"
+            yield "output not checked: without an oracle (--oracle), missing and wrong output is unknown"
         else:
             yield f"output checked by {outputs.oracle}"
         if outputs.resolution_us > 1:
@@ -240,7 +240,7 @@ class JobTrialRunner(TrialRunner):
             yield (
                 f"{outputs.crowded / outputs.stamps:.1%} of the time stamps are carried by more output records than "
                 "there are events of them: either the job writes several records for some events, or it stamps them "
-                "itself, and then the figures mean nothing"
+                "itself, and then the figures are invalid"
             )
         silent_us = window.to_us - window.from_us - (newest_us or 0)
         if newest_us is not None and silent_us > SILENT_CYCLES * 1e6 * self.plan.settings.checkpoint_interval_s:

@@ -1,4 +1,4 @@
-"""One trial: fresh topics, a fresh engine, load, measurement, drain, and the check of everything that came out.
+"""One trial: fresh topics, a fresh engine, load, measurement, drain, and the check of the whole output.
 
 prepare → ready → warm-up → measure → tail → drain → stop → verify; the terms are defined in `docs/methodology.md`.
 """
@@ -127,7 +127,7 @@ class TrialRunner:
             self.close()
 
     def read_settings(self) -> dict[str, Any]:
-        """Start the engine, without load, and return what it says of itself; it is stopped again on the way out.
+        """Start the engine without load, return the facts that it reports, and stop it on the way out.
 
         Raises EngineRefusedError, RunFailedError, or what the harness raises.
         """
@@ -199,8 +199,8 @@ class TrialRunner:
             self._show(None)
             if time.monotonic() > deadline:
                 raise RunFailedError(
-                    f"{self.plan.name} was running, but none of {self._generator.snapshot().acked:,} events came "
-                    f"through within {timeout_s:.0f} s. Its logs are in "
+                    f"{self.plan.name} was running, but wrote no output for {self._generator.snapshot().acked:,} "
+                    f"events within {timeout_s:.0f} s. Its logs are in "
                     f"{self.plan.directory.path / 'logs' / self.plan.slug}."
                 )
             time.sleep(TICK_S)
@@ -321,7 +321,7 @@ class TrialRunner:
         judged = self._judge(window, deadline_us, None if self._closes else hlog, close_hlog, late_dropped)
         verdict = judged.verdict
         in_seconds = verdict.seconds["backlog"].tolist()
-        # An event waits for its window's end by design: its wait is no update latency.
+        # An event waits for its window's end by design: its wait is not an update latency.
         latency = update_latency(verdict) if verdict.latency.count and not self._closes else None
         closed = verdict.close_latency if self._closes else None
         cycle_figures = [] if self._closes else cycles.figures(verdict)
@@ -474,7 +474,7 @@ class TrialRunner:
         close_hlog: Path | None,
         late_dropped: int,
     ) -> Judged:
-        """Check all that came out, and join it with its receipts."""
+        """Check the whole output, and join it with its receipts."""
         verdict = _core.verify(
             self._oracle,
             harness_consumer(self.plan.bootstrap_servers),
@@ -519,7 +519,7 @@ class TrialRunner:
 
     @property
     def _windows(self) -> _Windows:
-        """The windows that the outputs stand for; a floor has the pattern's load, and none of its work."""
+        """The windows of the outputs; a floor has the pattern's load but does none of its work."""
         pattern = self.plan.pattern
         if self._floor:
             return {"window_ms": None, "slide_ms": None}
@@ -558,11 +558,11 @@ class TrialRunner:
     def _check(self) -> None:
         """Raise where the engine or the broker has died, and note a jump of the clock since the last check."""
         if time.monotonic() >= self._next_check:
-            # It asks the engine itself, which costs what is being measured a little.
+            # It asks the engine itself, which costs the measurement a little.
             self.engine.check()
             if self._killed():
                 # The engine may have replaced what was killed, and go on.
-                raise RunFailedError("What the engine does after that is not measured.")
+                raise RunFailedError("rtmbench does not measure the engine after that.")
             self._next_check = time.monotonic() + CHECK_EVERY_S
         self._check_broker()
         # Hops compare both clocks over the whole trial, so many small steps count as much as a large one.
@@ -570,7 +570,7 @@ class TrialRunner:
         self._clocks = [min(self._clocks[0], now), max(self._clocks[1], now)]
 
     def _check_broker(self) -> None:
-        """Raise where our broker is dead: that is no fault of the engine, and no later trial could run either."""
+        """Raise if rtmbench's broker is dead: the engine is not at fault, and no later trial could run either."""
         if self.plan.kafka is not None:
             self.plan.kafka.check()
 
@@ -579,7 +579,7 @@ class TrialRunner:
         return "" if self._group is None else self._group.memory_problem()
 
     def _catch_up(self, consumer: _core.LatencyConsumer) -> None:
-        """Wait until the consumer has received all that stands in the output topic."""
+        """Wait until the consumer has received all records of the output topic."""
         deadline = time.monotonic() + CATCH_UP_S
         written = self._written()
         while consumer.snapshot().received < written and time.monotonic() < deadline:

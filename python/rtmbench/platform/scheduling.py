@@ -128,7 +128,7 @@ class SchedulingGroup:
         }
 
     def read_back(self) -> Priority:
-        """Return what took effect, for every living process of the engine."""
+        """Return the priority in effect, for every living process of the engine."""
         pids = sorted({pid for process in self._members for pid in process.pids()})
         weight, details = None, []
         if self.nice:
@@ -146,8 +146,7 @@ class SchedulingGroup:
             mechanism=self.mechanism,
             effective=pinned or weight is not None,
             weight=weight,
-            detail=" ".join(details)
-            or "Engines compete with broker and harness as equals: nothing else was asked for.",
+            detail=" ".join(details) or "Engines compete with broker and harness as equals: no priority is requested.",
             cpus=self.cpus if pinned else None,
         )
 
@@ -156,14 +155,14 @@ class SchedulingGroup:
         return None if self.control is None else self.control.memory_limit_mb()
 
     def memory_problem(self) -> str:
-        """Return the sentence that says that the kernel killed a process for its memory; empty where it did not."""
+        """Return the sentence about a process that the kernel killed for its memory; empty without one."""
         kills = 0 if self.control is None else self.control.oom_kills()
         if not kills:
             return ""
         processes = "one of the engine's processes" if kills == 1 else f"{kills} of the engine's processes"
         return (
             f"The kernel killed {processes}: together they reached {self.memory_limit_mb():,} MiB, "
-            f"{MEMORY_MARGIN:g} times the {self.memory_mb:,} MiB that the engine was given (--memory)."
+            f"{MEMORY_MARGIN:g} times the {self.memory_mb:,} MiB of the engine (--memory)."
         )
 
     def close(self) -> None:
@@ -240,7 +239,7 @@ class SchedulingGroup:
         if self.mechanism == "nice":
             return weight, (
                 f"Each thread of an engine weighs {weight} (nice {self.nice}), each thread of broker and harness 1024: "
-                "a group for all of an engine could not be made."
+                "rtmbench could not create a group for the whole engine."
             )
         return weight, (
             f"All processes of an engine are in one group ({name}) that weighs {weight} against 1024 or more of broker "
@@ -248,25 +247,25 @@ class SchedulingGroup:
         )
 
     def _why(self) -> str:
-        return "; ".join(self._problems) or "this system has no means for it"
+        return "; ".join(self._problems) or "this system has no such mechanism"
 
 
 def over_memory(peak_mb: float, memory_mb: int) -> str:
-    """Return the sentence that says that an engine took more memory than it was given; empty where it did not.
+    """Return the sentence about an engine that took more memory than its setting; empty if it did not.
 
     Both in MiB. The peak is the sum of resident sets: pages that two processes share count twice.
     """
     if peak_mb <= memory_mb:
         return ""
     return (
-        f"The engine's processes took {peak_mb:,.0f} MiB at their peak, more than the {memory_mb:,} MiB that it was "
-        "given (--memory)."
+        f"The engine's processes took {peak_mb:,.0f} MiB at their peak, more than the {memory_mb:,} MiB of the "
+        "engine (--memory)."
     )
 
 
 @functools.cache
 def probe(nice: int = NICE, cpus: tuple[int, ...] | None = None) -> Priority:
-    """Return what a group comes to that is made here and now; it is removed again."""
+    """Create a group, return its priority, and remove it again."""
     group = SchedulingGroup("probe", nice=nice, cpus=cpus)
     try:
         group.lower()

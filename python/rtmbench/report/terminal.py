@@ -96,12 +96,12 @@ def summary(result: Result) -> str:
         parts += [_floor_figure(floor) for floor in result.floors if floor.headline is not None]
     parts += [f"{clean(cell.name, _NAME)} {_without_figure(cell)}" for cell in result.cells if cell not in shown]
     if not result.cells:
-        parts.append("no trial was finished")
+        parts.append("no trial is finished")
     verdicts = {_verdict(comparison) for comparison in result.comparisons}
     parts += sorted(verdicts)
     parts += [_target(outcome) for outcome in result.slo or ()]
     if not result.complete:
-        parts.append("the run was not finished")
+        parts.append("the run is not finished")
     return "; ".join(parts) + "."
 
 
@@ -149,7 +149,7 @@ def _variants(result: Result) -> Iterator[Text]:
         return
     for cell in result.cells:
         words = _EMISSIONS.get(cell.emit, cell.emit)
-        mode = clean(cell.mode, 40) or "the job's own"
+        mode = clean(cell.mode, 40) or "set by the job"
         line = f": mode {mode}, emission {clean(cell.emit, 40)} ({words})"
         yield (
             Text(clean(cell.name, _NAME), style="bold")
@@ -251,11 +251,11 @@ def _outputs(result: Result) -> Iterator[Text]:
         checked += f", {plural(complaints, 'complaint')}" if complaints else ""
         field = clean(found[0].timestamp_field, _NAME)
         line = (
-            f"{checked}: {plural(stamped, 'record')} for {plural(produced, 'event')}, each with the time stamp of one "
+            f"{checked}: {plural(stamped, 'record')} for {plural(produced, 'event')}, each with an event's time stamp "
             f"in {field}"
         )
         if faults:
-            line += f"; {plural(faults, 'record')} without such a time stamp"
+            line += f"; {plural(faults, 'record')} without an event's time stamp"
         yield Text(f"{clean(cell.name, _NAME)}: ").append(line, "bold red" if faults or complaints else "")
 
 

@@ -40,7 +40,7 @@ def find(reference: str | None, root: Path) -> list[StoredRun]:
         entries = list_runs(root)
         if not entries:
             raise ConfigurationError(
-                f"There is no run in {root.absolute()} to report on. Run `rtmbench run 01 --quick` first, or name "
+                f"{root.absolute()} contains no run to report on. Run `rtmbench run 01 --quick` first, or name "
                 "another place with `--results DIR`."
             )
         newest = entries[0]

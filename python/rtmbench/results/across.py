@@ -315,7 +315,7 @@ def _same_patterns(
     if not common:
         patterns = [", ".join(sorted({r.pattern for r in side})) or "none" for side in (before, after)]
         raise ConfigurationError(
-            f"These runs have nothing to compare: the first has pattern {patterns[0]}, the second {patterns[1]}. "
+            f"These runs are not comparable: the first has pattern {patterns[0]}, the second {patterns[1]}. "
             "Name two runs of the same pattern, or of the same sweep."
         )
     left = [key for key in (*ours, *theirs) if key not in common]
@@ -351,7 +351,7 @@ def _same_cells(before: Result, after: Result, warnings: list[str]) -> Iterator[
 def _unlike(before: Result, after: Result) -> Iterable[str]:
     machine = fingerprint.machine_changes(before.host, after.host)
     if machine:
-        yield f"not the same machine: {', '.join(machine)}; the ratios are no verdict on the engines"
+        yield f"not the same machine: {', '.join(machine)}; the ratios are not a verdict on the engines"
     changes = fingerprint.settings_changes(before, after)
     if changes:
         yield f"unlike settings, which the ratios include: {', '.join(changes)}"

@@ -322,7 +322,7 @@ def unlike_intervals(baseline: Cell, other: Cell) -> Iterator[str]:
     if a and b and max(a, b) > UNLIKE_INTERVAL * min(a, b):
         yield (
             f"unlike intervals between checkpoints or batches: {baseline.name} {a:.3g} s, {other.name} {b:.3g} s; "
-            "set the same one in both jobs"
+            "set the same interval in both jobs"
         )
 
 

@@ -88,7 +88,7 @@ def _series(key: tuple[str, str, str], sides: list[Side], bands: NoiseBands) -> 
         changes = fingerprint.machine_changes(before.host, after.host)
         if changes:
             warnings.append(
-                f"the machine changed before {after.run_id}: {', '.join(changes)}; what changed there is no trend"
+                f"the machine changed before {after.run_id}: {', '.join(changes)}; a change there is not a trend"
             )
     # Only figures of the machine that the newest run used make a trend.
     here = [side for side, point in zip(sides, points, strict=True) if point.machine == points[-1].machine]

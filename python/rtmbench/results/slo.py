@@ -119,7 +119,7 @@ def _unproven(target: Target, values: Sequence[float], *, quick: bool) -> str:
     if quick:
         return "under the limit, but a quick run is too short to meet a target"
     if len(values) < TRIALS_TO_MEET:
-        return f"under the limit in {len(values)} of {TRIALS_TO_MEET} trials that it takes"
+        return f"under the limit in {len(values)} of {TRIALS_TO_MEET} required trials"
     logs = [math.log(max(1.0, value)) for value in values]
     half = student_quantile(len(logs) - 1.0) * statistics.stdev(logs) / math.sqrt(len(logs))
     upper = math.exp(statistics.fmean(logs) + half)

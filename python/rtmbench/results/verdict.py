@@ -213,7 +213,7 @@ def _band_note(band: NoiseBand, *, p99: bool) -> str:
     if band.measured and band.p99 is not None:
         return f"noise band of this machine: p50 ±{band.p50 - 1:.1%}, p99 ±{band.p99 - 1:.1%}"
     return (
-        f"no noise band was measured for these cells (`run --aa`), so p50 is held against an assumed "
+        f"these cells have no measured noise band (`run --aa`), so p50 is compared with an assumed "
         f"±{band.p50 - 1:.0%}" + (", and there is no verdict on p99" if p99 else "")
     )
 

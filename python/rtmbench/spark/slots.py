@@ -40,7 +40,7 @@ def check(spark: SparkSession, io: Io, writer: DataStreamWriter) -> None:
         if slots < partitions:
             raise PreflightError(
                 f"Topic {io.input_topic} has {partitions} partitions, but Spark has {slots} slots, and in Real-Time"
-                " Mode each partition needs one of its own; the others would never be read. Start with"
+                " Mode each partition needs a slot; Spark would never read the others. Start with"
                 f" --master 'local[{partitions}]' or more cores on the cluster, or use a topic of at most {slots}"
                 " partitions."
             )
@@ -95,7 +95,7 @@ def _partitions(spark: SparkSession, io: Io) -> int:
         reason = str(cause.getCause() or cause.toString()) if cause is not None else str(error)
         raise PreflightError(
             f"Topic {io.input_topic} cannot be read from {io.bootstrap_servers}: {reason} Create the topic before the"
-            " query starts, and see that the address is right (KAFKA_BOOTSTRAP_SERVERS, RTMBENCH_INPUT_TOPIC)."
+            " query starts, and check the address (KAFKA_BOOTSTRAP_SERVERS, RTMBENCH_INPUT_TOPIC)."
         ) from error
     finally:
         admin.close()

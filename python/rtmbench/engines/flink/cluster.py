@@ -53,7 +53,7 @@ class FlinkCluster:
             raise RunFailedError(f"What answers {method} {path} is not Flink's REST API.") from error
 
     def text(self, path: str) -> str:
-        """GET what is no JSON, such as a log. Raises as `get` does."""
+        """GET text other than JSON, such as a log. Raises as `get` does."""
         return self._send("GET", path, timeout_s=30).text
 
     def log(self, process: int = -1) -> str:
@@ -61,7 +61,7 @@ class FlinkCluster:
         return str(self.processes[process].log) if self.processes else "on the cluster"
 
     def words(self, process: int = -1) -> str:
-        """Return what the log of a process says went wrong, as one clause."""
+        """Return the error in the log of a process, as one clause."""
         return logs.quote(self.processes[process].log) if self.processes else "Its logs are on the cluster."
 
     def _send(self, method: str, path: str, *, timeout_s: float, **options: Any) -> requests.Response:
@@ -224,7 +224,7 @@ def _without_url(error: requests.RequestException) -> str:
 
 
 def _reason(response: requests.Response) -> str:
-    """Return the first lines of what Flink says went wrong, without its stack traces."""
+    """Return the first lines of the error that Flink reports, without its stack traces."""
     try:
         errors = response.json().get("errors", [])
     except ValueError:

@@ -89,7 +89,7 @@ def divide_memory(total_mb: int) -> FlinkMemory:
     """
     if total_mb < MINIMUM_MB:
         raise ConfigurationError(
-            f"Flink was given {total_mb} MiB for a JobManager and a TaskManager; it needs {MINIMUM_MB} MiB or more."
+            f"Flink has {total_mb} MiB for a JobManager and a TaskManager; it needs {MINIMUM_MB} MiB or more."
         )
     large = total_mb >= LARGE_MB
     fixed: dict[str, int] = {

@@ -62,7 +62,7 @@ class ExistingFlinkEngine(FlinkEngine):
                 raise PreflightError(f"The Flink cluster of --flink-url cannot be used: {error}") from error
         if not build.startswith(f"{self.spec.version}."):
             raise PreflightError(
-                f"The cluster of --flink-url runs Flink {build}, and {self.spec} was asked for. Name the engine of its "
+                f"The cluster of --flink-url runs Flink {build}, but {self.spec} is requested. Name the engine of that "
                 "version, or another cluster."
             )
         self.build = build
@@ -147,7 +147,7 @@ def _await_slots(cluster: FlinkCluster, need: int) -> None:
         if time.monotonic() > deadline:
             raise PreflightError(
                 f"The cluster of --flink-url has {free} free slots, and the job needs {need}. Use fewer --partitions, "
-                "add task managers, or cancel what else runs there."
+                "add task managers, or cancel other jobs of the cluster."
             )
         time.sleep(POLL_S)
 

@@ -41,7 +41,7 @@ ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvi
 CHANGELOG = "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled"
 BOUNDED = "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage"
 ROCKSDB_MB = "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB"
-# Spark finds this out in the first batch only, but it says what a refusal says: this query cannot run here.
+# Spark detects this in the first batch only, but it means the same as a refusal: this query cannot run here.
 NEVER_STARTS = "STDS_FAILED_TO_READ_OPERATOR_METADATA"
 PLAIN_LOCAL_FILES = {
     "spark.hadoop.fs.file.impl": "io.rtmbench.spark.PlainLocalFileSystem",
@@ -133,7 +133,7 @@ class SparkEngine:
     def check(self) -> None:
         """Raise RunFailedError where the process or the query has ended, EngineRefusedError where it cannot run."""
         process = self._running()
-        # A query that fails ends its process; what it said counts for more than that it ended.
+        # A query that fails ends its process; its error counts for more than the end of the process.
         facts = self._read_facts()
         refused, error = facts.get("refused"), facts.get("error")
         if error is not None and error["code"].partition(".")[0] == NEVER_STARTS:
@@ -314,7 +314,7 @@ class SparkEngine:
             self.check()
             time.sleep(POLL_S)
         raise RunFailedError(
-            f"Spark {self.build} was asked for the mode {self.mode} and does not run in it (trigger "
+            f"Spark {self.build} does not run in the requested mode {self.mode} (trigger "
             f"{facts.get('trigger')}, every stage in real time: {facts.get('real_time')}): its figures would be those "
             f"of another mode (log: {process.log})."
         )
