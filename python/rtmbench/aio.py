@@ -157,7 +157,7 @@ def _as_text(value: object) -> str:
 
 async def _served(wish: str) -> str:
     # A terminal is handed on, for the panel that is drawn on it. Where else its progress belongs, `sys.stderr` knows: a
-    # notebook's cell, for one, is no file.
+    # notebook's cell, for example, is not a file.
     stderr = None if sys.stderr.isatty() else asyncio.subprocess.PIPE
     # A session of its own: a Ctrl-C reaches it once, as the cancellation that it becomes here.
     process = await asyncio.create_subprocess_exec(
@@ -185,7 +185,7 @@ async def _served(wish: str) -> str:
 async def _tell(stream: asyncio.StreamReader | None) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while stream is not None and (said := await stream.read(1 << 12)):
-        # Whoever closed it wants to hear no more; the run goes on, and is read, all the same.
+        # A closed standard error needs no more text; the run continues, and its output is still read.
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(decoder.decode(said))
             sys.stderr.flush()

@@ -24,7 +24,7 @@ class PreflightError(RtmbenchError):
 
 
 class ArtifactError(PreflightError):
-    """A downloaded artifact is missing, unreachable or not what the lock file says."""
+    """A downloaded artifact is missing, unreachable or different from the lock file."""
 
 
 class NoValidTrialError(RtmbenchError):

@@ -137,7 +137,7 @@ SETTINGS = (
 
 
 def load_rows(settings: Settings) -> dict[str, Any]:
-    """Return what the load of a run is, by label: the same for every engine."""
+    """Return the load of a run, by label: the same for every engine."""
     fixed = clients.generator_settings()
     found: dict[str, Any] = {
         "arrivals": settings.arrivals,

@@ -24,7 +24,7 @@ class Artifact:
 
     `coordinate` is `maven:group:artifact:version` or `pypi:name==version`, `size` counts bytes.
     An archive names in `unpack` the members that are wanted (a name that ends in `/` is a whole
-    directory) and where each goes; `tree` is the SHA-256 of the manifest of what comes out.
+    directory) and where each goes; `tree` is the SHA-256 of the manifest of the unpacked files.
     """
 
     coordinate: str
@@ -103,7 +103,7 @@ class Lock:
     def resolve(self, name: str) -> list[str]:
         """Return the bundles behind a bundle's name, or all that a run of an engine needs.
 
-        `flink@1.20` (or `flink`, the first version in the lock) stands for Flink, its Kafka
+        `flink@1.20` (or `flink`, the first version in the lock) means Flink, its Kafka
         connector and Kafka. Raises ConfigurationError, listing what exists, for anything else.
         """
         name = name.partition(":")[0]

@@ -199,11 +199,11 @@ class PlainEngine:
         return 0
 
     def interval_s(self) -> float | None:
-        """Return None: there are no checkpoints."""
+        """Return None: the engine has no checkpoints."""
         return None
 
     def boundaries_so_far(self) -> int | None:
-        """Return None: there are no checkpoints to observe."""
+        """Return None: the engine has no checkpoints to observe."""
         return None
 
     def consumed(self) -> dict[int, int] | None:

@@ -1,4 +1,4 @@
-"""What an engine says of itself before any of it runs: its versions, variants, bundles, slots, and how to make one.
+"""The static description of an engine: its versions, variants, bundles and slots, and its factory.
 
 An engine is registered by the entry point `rtmbench.engines`: its name, and an `EngineKind`. Nothing else in rtmbench
 names it, so that a package outside of the tree can add one (`examples/engine-kafka-streams`).

@@ -81,7 +81,7 @@ class Arrivals:
 
 
 def parse_arrivals(text: str, *, option: str = "--arrivals", steps: bool = False) -> Arrivals:
-    """Read arrivals as the module's text says; `steps`: where `step` is one of them.
+    """Read arrivals as the module's text describes; `steps`: whether `step` is allowed.
 
     Raises ConfigurationError, naming the `option`, for anything else and for numbers out of range.
     """

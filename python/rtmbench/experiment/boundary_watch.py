@@ -48,7 +48,7 @@ class BoundaryWatch:
             now = self.boundaries()
             if seen is not None and now is not None and now > seen:
                 live = consumer.snapshot()
-                # What came before the first boundary is no whole cycle.
+                # The time before the first boundary is not a whole cycle.
                 if whole_cycle and live.live_count:
                     record.add(live.p50_us, live.p99_us)
                 consumer.reset_live()

@@ -63,7 +63,7 @@ class CellRun:
         return self.engine.spec.engine in FLOORS
 
     def cell(self) -> Cell:
-        """Return the column as it stands in a document."""
+        """Return the column as in a document."""
         spec = self.engine.spec
         return Cell(
             name=self.name,
@@ -74,7 +74,7 @@ class CellRun:
             emit=self.engine.emit,
             status=cell_status(self.trials),
             trials=self.trials,
-            # A custom job says only when it runs what it is.
+            # A custom job reports its mode only when it runs.
             remark="; ".join(filter(None, [self.remark, self.facts.get("remark")])) or None,
             refusal=self.refusal,
             headline=headline(self.trials, floor=self.is_floor),

@@ -62,7 +62,7 @@ def with_one_linger(
 ) -> list[tuple[Settings, Grid | None]]:
     """Give the points of a sweep the same linger of the load generator: what the highest rate of them needs.
 
-    `most`: the highest rate that a search for one may try (events per second); 0: it is no search. Raises
+    `most`: the highest rate that a search for one may try (events per second); 0: no search. Raises
     ConfigurationError for a search with a ramp.
     """
     if most and any(settings.arrivals.startswith("ramp") for settings, _ in points):

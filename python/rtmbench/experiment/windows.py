@@ -73,7 +73,7 @@ def idleness(
 
 
 def _shares(keys: int, partitions: int, zipf: float) -> list[float]:
-    """Return the share of the events that falls on each partition; of many keys only the first ones are looked at.
+    """Return the share of the events that falls on each partition; of many keys only the first ones count.
 
     Key number r has a weight of r^-zipf. The later keys of many are the rarest, and as evenly spread.
     """

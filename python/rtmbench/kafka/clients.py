@@ -1,4 +1,4 @@
-"""The Kafka client settings, the same for the harness and for every engine, and what the clients say they run with."""
+"""The Kafka client settings, the same for the harness and for every engine, and the settings that the clients report."""
 
 from __future__ import annotations
 

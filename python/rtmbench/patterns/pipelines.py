@@ -34,8 +34,8 @@ def locate(
 ) -> Path:
     """Return the job jar (`flink`) or the Python file (`spark`) of a pattern's pipeline, such as `"01"`.
 
-    A wheel carries both. A checkout builds the jar with Maven where it is missing or older than its sources; `say` is
-    told before that, since the first build takes about half a minute.
+    A wheel carries both. A checkout builds the jar with Maven where it is missing or older than its sources; `say`
+    receives a message before that, since the first build takes about half a minute.
 
     Raises `ConfigurationError` for an unknown pattern or engine, and `PreflightError` where the pipeline is not there
     or cannot be built.

@@ -111,7 +111,7 @@ class ControlGroup:
         return [str(directory / "cgroup.procs") for directory in self.directories]
 
     def pids(self) -> set[int]:
-        """Return the processes in the group; in version 1 those that are in it for every controller."""
+        """Return the processes in the group; in version 1 those that are in it under every controller."""
         found = [{int(pid) for pid in _read(directory / "cgroup.procs").split()} for directory in self.directories]
         return set.intersection(*found) if found else set()
 

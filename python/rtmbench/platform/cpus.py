@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MIN_CORES = 4
-"""Below this there is no processor to spare."""
+"""Below this number all processors are needed for the engine."""
 HARNESS_LEAST = 2
 HARNESS_SHARE = 4
 """Broker and harness get one in so many processors, and HARNESS_LEAST at least."""

@@ -112,7 +112,7 @@ class Process:
 
     @property
     def stopped(self) -> bool:
-        """Whether `stop` was called: an end after that is no failure."""
+        """Whether `stop` was called: an end after that is not a failure."""
         return self._stopped
 
     def poll(self) -> int | None:

@@ -51,7 +51,7 @@ def process_table() -> dict[int, tuple[int, int, str]]:
             if entry.isdigit():
                 try:
                     with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-                        # The name stands in parentheses and may itself hold spaces and parentheses.
+                        # The name is in parentheses and may itself hold spaces and parentheses.
                         fields = file.read().rpartition(")")[2].split()
                 except OSError:
                     continue
@@ -109,7 +109,7 @@ class Supervisor:
         if self.child == 0:
             try:
                 self.become(supervisor)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the owner must be told
+            except BaseException as error:  # noqa: BLE001 - every exception is reported to the owner
                 os.write(error_write, str(error).encode(errors="replace"))
             os._exit(EXIT_CANNOT_START)
         os.close(error_write)

@@ -116,8 +116,8 @@ def _coincidences(result: Result) -> Iterator[Block]:
         return
     yield Paragraph(
         "The table shows what the slowest events (above the 99th percentile) coincide with. A coincidence is not a "
-        "cause: compare each share with the share of the time that the happenings take, which chance alone would give. One "
-        " event may coincide with several kinds, so the shares do not add up to 100 %."
+        "cause: compare each share with the share of the time that the happenings take, which chance alone would give. "
+        "One event may coincide with several kinds, so the shares do not add up to 100 %."
     )
     yield Table(
         caption=(

@@ -1,4 +1,4 @@
-"""What a report says, and in which order: verdict first, then the evidence, then what it takes to repeat it."""
+"""The sections of a report, in order: the verdict, the evidence, and the command that repeats the run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def document(
 
     Args:
         runs: each pattern's run, of one experiment.
-        plots: whether to draw; without, the tables say the same.
+        plots: whether to draw; without plots, the tables show the same figures.
         heat_maps: whether to draw the heat maps too, the largest of the plots.
         vcpu_hour: price of a vCPU hour, for the cost per 10⁹ events.
 

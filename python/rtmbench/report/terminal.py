@@ -59,7 +59,7 @@ def render(result: Result) -> RenderableType:
 
 
 def print_result(result: Result, file: TextIO | None = None) -> None:
-    """Print the report to `file` (standard output); plain where that is no terminal.
+    """Print the report to `file` (standard output); plain if that is not a terminal.
 
     `NO_COLOR` is respected.
     """
@@ -85,7 +85,7 @@ def print_result(result: Result, file: TextIO | None = None) -> None:
 
 
 def summary(result: Result) -> str:
-    """Say in one sentence what was measured; it never makes a verdict of its own."""
+    """Summarise the measurement in one sentence, without a new verdict."""
     shown = [c for c in result.cells if c.headline is not None and c.headline.valid_trials and c.headline.p99_us]
     measured = [(_labelled(c), c.headline) for c in shown if c.headline is not None]
     parts = []
@@ -144,7 +144,7 @@ _EMISSIONS = {
 
 
 def _variants(result: Result) -> Iterator[Text]:
-    """Say what each engine ran, where a pattern can be run in more than one way."""
+    """Name the variant of each engine, if a pattern has more than one."""
     if all(cell.emit == "row" and not cell.remark for cell in result.cells):
         return
     for cell in result.cells:
@@ -186,7 +186,7 @@ def _close(result: Result) -> Iterator[Text]:
 
 
 def _reasons(result: Result) -> Iterator[Text]:
-    """Give each refusal, then each reason once with the trials that it was said of."""
+    """Give each refusal, then each reason once with its trials."""
     cells = (*result.cells, *result.floors)
     said: dict[tuple[Status, str], list[str]] = {}
     for cell in cells:
@@ -238,7 +238,7 @@ def _oracle(result: Result) -> Iterator[Text]:
 
 
 def _outputs(result: Result) -> Iterator[Text]:
-    """Say how the outputs of a custom job are known, and whether anybody checked them."""
+    """Describe the outputs of a custom job, and whether an oracle checked them."""
     for cell in result.cells:
         found = [trial.outputs for trial in cell.trials if trial.outputs is not None]
         if not found:

@@ -23,7 +23,7 @@ WORDS = {
 def headline_text(headline: Headline | None, name: str) -> str:
     """Show a figure of a headline (`p99_us`) in ms: with `≥` where it is a lower bound, else `failed in k of n`.
 
-    `-` where there is no headline.
+    `-` without a headline.
     """
     if headline is None:
         return NO_FIGURE

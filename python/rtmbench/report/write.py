@@ -33,7 +33,7 @@ def find(reference: str | None, root: Path) -> list[StoredRun]:
         root: the directory of the runs.
 
     Raises:
-        ConfigurationError: there is no such run, or its document cannot be read.
+        ConfigurationError: the run is unknown, or its document cannot be read.
 
     """
     if reference is None:
@@ -92,7 +92,7 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def default_path(runs: Sequence[StoredRun], root: Path, name: str) -> Path:
-    """Return where a report goes unless told otherwise: to its run, or beside the runs of an experiment of several."""
+    """Return the default place of a report: in its run, or next to the runs of an experiment of several."""
     if len(runs) > 1:
         return root / f"{runs[0].result.experiment_id}-{name}"
     directory = runs[0].directory

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 PAIRS_FOR_A_VERDICT = 6
 ALLOWED_SHARE = 0.25
-"""With more void attempts, contended trials or drifting trials than this share of a cell's, there is no verdict."""
+"""With more void attempts, contended trials or drifting trials than this share of a cell's, the comparison has no verdict."""
 CLOSE = "close"
 OUTPUT = "output"
 UNLIKE_INTERVAL = 1.5
-"""By this factor the cycles of two custom jobs may differ in length; beyond, there is no verdict."""
+"""By this factor the cycles of two custom jobs may differ in length; beyond, they have no verdict."""
 UNLIKE_OUTPUTS = 0.05
-"""By this share the outputs of two custom jobs may differ in number; beyond, there is no verdict."""
+"""By this share the outputs of two custom jobs may differ in number; beyond, they have no verdict."""
 BAD = (Status.FAILED, Status.UNSUSTAINED)
 """The worst outcomes of a pair, instead of a figure."""
 FAILURE_WORDS = {Status.FAILED: "fails", Status.UNSUSTAINED: "not sustained"}
@@ -45,7 +45,7 @@ def compare(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED, *, quick:
     """Compare two cells of one run, paired by trial number; ratios are other divided by baseline.
 
     Only pairs whose two trials are both valid make a ratio: a contended figure stays in its cell, but its comparison
-    is withheld, and the note says so. A trial that failed or did not sustain the rate is the worst outcome of its
+    is withheld, and the note states that. A trial that failed or did not sustain the rate is the worst outcome of its
     pair. Cells that emit differently are compared with a remark; a `close` cell is compared with `close` only, by its
     close latency, and a boundary-free trial with boundary-free ones only. `quick` runs never get a verdict.
     """
@@ -249,7 +249,7 @@ def comparable_emission(baseline: Cell, other: Cell) -> bool:
 
 
 def figure(cell: Cell, trial: Trial) -> Figures | None:
-    """Give the latency by which a trial is compared: of the close where that is all that comes out."""
+    """Give the latency by which a trial is compared: of the close if the trial has only final results."""
     if cell.emit == CLOSE and trial.close_latency_us is not None:
         return trial.close_latency_us
     return trial.latency_us

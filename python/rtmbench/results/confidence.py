@@ -27,7 +27,7 @@ class Estimate:
 
     log_ratio: float
     error: float
-    """Standard error of `log_ratio`; 0 where all observations are alike."""
+    """Standard error of `log_ratio`; 0 if all observations are equal."""
     degrees: float
     """Degrees of freedom of Student's distribution; a fraction for unpaired samples."""
     spread: float = 0.0

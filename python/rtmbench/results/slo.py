@@ -1,4 +1,4 @@
-"""Targets: `p99<100ms@10000/s`, and what a cell came to beside one."""
+"""Targets: `p99<100ms@10000/s`, and the outcome of a cell for a target."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def judge(target: Target, cell: Cell, *, quick: bool = False) -> TargetOutcome:
     """Say whether a cell met a target, missed it, or left it open, and why.
 
     Met: `TRIALS_TO_MEET` trials or more, each under the limit, and so is the upper bound of their 95 % interval
-    (Student's distribution on the logarithms). Missed: every trial that says anything is at or over the limit (a lower
+    (Student's distribution on the logarithms). Missed: every trial with information is at or over the limit (a lower
     bound over it is enough), or did not sustain the rate, or failed. Inconclusive: anything else, such as trials that
     disagree, are contended (what disturbed them is in their figures), void or refused, or ran at another rate.
 

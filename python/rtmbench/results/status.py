@@ -38,7 +38,7 @@ DRIFT_P99 = (2.0, 5_000)
 LEAST_CYCLES = 6
 """Below this many cycles a trend cannot be distinguished from chance."""
 CROWDED_THREADS = 1.0
-"""From this many waiting threads of the engine on, its tail is no longer its own work alone."""
+"""From this many waiting threads of the engine on, its tail includes more than its own work."""
 UNLIKE_INTERVAL = 1.5
 """By this factor a job's own interval may differ from the one asked for silently."""
 

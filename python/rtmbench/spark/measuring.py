@@ -1,4 +1,4 @@
-"""The latency of a query that is the user's own: started as it is, and measured where its results arrive."""
+"""The latency of a custom query: started unchanged, and measured where its results arrive."""
 
 from __future__ import annotations
 

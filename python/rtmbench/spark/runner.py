@@ -81,7 +81,7 @@ def _run(build: Build, io: Io, stop: _Stop) -> int:
             _follow(spark, query, io, facts, stop)
         except RtmbenchError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever PySpark or the JVM throws ends the run and is told
+        except Exception as error:  # noqa: BLE001 - whatever PySpark or the JVM throws ends the run and is reported
             return _failed(Failure.of(error), facts)
         if stop.requested or query.exception() is None:
             facts.update(state="stopped")

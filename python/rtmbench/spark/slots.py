@@ -27,7 +27,7 @@ def check(spark: SparkSession, io: Io, writer: DataStreamWriter) -> None:
     """Refuse a start that would starve: a real-time task holds its slot for the whole batch.
 
     There is one task for each input partition and, where a shuffle streams, one for each of its partitions at the same
-    time. Without a shuffle Spark starts with fewer slots and says nothing, and some partitions never come out; with one
+    time. Without a shuffle Spark starts with fewer slots silently and never reads some partitions; with one
     that streams it counts as is done here and ends the query with CONCURRENT_SCHEDULER_INSUFFICIENT_SLOT, unless
     `spark.scheduler.pipelinedGroup.slotCheck.enabled` is off.
 
@@ -73,7 +73,7 @@ def _shuffles(writer: DataStreamWriter) -> int:
 
 
 def _partitions(spark: SparkSession, io: Io) -> int:
-    jvm: Any = spark.sparkContext._jvm  # noqa: SLF001 - the Kafka client beside the connector is the one with the right settings
+    jvm: Any = spark.sparkContext._jvm  # noqa: SLF001 - the Kafka client of the connector is the one with the right settings
     properties = jvm.java.util.Properties()
     for name, value in {**io.source_properties, "bootstrap.servers": io.bootstrap_servers}.items():
         if name not in SOURCE:

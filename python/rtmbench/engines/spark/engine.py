@@ -349,7 +349,7 @@ class SparkEngine:
 
 
 def _mode_of(facts: Mapping[str, Any]) -> str:
-    """Return the mode that a query of the user's own runs in."""
+    """Return the mode in which a custom query runs."""
     if facts.get("real_time") is True:
         return "rtm"
     return "rtm-unchecked" if str(facts.get("trigger")).startswith("RealTimeTrigger") else "microbatch"
