@@ -18,7 +18,7 @@ The functions are `rtmbench._core`'s NAME_async under their plain names. `Genera
 ...     asyncio.run(main({"bootstrap.servers": broker.bootstrap_servers, "fetch.wait.max.ms": "1"}))
 100
 
-`await aio.run("02", engines=[…])` is `rtmbench.run` in a process of its own, which a cancellation ends.
+`await aio.run("02", engines=[…])` is `rtmbench.run` in a separate process, which a cancellation ends.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ async def run(
     results: str | os.PathLike[str] = "results",
     **settings: Unpack[RunArguments],
 ) -> Run:
-    """Do what `rtmbench.run` does, in a process of its own, and read the run when it has ended.
+    """Do the same as `rtmbench.run` in a separate process, and read the run after its end.
 
     A cancellation interrupts the run, waits until its engines have ended, and leaves the document of what was
     measured until then, marked incomplete. A second cancellation does not wait: the process is killed, and its engines
@@ -151,7 +151,7 @@ def _as_text(value: object) -> str:
     from rtmbench.errors import ConfigurationError  # noqa: PLC0415 - as in `run`
 
     raise ConfigurationError(
-        f"aio.run() runs in a process of its own, and {value!r} cannot be sent there. Use rtmbench.run()."
+        f"aio.run() runs in a separate process, and {value!r} cannot be sent there. Use rtmbench.run()."
     )
 
 

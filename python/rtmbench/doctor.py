@@ -86,11 +86,11 @@ class SlotNeed:
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorRequest:
-    """What the machine is going to be asked for. Memory in MiB, times in seconds."""
+    """The requirements of a run on the machine. Memory in MiB, times in seconds."""
 
     partitions: int
     slots: int | None
-    """As asked for; None gives each engine as many as it needs."""
+    """The requested number; None gives each engine as many as it needs."""
     engine_memory_mb: int
     kafka_heap_mb: int
     results: Path

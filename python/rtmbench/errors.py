@@ -18,7 +18,7 @@ class ConfigurationError(RtmbenchError):
 
 
 class PreflightError(RtmbenchError):
-    """The machine cannot do what was asked: Java, a port, memory, slots, a directory, a package."""
+    """The machine cannot do the requested run: Java, a port, memory, slots, a directory, a package."""
 
     exit_code = 3
 
@@ -34,7 +34,7 @@ class NoValidTrialError(RtmbenchError):
 
 
 class NotMetError(RtmbenchError):
-    """A threshold or verdict that was asked for was not met: a target missed, a regression."""
+    """A result does not meet a threshold or verdict: a missed target, a regression."""
 
     exit_code = 5
 

@@ -53,7 +53,7 @@ class StderrConsole(Console):
 
 
 class LiveView:
-    """Shows the progress of a run while it is entered; on standard error unless given another console.
+    """Shows the progress of a run while it is entered; on standard error by default.
 
     On a terminal a panel is redrawn in place and vanishes at the end. Elsewhere a line is printed
     whenever engine, trial or phase change, and at most one every five seconds in between.

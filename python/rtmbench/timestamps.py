@@ -1,4 +1,4 @@
-"""What records' time stamps are given in, and whether the clock that made them agrees with ours: in words."""
+"""The units of records' time stamps, and whether their clock agrees with the clock of rtmbench: in words."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Clock:
         )
 
     def warning(self) -> str | None:
-        """Say by how much percentiles that are shown are too low; None where no sample is negative."""
+        """Return by how much the shown percentiles are too low; None if no sample is negative."""
         if not self.negative or not self.agrees:
             return None
         return (
@@ -85,7 +85,7 @@ class Clock:
 
 
 def recognised(field: str, units: Sequence[tuple[str, int]], resolution_us: int | None) -> str:
-    """Say which units a field's time stamps were read in and what they are good to; empty without any."""
+    """Return the units and the resolution of a field's time stamps, in words; empty without time stamps."""
     if resolution_us is None:
         return ""
     names = units[0][0]

@@ -299,7 +299,7 @@ def test_a_run_asks_for_what_it_was_told(stubbed):
 def test_an_unknown_setting_is_told_with_the_nearest(stubbed):
     with pytest.raises(ConfigurationError, match="did you mean 'duration_s'"):
         rtmbench.run("01", duration=3)
-    with pytest.raises(ConfigurationError, match=r"there are: .*rate"):
+    with pytest.raises(ConfigurationError, match=r"the settings are: .*rate"):
         rtmbench.run("01", xyz=3)
     with pytest.raises(ConfigurationError, match="run_all"):
         rtmbench.run("all")

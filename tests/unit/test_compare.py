@@ -209,7 +209,7 @@ def test_an_experiment_stands_for_its_runs(root):
         stored(root, f"a-{number}", cell("flink@1.20", trials()), pattern=number, experiment_id="before")
     found, _ = document(compare, root, "before", "both")
     assert [(c["pattern"], c["verdict"]) for c in found["comparisons"]] == [("01", "slower"), ("02", "slower")]
-    with pytest.raises(ConfigurationError, match="nothing to compare"):
+    with pytest.raises(ConfigurationError, match="not comparable"):
         run(compare, root, "a-01", "a-02")
 
 

@@ -112,7 +112,7 @@ def test_events_of_a_function_go_round_with_new_time_stamps(files):
     )
     payload = payloads.of_events("made.py:orders")
     assert (payload.label, payload.field) == ("events made.py:orders (3)", "at")
-    assert "again and again" in payload.note
+    assert "repeatedly" in payload.note
     workload = payload.workload(1, 10, None)
     assert json.loads(workload.event(4, 1_700_000_000_123_456)) == {"n": 1, "i": 4, "at": 1_700_000_000_123}
     assert payload.digest
@@ -600,7 +600,7 @@ def test_without_an_oracle_the_output_is_called_unchecked(request_):
     assert trial.valid, trial.reasons
     assert any("output not checked" in reason for reason in trial.reasons)
     assert any("up to 1 ms" in reason for reason in trial.reasons)
-    assert any("again and again" in note for note in result.settings["notes"])
+    assert any("repeatedly" in note for note in result.settings["notes"])
 
 
 def test_a_job_whose_outputs_have_no_time_stamp_fails_at_once(request_):

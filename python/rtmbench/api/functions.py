@@ -131,13 +131,13 @@ def run_job(
         first_output_s: how long a job may take to its first output.
         filters: whether the job drops or merges events by design. Without it, each event whose time stamp no output
             carries is a sample at the drain deadline, so that percentiles which reach one are lower bounds.
-        engines: of those that a job was given for; without, all of them.
+        engines: of those with a job; without, all of them.
         slo: as in `run`.
         results: as in `run`.
         settings: as in `run`; what concerns windows is for the job to say.
 
     Raises:
-        ConfigurationError: as `run` does, and where what was given of the job makes no sense.
+        ConfigurationError: as in `run`, and for an invalid definition of the job.
         PreflightError: as `run` does.
         RunFailedError: as `run` does. A job that fails is a cell of status `failed`.
 
@@ -168,7 +168,7 @@ def run_job(
 
 
 def load(reference: str | os.PathLike[str], results: str | os.PathLike[str] = "results") -> Run:
-    """Read a run, given its id (under `results`), its directory or its document.
+    """Read a run by its id (under `results`), its directory or its document.
 
     Raises ConfigurationError if the run is unknown or its document cannot be read.
 

@@ -23,7 +23,7 @@ class Artifact:
     """One file to be downloaded.
 
     `coordinate` is `maven:group:artifact:version` or `pypi:name==version`, `size` counts bytes.
-    An archive names in `unpack` the members that are wanted (a name that ends in `/` is a whole
+    An archive names in `unpack` the required members (a name that ends in `/` is a whole
     directory) and where each goes; `tree` is the SHA-256 of the manifest of the unpacked files.
     """
 

@@ -110,7 +110,7 @@ def measure(
 
 
 def _problem(topic: str, field: str, seconds: float, report: ConsumerReport) -> str | None:
-    """Say why the latencies mean nothing; None where they do."""
+    """Return why the latencies are invalid; None if they are valid."""
     if report.latency.count == 0:
         first = f" The first: {report.malformed_samples[0]}." if report.malformed_samples else ""
         return (

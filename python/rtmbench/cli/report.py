@@ -16,14 +16,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", required=False, metavar="[RUN|EXPERIMENT]")
-@click.option("--output", "-o", help="File, directory (csv, parquet), or - for stdout. [default: in the directory of the run]")
+@click.option(
+    "--output", "-o", help="File, directory (csv, parquet), or - for stdout. [default: in the directory of the run]"
+)
 @click.option(
     "--format",
     "kind",
     type=click.Choice(["html", "md", "json", "csv", "parquet"]),
     help="Format of the report. [default: by the suffix of the file, else html]",
 )
-@click.option("--vcpu-hour", type=click.FloatRange(min=0), metavar="PRICE", help="Price of a vCPU hour: adds the cost per 10⁹ events to the report.")
+@click.option(
+    "--vcpu-hour",
+    type=click.FloatRange(min=0),
+    metavar="PRICE",
+    help="Price of a vCPU hour: adds the cost per 10⁹ events to the report.",
+)
 @setting("results")
 def report(run: str | None, output: str | None, kind: str | None, vcpu_hour: float | None, results: Path) -> None:
     """Write the report of RUN, or of all runs of EXPERIMENT; by default of the newest experiment.
@@ -59,7 +66,7 @@ def report(run: str | None, output: str | None, kind: str | None, vcpu_hour: flo
 
 
 def _check(runs: list[StoredRun]) -> None:
-    """Say which files of a run are not as the run left them."""
+    """Report the files of a run that were changed after the run."""
     from rtmbench.errors import ConfigurationError  # noqa: PLC0415
     from rtmbench.results.store import verify_manifest  # noqa: PLC0415
 

@@ -29,7 +29,7 @@ BRACKETS = ("transport",)
 def parse_engine(text: str) -> EngineSpec:
     """Read `ENGINE[@VERSION][:MODE]`, such as `flink@1.20` or `spark@4.1:microbatch`, and fill the version in.
 
-    A mode that was not given stays empty: which one is the default depends on the pattern (`choose`).
+    A missing mode stays empty: which one is the default depends on the pattern (`choose`).
     Raises ConfigurationError, which lists what exists, where the engine, version or mode does not.
     """
     address, colon, mode = text.strip().partition(":")

@@ -27,7 +27,7 @@ PLAIN_MODES = frozenset({"", "row", "update", "rtm"})
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec:
-    """An engine as it is asked for: `flink@1.20`, `spark@4.1:microbatch`; version and mode may be empty."""
+    """The specification of an engine: `flink@1.20`, `spark@4.1:microbatch`; version and mode may be empty."""
 
     engine: str
     version: str

@@ -129,7 +129,7 @@ class CommandEngine(PlainEngine):
         return None
 
     def facts(self) -> dict[str, Any]:
-        """Return what rtmbench set for it; the program is not asked."""
+        """Return the settings that rtmbench passed to the program, without a query to the program."""
         if self._io is None:
             return {"settings": {}}
         return {"settings": {"slots": self._io.slots, "priority": self._io.priority()}}

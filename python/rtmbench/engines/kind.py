@@ -31,12 +31,12 @@ class Setup:
 
 
 class EngineKind:
-    """One engine as it can be asked for. Subclasses fill in what differs; `variants` and `create` have to be there."""
+    """The description of one engine. Subclasses override what differs; they must define `variants` and `create`."""
 
     name: str = ""
     """What it is called on the command line."""
     versions: tuple[str, ...] = ()
-    """The versions that can be asked for, the default first; none: it has one, which needs no name."""
+    """The available versions, the default first; none: it has one version without a name."""
 
     def bundles(self, version: str) -> tuple[str, ...]:  # noqa: ARG002 - for subclasses
         """Return the names of the locked artifact bundles that a version runs from."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rtmbench._core import Schedule
 
 ARRIVALS = "poisson"
-"""How events arrive unless something else is asked for: they meet no phase of a periodic process more often."""
+"""The default arrivals: their events meet no phase of a periodic process more often."""
 GRAMMAR = "poisson, constant, burst:SIZE or ramp:FROM:SECONDS"
 STEPS = "step:SECONDS@RATE,…"
 LATE_SLACK_S = 5.0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rtmbench.results.model import WarmUp
 
 POLL_US = 1_000_000
-"""How often an engine is asked for its boundaries: the question costs a little of what is measured."""
+"""How often rtmbench queries an engine for its boundaries: the query costs the measurement a little."""
 EARLY = 0.5
 """By this share of an interval the last cycle may end before the nominal length is over."""
 

@@ -46,7 +46,7 @@ class Interrupted:
 
 
 def options(before: Sequence[Interrupted], given: Options) -> Options:
-    """Give the options that runs were begun with, as their documents say; targets may be given anew."""
+    """Return the original options of the runs, as in their documents; new targets are allowed."""
     stored = before[0].result.settings
     targets = given.targets or [Target.parse(text) for text in stored.get("slo", ())]
     return replace(given, aa=bool(stored.get("aa")), targets=targets)

@@ -1,4 +1,4 @@
-"""From what a run was asked for to what it is going to do on this machine.
+"""Resolve the request of a run to its settings on this machine.
 
 `resolve` turns a `RunRequest` into `Settings`, in which every value is decided. `notes` names what it changed and why.
 """
@@ -54,7 +54,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest(RunSettings):
-    """What a run was asked for: patterns, or a custom job, and settings."""
+    """The request of a run: patterns, or a custom job, and settings."""
 
     patterns: tuple[str, ...]
     job: CustomJob | None = None
@@ -111,7 +111,7 @@ class Settings(RunSettings):
         logs: Path,
         group: SchedulingGroup | None = None,
     ) -> TrialIo:
-        """Return what an engine is given to run a pattern's job with these settings."""
+        """Return the input of an engine for a pattern's job with these settings."""
         return TrialIo(
             bootstrap_servers=bootstrap_servers,
             input_topic=input_topic,
@@ -158,7 +158,7 @@ class Settings(RunSettings):
         return document
 
     def cells(self, pattern: Pattern) -> tuple[EngineSpec, ...]:
-        """Return the engines with the mode that each one runs a pattern in; what comes to the same is there once."""
+        """Return the engines with the mode in which each one runs a pattern; equivalent ones are listed once."""
         modes = (replace(spec, mode=choose(spec, pattern).mode) for spec in self.specs)
         return tuple(dict.fromkeys(modes))
 

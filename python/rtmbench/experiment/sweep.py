@@ -43,7 +43,7 @@ def points(request: RunRequest, axes: Mapping[str, Sequence[Any]]) -> list[Point
         if name not in AXES:
             raise ConfigurationError(f"--{name} takes one value. These take several: --{', --'.join(AXES)}.")
         if len(set(values)) < len(values):
-            raise ConfigurationError(f"--{name} names a value twice; each makes a point of the sweep of its own.")
+            raise ConfigurationError(f"--{name} names a value twice; each value is a separate point of the sweep.")
         count *= len(values)
     if count > MAX_POINTS:
         raise ConfigurationError(f"The sweep has {count:,} points, more than {MAX_POINTS}. Name fewer values.")

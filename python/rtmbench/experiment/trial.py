@@ -47,11 +47,11 @@ PROBE_RATE = 20.0
 START_DELAY_US = 200_000
 """Between the end of the set-up and the first scheduled event, so that the generator's thread is there in time."""
 SETTLE_S = 0.5
-"""After the last expected output, for outputs that nobody expects."""
+"""After the last expected output, for unexpected outputs."""
 QUIET_US = 2_000_000
 """Without output for this long at the drain deadline, nothing more is taken to be on its way."""
 QUIET_CYCLES = 2
-"""As many batch or commit intervals without output say the same of an engine whose number of outputs nobody knows."""
+"""This many batch or commit intervals without output mean the same for an engine with an unknown number of outputs."""
 TICK_S = 0.2
 SAMPLED = 10_000
 """Events from which the live view learns how many outputs an event makes."""
@@ -460,7 +460,7 @@ class TrialRunner:
         )
 
     def _window(self, happenings: list[Happening], measure: tuple[int, int]) -> cycles.Window:
-        """Cut the measuring phase on the boundaries that were observed; as it is where no whole cycles are wanted."""
+        """Cut the measuring phase on the boundaries that were observed; as it is if whole cycles are not requested."""
         if self.plan.cycles == 0:
             return cycles.Window(from_us=measure[0], to_us=measure[1])
         lead_us = round(0.5 * self.plan.settings.checkpoint_interval_s * 1e6)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rtmbench.patterns import Pattern
 
 OVERLAP = 5
-"""How many sliding windows an event falls into where only one of window and slide was asked for, as in the spec."""
+"""How many sliding windows an event falls into if the request has only one of window and slide, as in the spec."""
 RARE = 10
 """Below this many events in the watermark's delay, a partition may well be silent for as long."""
 MOST_KEYS = 100_000

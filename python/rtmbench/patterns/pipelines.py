@@ -56,7 +56,7 @@ def spark_jars(
     packaged: Path = PACKAGED,
     checkout: Path = CHECKOUT,
 ) -> list[Path]:
-    """Return the jars of its own that a pattern's Spark pipeline needs on Spark's class path; most need none.
+    """Return the additional jars that a pattern's Spark pipeline needs on Spark's class path; most need none.
 
     They are found, or built, and fail, as in `locate`.
     """

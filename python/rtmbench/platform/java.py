@@ -19,7 +19,7 @@ MINIMUM_MAJOR = 17
 """Kafka 4 and Spark 4 are compiled for it."""
 
 SURPRISES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
-"""Variables from which every JVM takes options that nobody sees on its command line."""
+"""Variables from which every JVM takes options that its command line does not show."""
 
 HOW_TO_INSTALL = (
     f"install JDK {MINIMUM_MAJOR} (Debian/Ubuntu: `sudo apt-get install "

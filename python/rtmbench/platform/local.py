@@ -78,7 +78,7 @@ class LocalPlatform:
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.work))
 
     def environment(self) -> dict[str, str]:
-        """Return the environment that children get unless they are given another one."""
+        """Return the default environment of child processes."""
         return jvm.environment(self.java)
 
     def kafka(self, port: int = 0, *, timeout_s: float = 60) -> KafkaService:

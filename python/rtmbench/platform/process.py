@@ -47,7 +47,7 @@ class Usage:
 
 
 class Process:
-    """One program under a supervisor of its own.
+    """One program under a separate supervisor.
 
     `argv` is executed with exactly `env`, in `cwd`, in another session than this program (a terminal's Ctrl-C does not
     reach it), with standard output and error appended to `log`, and in the scheduling group `group`.

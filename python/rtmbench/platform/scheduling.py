@@ -43,7 +43,7 @@ class Priority:
 
     mechanism: Mechanism
     effective: bool
-    """False: nothing keeps the engine below the others, whatever was set."""
+    """False: nothing keeps the engine below the others, whatever the settings are."""
     weight: int | None
     """Of all processes of the engine together; with `nice`, of each thread. None: as heavy as the others."""
     detail: str
@@ -82,7 +82,7 @@ class SchedulingGroup:
     ) -> None:
         """Make the group by the first of `mechanisms` that works here.
 
-        `nice` decides the weight (0: as heavy as the others). `memory_mb` (MiB) is what the engine was given: the
+        `nice` decides the weight (0: as heavy as the others). `memory_mb` (MiB) is the memory of the engine: the
         kernel enforces MEMORY_MARGIN times as much where it can. `cpus` are the only ones of the engine.
         """
         self.nice = nice
@@ -101,7 +101,7 @@ class SchedulingGroup:
 
     @property
     def weight(self) -> int:
-        """The weight asked for."""
+        """The requested weight."""
         return WEIGHTS[min(self.nice, len(WEIGHTS) - 1)]
 
     def add(self, process: Process) -> None:

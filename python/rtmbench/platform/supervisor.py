@@ -1,4 +1,4 @@
-"""Runs one child process and lets nothing of it outlive the program that asked for it.
+"""Runs one child process and lets no part of it outlive the program that started it.
 
 A stand-alone script (`python -I -S supervisor.py OPTIONS COMMAND…`) that imports only the standard library, and little
 of it. Standard input is the lifeline: a line `stop SECONDS` asks for an orderly end, end-of-file means that the owner

@@ -37,7 +37,7 @@ class Style:
     """How many letters fit next to each other in a legend."""
 
 
-# matplotlib needs colours; the page has variables. Each of these colours represents one variable, until the SVG is text.
+# matplotlib needs colours; the page has variables. Each colour represents one variable, until the SVG is text.
 PAGE = Style(
     ink="#010101",
     faint="#020202",

@@ -1,4 +1,4 @@
-"""The plots of reports and notebooks, drawn by matplotlib. Each function returns a figure in the style asked for."""
+"""The plots of reports and notebooks, drawn by matplotlib. Each function returns a figure in the requested style."""
 
 from __future__ import annotations
 

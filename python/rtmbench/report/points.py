@@ -46,7 +46,7 @@ def sentences(results: Sequence[Result]) -> list[str]:
 
 
 def point_name(result: Result) -> str:
-    """Name a run's point in its sweep, such as `, rate=1000`; empty for a run of its own."""
+    """Name a run's point in its sweep, such as `, rate=1000`; empty for an independent run."""
     if result.grid is None:
         return ""
     return "".join(f", {name}={_short(value)}" for name, value in result.grid.point.items() if _varies(result, name))

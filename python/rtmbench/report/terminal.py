@@ -165,7 +165,7 @@ def _unlike(result: Result) -> Iterator[Text]:
 
 
 def unlike_work(result: Result) -> str:
-    """Say how the work of the two engines differs in meaning; empty where they do the same, or there is one."""
+    """Return how the work of the two engines differs in meaning; empty for equal work or a single engine."""
     return (result.unlike_work or "") if len({cell.engine for cell in result.cells}) > 1 else ""
 
 
@@ -260,7 +260,7 @@ def _outputs(result: Result) -> Iterator[Text]:
 
 
 def _tails(result: Result) -> Iterator[Text]:
-    """Say what most of a cell's slowest events coincide with, where that is well above chance in every trial."""
+    """Name what most of a cell's slowest events coincide with, if that is well above chance in every trial."""
     for cell in result.cells:
         found = [trial.attribution for trial in cell.trials if trial.attribution is not None]
         shares: dict[tuple[str, str], list[tuple[float, float]]] = {}

@@ -240,7 +240,7 @@ def _unpaired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
 
 
 def _unlike_sides(baseline: Side, other: Side) -> Iterator[str]:
-    """Say why two cells of two runs cannot be compared at all."""
+    """Return why two cells of two runs are not comparable."""
     (ours, a), (theirs, b) = baseline, other
     changes = fingerprint.machine_changes(ours.host, theirs.host)
     if changes:

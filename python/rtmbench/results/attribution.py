@@ -57,7 +57,7 @@ def attribute(
     scheduled_us: NDArray[np.int64],
     latency_us: NDArray[np.int64],
 ) -> Attribution:
-    """Say what the samples above p99 coincide with, for each kind and source of happening.
+    """Return what the samples above p99 coincide with, for each kind and source of happening.
 
     Args:
         happenings: what happened within the measuring phase, stalls among them.

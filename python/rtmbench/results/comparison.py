@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PAIRS_FOR_A_VERDICT = 6
 ALLOWED_SHARE = 0.25
-"""With more void attempts, contended trials or drifting trials than this share of a cell's, the comparison has no verdict."""
+"""With more void attempts, contended or drifting trials than this share of a cell's, it has no verdict."""
 CLOSE = "close"
 OUTPUT = "output"
 UNLIKE_INTERVAL = 1.5
@@ -65,7 +65,7 @@ def is_quick(result: Result) -> bool:
 
 
 def paired_case(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED, *, quick: bool = False) -> Case:
-    """Pair two cells' trials for a verdict; none is given for a `quick` run."""
+    """Pair two cells' trials for a verdict; a `quick` run has none."""
     pairing = _pairs(baseline, other)
     pairs = pairing.pairs
     # The close of few windows has a median and no more.
@@ -300,7 +300,7 @@ def contended_obstacles(cells: Iterable[Cell]) -> Iterator[str]:
 
 
 def unlike_outputs(baseline: Cell, other: Cell) -> Iterator[str]:
-    """Give a sentence where two custom jobs do not write as many records for as many events."""
+    """Give a sentence if two custom jobs write different numbers of records for the same number of events."""
     ours, theirs = _shares(baseline), _shares(other)
     if not ours or not theirs:
         return
@@ -354,7 +354,7 @@ def void_obstacles(cells: Iterable[Cell]) -> Iterator[str]:
 
 
 def _baseline_first(a: Trial, b: Trial) -> bool:
-    """Say which trial of a pair ran first: by the clock, else by the rule that odd pairs run in order."""
+    """Return which trial of a pair ran first: by the clock, else by the rule that odd pairs run in order."""
     if a.started_at and b.started_at and a.started_at != b.started_at:
         return a.started_at < b.started_at
     return a.trial % 2 == 1

@@ -155,7 +155,7 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """Events per second over the measuring phase: asked for, and reached by the generator."""
+    """Events per second over the measuring phase: requested, and reached by the generator."""
 
     requested: float
     achieved: float | None
@@ -482,10 +482,10 @@ class Cell:
     """One engine variant on one pattern."""
 
     name: str
-    """The engine as asked for, e.g. `flink@1.20`; comparisons name cells by it."""
+    """The engine as requested, e.g. `flink@1.20`; comparisons name cells by it."""
     engine: str
     version: str
-    """What was asked for (`4.1`); empty for a floor."""
+    """The requested version (`4.1`); empty for a floor."""
     build: str
     """What ran (`4.1.4`)."""
     mode: str
@@ -648,9 +648,9 @@ class Result:
     floors: list[Cell]
     comparisons: list[Comparison]
     complete: bool = False
-    """False until every trial asked for is in the document."""
+    """False until every requested trial is in the document."""
     slo: list[TargetOutcome] | None = field(default=None, metadata=OMIT)
-    """One entry per target and cell, where targets were given."""
+    """One entry per target and cell, if the run has targets."""
     grid: Grid | None = field(default=None, metadata=OMIT)
     sustained: list[Sustained] | None = field(default=None, metadata=OMIT)
     """What a search for the highest sustained rate found, the same in every document of the search."""

@@ -46,7 +46,7 @@ class Target:
     """The field of `Latency`."""
     limit_us: float
     rate: float | None
-    """Events per second at which it holds; `None`: at whatever rate is run."""
+    """Events per second at which it holds; `None`: at the rate of the run."""
 
     @classmethod
     def parse(cls, text: str) -> Target:
@@ -115,7 +115,7 @@ def judge(target: Target, cell: Cell, *, quick: bool = False) -> TargetOutcome:
 
 
 def _unproven(target: Target, values: Sequence[float], *, quick: bool) -> str:
-    """Say why trials that are all under the limit do not show that the target is met; empty where they do."""
+    """Return why trials that are all under the limit do not show that the target is met; empty if they do."""
     if quick:
         return "under the limit, but a quick run is too short to meet a target"
     if len(values) < TRIALS_TO_MEET:
@@ -137,7 +137,7 @@ def _missed_by_far(target: Target, trials: Sequence[Trial], values: Sequence[flo
 
 
 def judge_trial(target: Target, cell: Cell, trial: Trial) -> tuple[str, str]:
-    """Say what one trial came to, and its figure in words."""
+    """Return the outcome of one trial, and its figure in words."""
     latency = figure(cell, trial)
     if trial.status is Status.FAILED:
         return MISSED, f"trial {trial.trial} failed"

@@ -40,7 +40,7 @@ LEAST_CYCLES = 6
 CROWDED_THREADS = 1.0
 """From this many waiting threads of the engine on, its tail includes more than its own work."""
 UNLIKE_INTERVAL = 1.5
-"""By this factor a job's own interval may differ from the one asked for silently."""
+"""By this factor a job's own interval may differ silently from the requested one."""
 
 INTERRUPTED = "interrupted in the phase"
 """Stands in the reasons of a trial that rtmbench was stopped in, followed by the phase."""
@@ -53,7 +53,7 @@ class Observation:
     """All that decides about a trial. Times in µs; what was not observed keeps its default."""
 
     counts: Counts | None = None
-    """From the oracle, over the whole trial; `None` if it could not be asked."""
+    """From the oracle, over the whole trial; `None` if it could not run."""
     outputs: Outputs | None = None
     """Instead of `counts` for a custom job."""
     output_faults: Sequence[str] = ()

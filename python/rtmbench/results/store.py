@@ -166,7 +166,7 @@ class RunEntry:
 
 
 def load(reference: str | os.PathLike[str], root: Path = Path("results")) -> Result:
-    """Read the document of a run, given its id (under `root`), its directory or its file.
+    """Read the document of a run by its id (under `root`), its directory or its file.
 
     Raises:
         ConfigurationError: no such run, not a result, of an unknown major version, cut short.

@@ -35,7 +35,7 @@ _MESSAGE = 600
 
 
 class _StoppedError(BaseException):
-    """A stop was asked for."""
+    """A stop was requested."""
 
 
 class _Watch(threading.Thread):
@@ -109,7 +109,7 @@ class _Watch(threading.Thread):
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the file, and exit: 0 stopped as asked, 1 it failed or ended by itself, 64 Spark refused its query."""
+    """Run the file, and exit: 0 stopped on request, 1 it failed or ended by itself, 64 Spark refused its query."""
     (name,) = sys.argv[1:] if arguments is None else arguments
     path = Path(name).resolve()
     # The file may be a pipeline of rtmbench's own kind, which would write into these too.
@@ -141,7 +141,7 @@ def _taken(name: str) -> Path | None:
 
 
 def _run(path: Path, watch: _Watch) -> Failure:
-    """Run the file until a stop is asked for; what else ends it is a failure."""
+    """Run the file until a stop is requested; any other end is a failure."""
     sys.argv = [str(path)]
     sys.path.insert(0, str(path.parent))
     watch.hook()

@@ -47,7 +47,7 @@ class Io:
     """How far the watermark stays behind the newest event time."""
     source_properties: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     sink_properties: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """Kafka client settings in addition to or instead of the defaults; they may hold secrets, so repr leaves them out."""
+    """Kafka client settings that extend or replace the defaults; they may hold secrets, so repr omits them."""
     facts: Path | None = None
     """A file that `main` keeps true about the running query (JSON)."""
     progress: Path | None = None

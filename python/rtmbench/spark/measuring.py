@@ -45,7 +45,7 @@ def measured(
 ) -> Measured:
     """Start a query that writes to Kafka, and measure how old its results are when they arrive in its topic.
 
-    The query runs just as `writer.start()` runs it, with whatever trigger it has. Beside it, a latency consumer in this
+    The query runs just as `writer.start()` runs it, with its trigger. In addition, a latency consumer in this
     process reads the topic from its end on. A record's latency is the time of its receipt here minus the time stamp
     that it carries: what the whole way from there to a reader of the topic takes, Kafka on both sides included. The
     clocks of this machine and of whatever stamps the events must agree.

@@ -113,7 +113,7 @@ def start_cluster(
 ) -> FlinkCluster:
     """Start both processes and return when all slots are registered.
 
-    Raises PreflightError where a port that was asked for is taken, RunFailedError where the cluster does not come up.
+    Raises PreflightError if a requested port is in use, RunFailedError if the cluster does not start.
     """
     if rest_port:
         ensure_free(rest_port, "Flink's REST API")

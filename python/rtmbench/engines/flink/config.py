@@ -47,7 +47,7 @@ MODULE_OPTIONS = [f"--add-exports={name}=ALL-UNNAMED" for name in _EXPORTS] + [
 
 @dataclass(frozen=True, kw_only=True)
 class FlinkMemory:
-    """The memory of both processes in MiB; the parts of each add up to the total that was given."""
+    """The memory of both processes in MiB; the parts of each add up to the total of the setting."""
 
     job_heap: int
     job_off_heap: int

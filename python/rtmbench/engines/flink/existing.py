@@ -141,7 +141,7 @@ def with_libraries(jar: Path, libraries: Sequence[Path], target: Path) -> Path:
 
 
 def _await_slots(cluster: FlinkCluster, need: int) -> None:
-    """Wait for the slots that the job before has just given back."""
+    """Wait for the slots that the previous job has released."""
     deadline = time.monotonic() + SLOTS_TIMEOUT_S
     while (free := cluster.get("/overview")["slots-available"]) < need:
         if time.monotonic() > deadline:

@@ -16,7 +16,7 @@ WAITING = ("CREATED", "SCHEDULED")
 PLACED = ("RUNNING", "FINISHED")
 """States of a task that runs or, with a bounded input, has run."""
 NEVER_S = 10 * 365 * 86_400.0
-"""Flink names a very long interval where a job has none of its own."""
+"""Flink reports a very long interval if a job has no interval."""
 _OFFSET = re.compile(r"\.topic\.(?P<topic>.+)\.partition\.(?P<partition>\d+)\.currentOffsets?$")
 
 

@@ -62,7 +62,7 @@ def divide_memory(total_mb: int) -> int:
     """
     if total_mb < MINIMUM_MB:
         raise ConfigurationError(
-            f"Spark was given {total_mb} MiB for its JVM and its Python process; it needs {MINIMUM_MB} MiB or more."
+            f"Spark has {total_mb} MiB for its JVM and its Python process; it needs {MINIMUM_MB} MiB or more."
         )
     return max(flink_config.divide_memory(total_mb).data_plane_heap, min(LEAST_HEAP_MB, total_mb - MINIMUM_OVERHEAD_MB))
 
@@ -110,7 +110,7 @@ class SparkEngine:
         ]
 
     def start(self, io: TrialIo) -> None:
-        """Start the pipeline; return when its query runs, and in the mode that was asked for."""
+        """Start the pipeline, and return when its query runs in the requested mode."""
         if self._file is None or self._spark is None:
             raise ConfigurationError("The Spark engine was started before it was prepared.")
         need, arithmetic = SPARK.required_slots(
