@@ -1,4 +1,4 @@
-"""Preflight: what has to be right on this machine before a run, and how to put it right.
+"""Preflight: the requirements of a run on this machine, and how to meet them.
 
 `checks` looks and never changes anything; `require` turns what failed into one error.
 """
@@ -65,14 +65,14 @@ _SAMPLE_S = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     status: Status
     detail: str
     """What was found."""
     fix: str = ""
-    """What to do about it; empty where nothing has to be done."""
+    """The way out; empty if nothing is to be done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +159,7 @@ class DoctorRequest:
 
 
 def checks(request: DoctorRequest, cache: Cache, machine: Machine | None = None) -> list[Check]:
-    """Look at everything that a run depends on; takes about half a second.
+    """Check everything that a run depends on; takes about half a second.
 
     A check never raises: what goes wrong while looking is a failed check.
     """

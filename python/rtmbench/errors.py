@@ -12,7 +12,7 @@ class RunFailedError(RtmbenchError):
 
 
 class ConfigurationError(RtmbenchError):
-    """The request makes no sense as it stands: an unknown name, a value out of range."""
+    """The request is invalid: an unknown name, a value out of range."""
 
     exit_code = 2
 

@@ -1,6 +1,6 @@
 """The live view of a run: one panel on a terminal, a plain line now and then elsewhere.
 
-The view runs no thread of its own: it draws when it receives an update, at most four times a
+The view has no separate thread: it draws when it receives an update, at most four times a
 second, so that it takes next to nothing from the machine that is being measured.
 """
 

@@ -449,7 +449,7 @@ def _judge(result: Result, texts: Sequence[str]) -> Verdict:
 
 
 def trials_table(runs: Iterable[Run], empty: str) -> _core.Table:
-    """Make the attempts of all trials of runs a table, see `Run.table`; `empty` is the error where there is none."""
+    """Make the attempts of all trials of runs a table, see `Run.table`; `empty` is the error if there is none."""
     chosen = list(runs)
     rows = export.tables([StoredRun(run.result) for run in chosen])["trials"]
     attempts = [trial for run in chosen for cell in (*run.result.cells, *run.result.floors) for trial in cell.trials]

@@ -104,7 +104,7 @@ class Cache:
         return self._provide(bundles, progress, repair=not self.offline)
 
     def status(self, bundle: str) -> BundleStatus:
-        """Say whether a bundle is cached, without hashing it."""
+        """Return whether a bundle is cached, without hashing it."""
         locked = self.lock.bundle(bundle)
         path = self._path(locked)
         return BundleStatus(

@@ -74,7 +74,7 @@ def job_options(command: Command) -> Command:
 
 
 def take_job(values: dict[str, Any]) -> CustomJob | None:
-    """Take the options out of the values, and make a job of them; None where there is none.
+    """Take the options out of the values, and make a job of them; None if there is none.
 
     Raises ConfigurationError, and click's usage error for options that go with a job where there is none.
     """

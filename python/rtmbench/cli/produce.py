@@ -167,7 +167,7 @@ def produce(
     if outcome["failed"]:
         from rtmbench.kafka.properties import redact  # noqa: PLC0415
 
-        reasons = "; ".join(outcome["errors"][:3]) or "no reason given"
+        reasons = "; ".join(outcome["errors"][:3]) or "no reason reported"
         raise RunFailedError(redact(f"{outcome['failed']:,} events were not delivered: {reasons}", config))
 
 

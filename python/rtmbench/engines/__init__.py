@@ -89,7 +89,7 @@ def required_slots(spec: EngineSpec, variant: Variant, *, partitions: int, shuff
 
 
 def hint(spec: EngineSpec, pattern: Pattern, engines: Sequence[EngineSpec]) -> str:
-    """Return a line that names a better version or mode for a pattern; empty where there is none."""
+    """Return a line that names a better version or mode for a pattern; empty if there is none."""
     return kind(spec.engine).hint(spec, pattern, engines)
 
 

@@ -53,7 +53,7 @@ class Variant:
     jvm_state: bool = False
     """Whether it needs the pipeline's own jar on Spark's class path."""
     remark: str = ""
-    """What a reader of its figures has to know, in one clause."""
+    """What a reader of its figures must know, in one clause."""
 
 
 class EngineRefusedError(RtmbenchError):
@@ -147,7 +147,7 @@ class Engine(Protocol):
         """
 
     def consumed(self) -> dict[int, int] | None:
-        """Return the next offset of each input partition, by the engine's account; None where it has none.
+        """Return the next offset of each input partition, by the engine's account; None if it has none.
 
         A partition of which nothing was read has its first offset, or is not there. Asked once, before the stop.
         """

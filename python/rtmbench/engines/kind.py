@@ -51,7 +51,7 @@ class EngineKind:
         return partitions, f"{partitions} input partitions = {partitions} slots"
 
     def hint(self, spec: EngineSpec, pattern: Pattern, engines: Sequence[EngineSpec]) -> str:  # noqa: ARG002
-        """Return a line that names a better version or mode for a pattern; empty where there is none.
+        """Return a line that names a better version or mode for a pattern; empty if there is none.
 
         `engines` are all of the run.
         """

@@ -28,7 +28,7 @@ ARRIVALS = "poisson"
 GRAMMAR = "poisson, constant, burst:SIZE or ramp:FROM:SECONDS"
 STEPS = "step:SECONDS@RATE,…"
 LATE_SLACK_S = 5.0
-"""What a batch boundary takes at most, and a consumer lags, where late events have to be late for certain."""
+"""What a batch boundary takes at most, and a consumer lags, where late events must be late for certain."""
 LATE_BATCHES = 3
 """How many batches Spark's watermark may lag: it is the same throughout a batch, and late events are dropped by that of
 the batch before."""

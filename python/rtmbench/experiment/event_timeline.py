@@ -16,7 +16,7 @@ KAFKA_LOG = f"kafka{gc_log.SUFFIX}"
 
 
 def timeline(verdict: _core.Verdict, from_us: int) -> Timeline | None:
-    """Return the seconds of the measuring phase, which began at `from_us`; `None` where there are none."""
+    """Return the seconds of the measuring phase, which began at `from_us`; `None` if there are none."""
     seconds = verdict.seconds
     if not len(seconds["count"]):
         return None

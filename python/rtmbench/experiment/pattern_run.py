@@ -144,7 +144,7 @@ class PatternRun:
         self.directory.write(self.document())
 
     def begin(self) -> None:
-        """Run what stands before the first group: the floors."""
+        """Run the cells before the first group: the floors."""
         self._floors(1)
 
     def group(self, number: int) -> None:
@@ -309,7 +309,7 @@ class PatternRun:
         self.experiment.cold = False
 
     def _relabelled(self, column: CellRun, trial: Trial) -> Trial:
-        """Say of a trial that was retried on request that it was, and why."""
+        """Note that a trial was retried on request, and why."""
         before = [t for t in column.trials if t.trial == trial.trial and t.status in (Status.FAILED, Status.REFUSED)]
         if not before or trial.status not in (Status.VALID, Status.CONTENDED):
             return trial

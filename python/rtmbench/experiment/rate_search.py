@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PASSED, FAILED, HARNESS = "passed", "failed", "harness"
 FLOOR_FACTOR = 1.5
-"""The harness has to be good for this many times the rate, or what failed might be the harness."""
+"""The harness must reach this many times the rate; otherwise the harness might be the part that failed."""
 ACHIEVED = 0.98
 DEVIATIONS = 4.0
 """As many standard deviations of a Poisson process are let pass."""

@@ -207,7 +207,7 @@ class Settings(RunSettings):
         return parse_out_of_order(self.out_of_order)
 
     def late_behind_s(self, pattern: Pattern) -> float | None:
-        """Return how long before they are sent the late events of a pattern happened; None where it has none.
+        """Return how long before they are sent the late events of a pattern happened; None if it has none.
 
         Even the last window that holds one has then ended by more than the watermark delay and the longest lag of an
         engine's watermark.

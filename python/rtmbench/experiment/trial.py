@@ -447,7 +447,7 @@ class TrialRunner:
         """Note where the trial's outputs begin, once the consumer runs; in a fresh topic they begin at 0."""
 
     def _came_through(self, consumer: _core.LatencyConsumer) -> None:
-        """Look at the first outputs; the oracle looks at all of them later."""
+        """Check the first outputs; the oracle checks all of them later."""
 
     def _written(self) -> int:
         """Return how many records the trial has put into the output topic."""

@@ -32,7 +32,7 @@ class Pattern:
     fair: Fairness = "fair"
     """Whether both engines do the same work, or similar work with another meaning."""
     window_ms: int | None = None
-    """Length of its event-time windows; None where it has none."""
+    """Length of its event-time windows; None if it has none."""
     slide_ms: int | None = None
     """How far apart sliding windows start; None where windows do not overlap."""
     quick_ms: tuple[int, int | None] | None = None

@@ -37,7 +37,7 @@ class Java:
     """A Java that was run and answered."""
 
     home: Path
-    """What `JAVA_HOME` has to be for the children."""
+    """The `JAVA_HOME` of the children."""
     executable: Path
     version: str
     """As the JVM prints it, such as `17.0.15`."""

@@ -1,4 +1,4 @@
-"""The local platform: supervised child processes, one work directory, and an end at which nothing is left."""
+"""The local platform: supervised child processes, one work directory, and a complete clean-up at the end."""
 
 from __future__ import annotations
 

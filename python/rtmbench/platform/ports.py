@@ -15,7 +15,7 @@ ATTEMPTS = 200
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on this loopback port now."""
+    """Return whether a server could listen on this loopback port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -37,7 +37,7 @@ def free_port() -> int:
 def free_ports(count: int) -> list[int]:
     """Return several different ports that were free a moment ago.
 
-    Raises PreflightError where there are not that many.
+    Raises PreflightError if fewer ports are free.
     """
     choice = random.SystemRandom()
     ports: list[int] = []

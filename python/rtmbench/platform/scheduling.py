@@ -119,7 +119,7 @@ class SchedulingGroup:
             self.session.set_nice(self.nice)
 
     def options(self) -> dict[str, Any]:
-        """Return what the supervisor has to do for its child to be in the group, before the child is executed."""
+        """Return what the supervisor must do so that its child is in the group before the child is executed."""
         return {
             "cgroups": [] if self.control is None else self.control.entrances,
             "nice": self.nice if self.mechanism == "nice" else 0,
@@ -166,7 +166,7 @@ class SchedulingGroup:
         )
 
     def close(self) -> None:
-        """Remove the group. Its processes have to have ended; safe to call again."""
+        """Remove the group. Its processes must have ended; safe to call again."""
         control, self.control = self.control, None
         session, self.session = self.session, None
         if session is not None:
@@ -295,7 +295,7 @@ def _autogroup(found: Sequence[cgroups.Hierarchy]) -> bool:
 
 
 def _autogroup_of(pid: int) -> tuple[str, int] | None:
-    """Return a process's autogroup and its nice value; None where it has none or has ended."""
+    """Return a process's autogroup and its nice value; None if it has none or has ended."""
     with contextlib.suppress(OSError):
         text = Path(f"/proc/{pid}/autogroup").read_text(encoding="ascii")
         found = re.fullmatch(r"(/autogroup-\d+) nice (-?\d+)\s*", text)

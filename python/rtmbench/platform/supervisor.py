@@ -80,12 +80,12 @@ class Supervisor:
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Note a request to end; SIGCHLD only has to wake the loop."""
+        """Note a request to end; SIGCHLD only wakes the loop."""
         if number != signal.SIGCHLD:
             self.stop_requested = True
 
     def report(self, **event: Any) -> None:
-        """Tell the owner, if it still listens."""
+        """Notify the owner, if it still listens."""
         try:
             os.write(1, json.dumps(event).encode() + b"\n")
         except OSError:

@@ -17,7 +17,7 @@ WORDS = {
     "safepoint": "other pauses of the JVM",
     "stall": "stalls",
 }
-"""What the kinds of happening are called, several of them."""
+"""The names of the kinds of happening, in the plural."""
 
 
 def headline_text(headline: Headline | None, name: str) -> str:

@@ -100,7 +100,7 @@ def default_path(runs: Sequence[StoredRun], root: Path, name: str) -> Path:
 
 
 def after_run(results: Sequence[Result], root: Path) -> tuple[Path, str]:
-    """Write the report of runs that have just ended; return its path and a hint, empty where there is none.
+    """Write the report of runs that have just ended; return its path and a hint, empty if there is none.
 
     It is HTML where matplotlib is installed, else Markdown. Raises PreflightError where it cannot be written.
     """

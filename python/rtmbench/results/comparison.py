@@ -183,7 +183,7 @@ def _worst(a: Trial, b: Trial) -> float:
 
 
 def failures_of(baseline: Cell, other: Cell) -> Failures | None:
-    """Count the trials that failed or did not sustain the rate; `None` where there are none."""
+    """Count the trials that failed or did not sustain the rate; `None` if there are none."""
     (ours, of_ours), (theirs, of_theirs) = (_failed(cell) for cell in (baseline, other))
     if not ours and not theirs:
         return None
@@ -256,7 +256,7 @@ def figure(cell: Cell, trial: Trial) -> Figures | None:
 
 
 def remarks(baseline: Cell, other: Cell) -> Iterator[str]:
-    """Give what a reader of the ratio has to know about the two cells."""
+    """Give what a reader of the ratio must know about the two cells."""
     if (
         baseline.emit != other.emit
         and comparable_emission(baseline, other)
@@ -327,7 +327,7 @@ def unlike_intervals(baseline: Cell, other: Cell) -> Iterator[str]:
 
 
 def _cycle_s(cell: Cell) -> float | None:
-    """Return the length of a cell's observed cycles; `None` where there is none."""
+    """Return the length of a cell's observed cycles; `None` if there is none."""
     trials = [trial for trial in last_attempts(cell.trials).values() if trial.status.usable]
     lengths = [trial.seconds / trial.cycles for trial in trials if trial.seconds and trial.cycles]
     return statistics.median(lengths) if lengths else None

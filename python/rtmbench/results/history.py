@@ -24,7 +24,7 @@ SCHEMA = "rtmbench.history/1"
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One run of a cell; latencies are the headline's, in µs, `None` where there is none."""
+    """One run of a cell; latencies are the headline's, in µs, `None` if there is none."""
 
     run_id: str
     created_at: str

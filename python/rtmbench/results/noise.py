@@ -119,7 +119,7 @@ def predicted(runs: Sequence[Spread]) -> float:
 
 
 def save(result: Result, bands: Iterable[Measured], root: Path) -> Path | None:
-    """Keep what an A/A run found under the results directory `root`; nothing where there are none."""
+    """Keep what an A/A run found under the results directory `root`; nothing if there are none."""
     entries = [dataclasses.asdict(band) for band in bands]
     if not entries:
         return None

@@ -24,7 +24,7 @@ SIGNS = {MET: "✓", MISSED: "✗", INCONCLUSIVE: "?"}
 TRIALS_TO_MEET = 3
 """Fewer trials have no interval that is worth its name, so they meet no target."""
 QUICK_MISS = 10
-"""How many times over the limit every trial of a quick run has to be for a miss: warm engines were seen to have a tenth
+"""How many times over the limit every trial of a quick run must be for a miss: warm engines were seen to have a tenth
 of the p95 of cold ones."""
 RATE_TOLERANCE = 0.02
 """A rate within this share of the target's is the target's rate."""
@@ -38,7 +38,7 @@ _FORM = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A limit that a percentile of the update latency has to stay under."""
+    """A limit for a percentile of the update latency."""
 
     text: str
     """As written."""
@@ -79,7 +79,7 @@ def judge_all(targets: Iterable[Target], cells: Sequence[Cell], *, quick: bool =
 
 
 def judge(target: Target, cell: Cell, *, quick: bool = False) -> TargetOutcome:
-    """Say whether a cell met a target, missed it, or left it open, and why.
+    """Return whether a cell met a target, missed it, or left it open, and why.
 
     Met: `TRIALS_TO_MEET` trials or more, each under the limit, and so is the upper bound of their 95 % interval
     (Student's distribution on the logarithms). Missed: every trial with information is at or over the limit (a lower

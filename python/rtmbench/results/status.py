@@ -68,7 +68,7 @@ class Observation:
     harness_error: str | None = None
     """What went wrong in the harness or the broker, in a sentence."""
     late_expected: int = 0
-    """Events that happened too long ago to count: the engine has to drop them."""
+    """Events that happened too long ago to count: the engine must drop them."""
     delivery_failures: int = 0
     """Events that the broker never acknowledged to the generator."""
     clock_jump_us: int = 0

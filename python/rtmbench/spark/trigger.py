@@ -72,7 +72,7 @@ def trigger_of(query: StreamingQuery) -> str:
 
 
 def is_real_time(query: StreamingQuery) -> bool:
-    """Tell whether a running query processes its input in Real-Time Mode, through every stage.
+    """Return whether a running query processes its input in Real-Time Mode, through every stage.
 
     It does when the JVM's query holds the real-time trigger *and* the plan of its running batch streams. What was asked
     for plays no part. Before the first batch is planned the answer is False.

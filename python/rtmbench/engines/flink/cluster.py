@@ -85,7 +85,7 @@ class FlinkCluster:
             process.check()
 
     def ready(self, slots: int) -> bool:
-        """Tell whether the JobManager answers and the TaskManager has registered its slots."""
+        """Return whether the JobManager answers and the TaskManager has registered its slots."""
         try:
             response = self._session.get(f"{self.url}/overview", timeout=5)
             return bool(response.ok and response.json().get("slots-total", 0) >= slots)
@@ -213,7 +213,7 @@ def _await(cluster: FlinkCluster, slots: int, timeout_s: float) -> None:
 
 
 def _without_url(error: requests.RequestException) -> str:
-    """Say what kind of failure it was: the whole text has the address, with a password where one is in it."""
+    """Return the kind of the failure: the whole text has the address, which may hold a password."""
     kinds = {
         requests.exceptions.SSLError: "TLS failed",
         requests.ConnectTimeout: "no connection in time",

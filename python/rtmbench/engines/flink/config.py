@@ -83,7 +83,7 @@ class FlinkMemory:
 
 
 def divide_memory(total_mb: int) -> FlinkMemory:
-    """Divide an engine's memory: the JobManager gets what it needs, the TaskManager's heap what is left.
+    """Divide an engine's memory: the JobManager gets what it needs, the TaskManager's heap the rest.
 
     Raises ConfigurationError below 1280 MiB.
     """

@@ -59,7 +59,7 @@ def slot_shortage(vertices: Sequence[Mapping[str, Any]], slots: int) -> str:
 
 
 def interval_s(settings: Mapping[str, Any]) -> float | None:
-    """Return the checkpoint interval in seconds from `/jobs/ID/checkpoints/config`; None where there is none."""
+    """Return the checkpoint interval in seconds from `/jobs/ID/checkpoints/config`; None if there is none."""
     interval_ms = settings.get("interval")
     if not interval_ms or interval_ms / 1000 > NEVER_S:
         return None

@@ -320,7 +320,7 @@ class SparkEngine:
         )
 
     def _remark(self, facts: Mapping[str, Any]) -> str:
-        """Return what a reader has to know of the mode that a custom job runs in."""
+        """Return what a reader must know about the mode of a custom job."""
         if self.mode == "rtm":
             return ""
         return BATCH_BOUND if self.mode == "rtm-unchecked" else f"{MICROBATCH} (trigger {facts['trigger']})"
