@@ -180,7 +180,7 @@ def _outputs(result: Result) -> Iterator[Block]:
             figures = (found.produced, found.received, found.stamped, found.without, found.foreign, found.earlier)
             share = f"{found.covered / found.stamps:.1%}" if found.stamps else NO_FIGURE
             floor = cell in result.floors
-            checked = "checked by the floor" if floor else found.oracle or "output not checked"
+            checked = "the floor" if floor else found.oracle or "output not checked"
             rows.append((name, *(f"{figure:,}" for figure in figures), share, f"{found.resolution_us:,}", checked))
             marks.append("failed" if found.without or found.foreign or found.complaints else "")
             complaints += [f"{name}: {one}" for one in found.complaints]
