@@ -216,7 +216,7 @@ class JobTrialRunner(TrialRunner):
         if outputs.foreign:
             yield (
                 f"{outputs.foreign:,} of {outputs.received:,} output records have a time stamp in "
-                f"`{outputs.timestamp_field}` that no input event has (the first:  {first.get('foreign', 'not kept')})"
+                f"`{outputs.timestamp_field}` that no input event has (the first: {first.get('foreign', 'not kept')})"
             )
         if self._floor and outputs.stamped < outputs.produced:
             yield f"{outputs.produced - outputs.stamped:,} of {outputs.produced:,} events have no output"
