@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 if not OPTIMIZED:
     warnings.warn(
-        "rtmbench's core was built without optimisation: no figure that it gives means anything. "
+        "rtmbench's core was built without optimisation: all its figures are invalid. "
         "Build it with `maturin develop --release`.",
         RuntimeWarning,
         stacklevel=2,

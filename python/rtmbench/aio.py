@@ -18,7 +18,7 @@ The functions are `rtmbench._core`'s NAME_async under their plain names. `Genera
 ...     asyncio.run(main({"bootstrap.servers": broker.bootstrap_servers, "fetch.wait.max.ms": "1"}))
 100
 
-`await aio.run("02", engines=[…])` is `rtmbench.run` in a process of its own, which a cancellation ends.
+`await aio.run("02", engines=[…])` is `rtmbench.run` in a separate process, which a cancellation ends.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ async def run(
     results: str | os.PathLike[str] = "results",
     **settings: Unpack[RunArguments],
 ) -> Run:
-    """Do what `rtmbench.run` does, in a process of its own, and read the run when it has ended.
+    """Do the same as `rtmbench.run` in a separate process, and read the run after its end.
 
     A cancellation interrupts the run, waits until its engines have ended, and leaves the document of what was
     measured until then, marked incomplete. A second cancellation does not wait: the process is killed, and its engines
@@ -151,13 +151,13 @@ def _as_text(value: object) -> str:
     from rtmbench.errors import ConfigurationError  # noqa: PLC0415 - as in `run`
 
     raise ConfigurationError(
-        f"aio.run() runs in a process of its own, and {value!r} cannot be sent there. Use rtmbench.run()."
+        f"aio.run() runs in a separate process, and {value!r} cannot be sent there. Use rtmbench.run()."
     )
 
 
 async def _served(wish: str) -> str:
     # A terminal is handed on, for the panel that is drawn on it. Where else its progress belongs, `sys.stderr` knows: a
-    # notebook's cell, for one, is no file.
+    # notebook's cell, for example, is not a file.
     stderr = None if sys.stderr.isatty() else asyncio.subprocess.PIPE
     # A session of its own: a Ctrl-C reaches it once, as the cancellation that it becomes here.
     process = await asyncio.create_subprocess_exec(
@@ -185,7 +185,7 @@ async def _served(wish: str) -> str:
 async def _tell(stream: asyncio.StreamReader | None) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while stream is not None and (said := await stream.read(1 << 12)):
-        # Whoever closed it wants to hear no more; the run goes on, and is read, all the same.
+        # A closed standard error needs no more text; the run continues, and its output is still read.
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(decoder.decode(said))
             sys.stderr.flush()
@@ -211,8 +211,8 @@ def _answer(said: bytes, code: int) -> str:
     except ValueError:
         how = "was interrupted from outside" if code in INTERRUPTED else f"ended with code {code}"
         raise errors.RunFailedError(
-            f"The process of the run {how}; what it said is on standard error. What it measured until then, if it came"
-            " so far, is on disk."
+            f"The process of the run {how}; its messages are on standard error. Its measurements until then, if any,"
+            " are on disk."
         ) from None
     if "error" in answer:
         name = answer["error"]

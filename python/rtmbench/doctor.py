@@ -1,4 +1,4 @@
-"""Preflight: what has to be right on this machine before a run, and how to put it right.
+"""Preflight: the requirements of a run on this machine, and how to meet them.
 
 `checks` looks and never changes anything; `require` turns what failed into one error.
 """
@@ -49,7 +49,7 @@ RECORD_BYTES = 256
 FRAMING_BYTES = 100
 """What Kafka and the key add to a record of a known size."""
 UNPACKING = 2.3
-"""Room for a download: while an archive is unpacked, it and what comes out of it are both there."""
+"""Room for a download: during the unpacking, the archive and its files are both on the disk."""
 WEIGHT_IGNORED = (17, 0, 5)
 """The first Java 17 that does not compute its processors from the weight of its control group (JDK-8281181)."""
 NEWEST_JAVA = 21
@@ -65,14 +65,14 @@ _SAMPLE_S = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     status: Status
     detail: str
     """What was found."""
     fix: str = ""
-    """What to do about it; empty where nothing has to be done."""
+    """The way out; empty if nothing is to be done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +86,11 @@ class SlotNeed:
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorRequest:
-    """What the machine is going to be asked for. Memory in MiB, times in seconds."""
+    """The requirements of a run on the machine. Memory in MiB, times in seconds."""
 
     partitions: int
     slots: int | None
-    """As asked for; None gives each engine as many as it needs."""
+    """The requested number; None gives each engine as many as it needs."""
     engine_memory_mb: int
     kafka_heap_mb: int
     results: Path
@@ -98,7 +98,7 @@ class DoctorRequest:
     needs: Sequence[SlotNeed] = ()
     """Of every cell."""
     python_state: Sequence[str] = ()
-    """The cells that keep state in Python, which takes packages beside Spark."""
+    """The cells that keep state in Python, which needs packages in addition to Spark."""
     keyed: bool = False
     """Whether some pattern keeps state."""
     bootstrap_servers: str | None = None
@@ -159,7 +159,7 @@ class DoctorRequest:
 
 
 def checks(request: DoctorRequest, cache: Cache, machine: Machine | None = None) -> list[Check]:
-    """Look at everything that a run depends on; takes about half a second.
+    """Check everything that a run depends on; takes about half a second.
 
     A check never raises: what goes wrong while looking is a failed check.
     """
@@ -224,7 +224,7 @@ def _look(name: str, look: Callable[[], Check]) -> Check:
 
 
 def check_java(request: DoctorRequest) -> Check:
-    """Look for a Java that is new enough, whole, and takes no options that nobody sees."""
+    """Check for a Java that is new enough and complete and takes no hidden options."""
     java = find_java()
     found = f"{java.version} in {java.home}"
     if request.runs("spark") and java.lacks_module("jdk.incubator.vector"):
@@ -238,12 +238,12 @@ def check_java(request: DoctorRequest) -> Check:
         return _warn(
             "java",
             f"{found}; every JVM also takes options from {options}",
-            "Unset it, unless the measurement is meant to include it.",
+            "Unset it, unless the measurement is to include these options.",
         )
     if _weighs_processors(java.version):
         return _warn(
             "java",
-            f"{found} takes the weight of its control group for a number of processors, and may use one only",
+            f"{found} reads the weight of its control group as a number of processors, and may use one only",
             f"Update it to {WEIGHT_IGNORED[0]}.{WEIGHT_IGNORED[1]}.{WEIGHT_IGNORED[2]} or newer.",
         )
     if java.major > NEWEST_JAVA:
@@ -266,18 +266,18 @@ def check_python() -> Check:
     if not sys.executable:
         return _fail(
             "python",
-            "This Python does not know its own executable, which Spark's workers need.",
-            "Start rtmbench with a Python of a virtual environment.",
+            "This Python does not report its executable, which Spark's workers need.",
+            "Start rtmbench with the Python of a virtual environment.",
         )
     return _ok("python", found)
 
 
 def check_extension() -> Check:
-    """Tell a debug build of the Rust core from an optimised one, and say what its Kafka client can do."""
+    """Distinguish a debug build of the Rust core from an optimised one, and name the features of its Kafka client."""
     if not _core.OPTIMIZED:
         return _warn(
             "extension",
-            "rtmbench._core is a debug build: its own time would show in the figures",
+            "rtmbench._core is a debug build: the figures would include its own time",
             "Build it with `maturin develop --release`, or install a wheel.",
         )
     features = ", ".join(_core.librdkafka_features())
@@ -285,9 +285,9 @@ def check_extension() -> Check:
 
 
 def check_packages(request: DoctorRequest) -> Check:
-    """See that Spark's Python workers find what transformWithState is written with."""
+    """Check that Spark's Python workers have the packages that transformWithState needs."""
     if not request.python_state:
-        return _ok("packages", "none needed beside Spark")
+        return _ok("packages", "none needed in addition to Spark")
     require_stateful_python()
     return _ok("packages", ", ".join(f"{name} {metadata.version(name)}" for name in STATEFUL_PYTHON))
 
@@ -307,13 +307,13 @@ def check_rocksdb(request: DoctorRequest, cache: Cache) -> Check:
             "rocksdb",
             f"RocksDB cannot be loaded: {'; '.join(problems)}.",
             "Patterns with state need it. Is the directory for temporary files mounted noexec (set TMPDIR), or the C "
-            "library another than glibc?",
+            "library not glibc?",
         )
-    return _ok("rocksdb", f"loads ({', '.join(jar.name for jar in jars)})" if jars else "looked at once it is fetched")
+    return _ok("rocksdb", f"loads ({', '.join(jar.name for jar in jars)})" if jars else "checked after the download")
 
 
 def check_slots(request: DoctorRequest) -> Check:
-    """See that every task that has to run at once has a slot."""
+    """Check that every task that must run at once has a slot."""
     if request.slots is None:
         needs = ", ".join(f"{need.name} {need.slots}" for need in request.needs)
         return _ok("slots", f"as many as each needs{f': {needs}' if needs else ''}")
@@ -324,14 +324,14 @@ def check_slots(request: DoctorRequest) -> Check:
         return _fail(
             "slots",
             f"There are {request.slots} slots, which is too few ({listed}). Slots are threads: in Real-Time Mode all "
-            "tasks run at once, and what has no slot is never read, without any error.",
+            "tasks run at once, and a partition without a slot is never read, without any error.",
             f"Use --slots {most} or more, leave --slots out, or use fewer --partitions or --shuffle-partitions.",
         )
     return _ok("slots", f"{request.slots} slots for {request.partitions} partitions")
 
 
 def check_memory(request: DoctorRequest, machine: Machine) -> Check:
-    """See that broker, one engine and the harness fit into the memory that is free."""
+    """Check that broker, one engine and the harness fit into the free memory."""
     parts = [(request.engine_memory_mb, "engine"), (HARNESS_MB, "rtmbench")]
     if request.bootstrap_servers is None:
         parts.insert(0, (request.kafka_heap_mb + JVM_OVERHEAD_MB, "Kafka"))
@@ -340,13 +340,13 @@ def check_memory(request: DoctorRequest, machine: Machine) -> Check:
     found = f"{arithmetic} = {need:,} MB of {machine.available_mb:,} MB available"
     if need > machine.available_mb:
         most = machine.available_mb - (need - request.engine_memory_mb)
-        lower = f", or give the engines less with --memory (at most {most})" if most > 0 else ""
+        lower = f", or lower the memory of the engines with --memory (at most {most})" if most > 0 else ""
         return _fail("memory", f"Not enough memory: {found}.", f"Close other programs{lower}.")
     return _ok("memory", found)
 
 
 def check_artifacts(request: DoctorRequest, cache: Cache) -> Check:
-    """See that the engines are in the cache, or may be downloaded."""
+    """Check that the engines are in the cache, or may be downloaded."""
     missing = _to_download(request, cache)
     if request.verify:
         # What is cached only; a damaged file is an ArtifactError, which names it and the way out.
@@ -370,7 +370,7 @@ def check_artifacts(request: DoctorRequest, cache: Cache) -> Check:
 
 
 def check_disk(request: DoctorRequest, cache: Cache) -> Check:
-    """See that each filesystem holds all that will be downloaded or written to it."""
+    """Check that each file system has room for all downloads and written data."""
     download = sum(_to_download(request, cache).values())
     topics = 0 if request.bootstrap_servers else request.topics_bytes
     scratch = Path(tempfile.gettempdir())
@@ -398,7 +398,7 @@ def check_disk(request: DoctorRequest, cache: Cache) -> Check:
 def check_work(request: DoctorRequest, kind: str | None = None) -> Check:
     """Name the file system that checkpoints, and the log of a local broker, are written to.
 
-    `kind` stands for its type where it is known already.
+    `kind`: the type of the file system, if the caller knows it.
     """
     scratch = Path(tempfile.gettempdir())
     kind = filesystem(scratch) if kind is None else kind
@@ -406,16 +406,16 @@ def check_work(request: DoctorRequest, kind: str | None = None) -> Check:
     if kind in IN_MEMORY:
         return _warn(
             "work",
-            f"{scratch} is a {kind}: {data} are in memory, and what a disk would add to the tails is missing",
+            f"{scratch} is a {kind}: {data} are in memory, and the tails do not include the cost of a disk",
             "Set TMPDIR to a directory on a disk.",
         )
     return _ok("work", f"{scratch} for {data}: {kind or 'file system of unknown type'}")
 
 
 def check_priority(machine: Machine, priority: Priority | None = None) -> Check:
-    """See that engines can be kept below broker and harness, by making a group and reading it back.
+    """Check that engines can run below broker and harness: make a group and read it back.
 
-    `priority` stands for what was read back before.
+    `priority`: an earlier result of the probe.
     """
     if priority is None:
         cpu_sets = machine.cpu_sets
@@ -431,14 +431,14 @@ def check_priority(machine: Machine, priority: Priority | None = None) -> Check:
         return _warn(
             "priority",
             priority.detail,
-            "An engine with many busy threads still weighs as much as all of them. A control group that this user may "
-            "write to weighs one engine as a whole.",
+            "An engine with many busy threads still has the weight of all its threads. A control group that this user "
+            "may write to gives one weight to the whole engine.",
         )
     return _ok("priority", priority.detail)
 
 
 def check_results(results: Path) -> Check:
-    """Write to the results directory, or where it would be created; leaves nothing there."""
+    """Write to the results directory, or to its nearest existing parent, and leave nothing there."""
     place = _existing(results)
     fix = "Choose another place with --results DIR."
     if not place.is_dir():
@@ -449,14 +449,14 @@ def check_results(results: Path) -> Check:
     except OSError as error:
         return _fail(
             "results",
-            f"Results cannot be written to {results}: {place} says {error.strerror}.",
+            f"Results cannot be written to {results}: {place}: {error.strerror}.",
             fix,
         )
     return _ok("results", f"{results} can be written")
 
 
 def check_kafka(request: DoctorRequest) -> Check:
-    """See that one of the brokers listens, where brokers were named."""
+    """Check that one of the named brokers listens."""
     if request.bootstrap_servers is None:
         return _ok("kafka", "started for the run, on this machine")
     reasons = []
@@ -473,13 +473,13 @@ def check_kafka(request: DoctorRequest) -> Check:
             return _ok("kafka", f"{server} answers")
     return _fail(
         "kafka",
-        f"No broker can be reached ({'; '.join(reasons) or 'no address was given'}).",
-        "Correct --bootstrap-servers (or KAFKA_BOOTSTRAP_SERVERS); without it, one is started.",
+        f"No broker can be reached ({'; '.join(reasons) or 'no address was set'}).",
+        "Correct --bootstrap-servers (or KAFKA_BOOTSTRAP_SERVERS); without it, rtmbench starts a broker.",
     )
 
 
 def check_ports(request: DoctorRequest) -> Check:
-    """See that the ports which were asked for are free."""
+    """Check that the requested ports are free."""
     asked = [(request.flink_port, "--flink-port")]
     if request.bootstrap_servers is None:
         asked.insert(0, (request.kafka_port, "--kafka-port"))
@@ -487,7 +487,7 @@ def check_ports(request: DoctorRequest) -> Check:
     for index, (port, option) in enumerate(asked):
         problem = _port_problem(port)
         if any(port == other for other, _ in asked[:index]):
-            problem = "is asked for twice"
+            problem = "is requested twice"
         if problem:
             return _fail(
                 "ports",
@@ -499,7 +499,7 @@ def check_ports(request: DoctorRequest) -> Check:
 
 
 def check_clock() -> Check:
-    """See that nobody sets the realtime clock while the monotonic clock runs."""
+    """Check that no program sets the realtime clock while the monotonic clock runs."""
     jumps = []
     for _ in range(10):
         jumps.append(_core.clock_jump_us())
@@ -515,7 +515,7 @@ def check_clock() -> Check:
 
 
 def check_cores(machine: Machine) -> Check:
-    """Name what about the processor makes figures vary."""
+    """Name the properties of the processor that make figures vary."""
     cores = "1 core" if machine.cores == 1 else f"{machine.cores} cores"
     notes, fixes = [], []
     governor = _text(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"))
@@ -537,7 +537,7 @@ def check_cores(machine: Machine) -> Check:
 
 
 def check_load(machine: Machine) -> Check:
-    """See that nothing else runs: not now, not in the last minute, no other JVM."""
+    """Check that nothing else runs: not now, not in the last minute, no other JVM."""
     used = psutil.cpu_times_percent(interval=_SAMPLE_S)
     busy, stolen = 100 - used.idle, getattr(used, "steal", 0.0)
     load = os.getloadavg()[0]

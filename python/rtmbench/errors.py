@@ -12,19 +12,19 @@ class RunFailedError(RtmbenchError):
 
 
 class ConfigurationError(RtmbenchError):
-    """The request makes no sense as it stands: an unknown name, a value out of range."""
+    """The request is invalid: an unknown name, a value out of range."""
 
     exit_code = 2
 
 
 class PreflightError(RtmbenchError):
-    """The machine cannot do what was asked: Java, a port, memory, slots, a directory, a package."""
+    """The machine cannot do the requested run: Java, a port, memory, slots, a directory, a package."""
 
     exit_code = 3
 
 
 class ArtifactError(PreflightError):
-    """A downloaded artifact is missing, unreachable or not what the lock file says."""
+    """A downloaded artifact is missing, unreachable or different from the lock file."""
 
 
 class NoValidTrialError(RtmbenchError):
@@ -34,7 +34,7 @@ class NoValidTrialError(RtmbenchError):
 
 
 class NotMetError(RtmbenchError):
-    """A threshold or verdict that was asked for was not met: a target missed, a regression."""
+    """A result does not meet a threshold or verdict: a missed target, a regression."""
 
     exit_code = 5
 

@@ -16,7 +16,7 @@ def clean(text: object, limit: int | None = 300) -> str:
 
     White space of every kind becomes one blank; control and formatting characters (escape
     sequences, direction overrides, invisible ones) become visible escapes; right-to-left text is
-    isolated, so that it cannot reorder what stands beside it. Piled-up combining marks are cut.
+    isolated, so that it cannot reorder the text next to it. Piled-up combining marks are cut.
     """
     whole = str(text)
     # What is not going to be shown need not be cleaned; white space may shrink to a tenth.

@@ -1,6 +1,6 @@
 """The live view of a run: one panel on a terminal, a plain line now and then elsewhere.
 
-The view runs no thread of its own: it draws when it is told something, at most four times a
+The view has no separate thread: it draws when it receives an update, at most four times a
 second, so that it takes next to nothing from the machine that is being measured.
 """
 
@@ -53,7 +53,7 @@ class StderrConsole(Console):
 
 
 class LiveView:
-    """Shows the progress of a run while it is entered; on standard error unless given another console.
+    """Shows the progress of a run while it is entered; on standard error by default.
 
     On a terminal a panel is redrawn in place and vanishes at the end. Elsewhere a line is printed
     whenever engine, trial or phase change, and at most one every five seconds in between.

@@ -23,14 +23,14 @@ class Setting:
 
 
 SETTINGS = (
-    Setting(key="version", label="engine build", note="each engine's own"),
+    Setting(key="version", label="engine build", note="each engine has its build"),
     Setting(key="java", label="Java"),
     Setting(key="slots", label="slots", note="task slots in Flink, threads in Spark"),
     Setting(key="parallelism", label="parallelism of the source"),
     Setting(
         key="keyed_parallelism",
         label="parallelism of the keyed stage",
-        note="in Spark the shuffle partitions: a setting of its own, beside the input's partitions",
+        note="in Spark the shuffle partitions: a setting separate from the input's partitions",
     ),
     Setting(
         key="emission",
@@ -51,13 +51,13 @@ SETTINGS = (
     Setting(
         key="idleness_ms",
         label="idleness of a partition (ms)",
-        note="Flink's watermark is the least over all partitions; Spark's is global and knows no idle partition",
+        note="Flink's watermark is the least over all partitions; Spark's is global and has no idle partitions",
     ),
     Setting(key="memory_mb", label="memory, all processes (MiB)"),
     Setting(
         key="heap_mb",
         label="Java heap, all processes (MiB)",
-        note="out of the same total: Flink has a JobManager beside, and Spark's driver does that work in its one heap",
+        note="part of the same total: Flink has a separate JobManager; Spark's driver does that work in its one heap",
     ),
     Setting(
         key="data_plane_heap_mb",
@@ -83,7 +83,7 @@ SETTINGS = (
         key="local_files",
         label="local files of the checkpoint",
         note="Hadoop without its native library starts a process for each file that Spark writes; Flink never does. "
-        "plain: rtmbench's file system class, in the place of the one that pip install pyspark brings",
+        "plain: rtmbench's file system class, instead of the one of pip install pyspark",
     ),
     Setting(
         key="state_backend",
@@ -137,7 +137,7 @@ SETTINGS = (
 
 
 def load_rows(settings: Settings) -> dict[str, Any]:
-    """Return what the load of a run is, by label: the same for every engine."""
+    """Return the load of a run, by label: the same for every engine."""
     fixed = clients.generator_settings()
     found: dict[str, Any] = {
         "arrivals": settings.arrivals,
@@ -154,7 +154,7 @@ def load_rows(settings: Settings) -> dict[str, Any]:
 def parity(facts: Mapping[str, Mapping[str, Any]], common: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Put the settings of several engines side by side.
 
-    `facts` is what each engine said of itself (`Engine.facts()`), by the name of its column; engines without
+    `facts` is what each engine reported (`Engine.facts()`), by the name of its column; engines without
     settings get no column. `common` are rows in which all engines are the same. Returns one dictionary for each setting
     that some engine has: `setting`, one value by engine name (None where it has none), `same`, and `note` (empty where
     no difference has to be explained).
@@ -192,7 +192,7 @@ def _unknown(columns: Mapping[str, Mapping[str, Any]]) -> list[Setting]:
 
 
 def _plain(value: Any) -> str:
-    """Spell values alike that are the same: read back, some are numbers and some are text."""
+    """Spell equal values in the same way: of the values read back, some are numbers and some are text."""
     return str(value).lower()
 
 

@@ -49,7 +49,7 @@ def submit(
     """Start one engine with one pattern's job on existing topics, and watch it for `duration_s`, or indefinitely.
 
     The job has the settings that it would have in a run, and as many slots as the input topic's partitions need.
-    `say` is told when it runs. On any way out, engine and processes are stopped; their logs stay below
+    `say` receives the progress messages. On any way out, engine and processes are stopped; their logs stay below
     `request.results`.
 
     Raises ConfigurationError for a request that names no single engine and pattern, PreflightError for what the
@@ -57,14 +57,14 @@ def submit(
     fails.
     """
     if len(request.patterns) != 1 or request.patterns == ("all",):
-        raise ConfigurationError("submit takes one pattern, such as 01: each needs an engine of its own.")
+        raise ConfigurationError("submit takes one pattern, such as 01: each needs a separate engine.")
     machine = describe()
     assert request.bootstrap_servers is not None  # noqa: S101 - the command line requires it
     partitions = _partitions(request.bootstrap_servers, topics)
     settings = resolve(replace(request, partitions=partitions), machine)
     (pattern,), (spec,) = settings.patterns, settings.cells(settings.patterns[0])
     if spec.engine in FLOORS:
-        raise ConfigurationError(f"{spec} has no job that could be submitted. Name an engine, such as flink@1.20.")
+        raise ConfigurationError(f"{spec} has no job to submit. Name an engine, such as flink@1.20.")
     cache = Cache(offline=settings.offline)
     wanted = doctor.DoctorRequest.of(settings)
     doctor.require(doctor.checks(wanted, cache, machine))
@@ -105,7 +105,7 @@ def set_up(bootstrap_servers: str, topics: Topics, partitions: int) -> list[str]
     for topic, there in found.items():
         if there not in (None, partitions):
             raise PreflightError(
-                f"The topic {topic} is there already, with {there} partitions and not {partitions}. Use it as it is "
+                f"The topic {topic} exists already, with {there} partitions and not {partitions}. Use it as it is "
                 f"with --partitions {there}, name another one, or delete it."
             )
     missing = [topic for topic, there in found.items() if there is None]

@@ -1,4 +1,4 @@
-"""What records' time stamps are given in, and whether the clock that made them agrees with ours: in words."""
+"""The units of records' time stamps, and whether their clock agrees with the clock of rtmbench: in words."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from rtmbench._core import Histogram
 
 MOST = 0.5
-"""From more negative samples than this share of them on there are no percentiles."""
+"""Above this share of negative samples no percentile is shown."""
 HOUR_US = 3_600_000_000
-"""The longest latency that a histogram tells from a longer one."""
+"""The longest latency that a histogram distinguishes from a longer one."""
 _SPANS = ((1_000_000, "s"), (1_000, "ms"), (1, "µs"))
 
 
@@ -60,7 +60,7 @@ class Clock:
         }
 
     def problem(self) -> str | None:
-        """Say why there are no percentiles; None where there may be some."""
+        """Return why no percentile is shown; None if percentiles may be shown."""
         if self.agrees or self.median_us is None:
             return None
         return (
@@ -71,7 +71,7 @@ class Clock:
         )
 
     def warning(self) -> str | None:
-        """Say by how much percentiles that are shown are too low; None where no sample is negative."""
+        """Return by how much the shown percentiles are too low; None if no sample is negative."""
         if not self.negative or not self.agrees:
             return None
         return (
@@ -85,7 +85,7 @@ class Clock:
 
 
 def recognised(field: str, units: Sequence[tuple[str, int]], resolution_us: int | None) -> str:
-    """Say which units a field's time stamps were read in and what they are good to; empty without any."""
+    """Return the units and the resolution of a field's time stamps, in words; empty without time stamps."""
     if resolution_us is None:
         return ""
     names = units[0][0]
@@ -99,12 +99,12 @@ def recognised(field: str, units: Sequence[tuple[str, int]], resolution_us: int 
 
 
 def too_old(field: str, units: Sequence[tuple[str, int]], where: str) -> str:
-    """Say that every record is older than a histogram can tell."""
+    """Return the message that every record is older than a histogram can represent."""
     names = " and ".join(name for name, _ in units)
     return (
         f"Every record that arrived in {where} is more than 1 h old by its {field!r}, which is read as {names}. Either "
-        "they are a backlog, or the field is not when the event was made. Measure when the backlog has been worked "
-        "off, or name another field"
+        "they are a backlog, or the field is not the creation time of the event. Measure when the backlog is gone, "
+        "or name another field"
     )
 
 

@@ -107,7 +107,7 @@ def test_python_measures_a_job_with_events_of_its_own_and_named_topics(project, 
 @pytest.mark.parametrize(
     ("behaviour", "said"),
     [
-        ("silent", "came through within 10 s"),
+        ("silent", "events within 10 s"),
         ("no-stamp", "has a time stamp in `created_at`"),
         ("crash", "no price for order"),
         ("no-start", "the price list is missing"),

@@ -278,7 +278,7 @@ def test_runs_are_listed_newest_first_and_broken_ones_with_their_problem(tmp_pat
     (broken / "result.json").write_text("{", encoding="utf-8")
     found = rtmbench.runs(tmp_path)
     assert [run.directory.name[-6:] for run in found] == ["bbbbbb", "aaaaaa"]
-    assert "no JSON" in found.problems[broken]
+    assert "is not JSON" in found.problems[broken]
     assert broken.name in repr(found)
     assert broken.name in found._repr_html_()
     assert repr(rtmbench.runs(tmp_path / "none")) == "no runs"
@@ -299,7 +299,7 @@ def test_a_run_asks_for_what_it_was_told(stubbed):
 def test_an_unknown_setting_is_told_with_the_nearest(stubbed):
     with pytest.raises(ConfigurationError, match="did you mean 'duration_s'"):
         rtmbench.run("01", duration=3)
-    with pytest.raises(ConfigurationError, match=r"there are: .*rate"):
+    with pytest.raises(ConfigurationError, match=r"the settings are: .*rate"):
         rtmbench.run("01", xyz=3)
     with pytest.raises(ConfigurationError, match="run_all"):
         rtmbench.run("all")

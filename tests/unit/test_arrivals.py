@@ -201,7 +201,7 @@ def test_what_could_not_be_judged_is_an_error(wishes, message):
 
 @pytest.mark.parametrize("wishes", [{"late": 0.01}, {"out_of_order": "0.1:5s"}])
 def test_patterns_without_windows_have_no_late_events(wishes):
-    with pytest.raises(ConfigurationError, match="goes with patterns 02 and 03"):
+    with pytest.raises(ConfigurationError, match="applies to patterns 02 and 03 only"):
         settings("01", "04", **wishes)
     found = settings("all", **wishes)
     assert sum("which has neither windows nor a watermark" in note for note in found.notes) == 2

@@ -209,7 +209,7 @@ def test_an_experiment_stands_for_its_runs(root):
         stored(root, f"a-{number}", cell("flink@1.20", trials()), pattern=number, experiment_id="before")
     found, _ = document(compare, root, "before", "both")
     assert [(c["pattern"], c["verdict"]) for c in found["comparisons"]] == [("01", "slower"), ("02", "slower")]
-    with pytest.raises(ConfigurationError, match="nothing to compare"):
+    with pytest.raises(ConfigurationError, match="not comparable"):
         run(compare, root, "a-01", "a-02")
 
 
@@ -244,7 +244,7 @@ def test_baselines_that_are_not_there_or_not_whole_are_clear_errors(root):
     with pytest.raises(ConfigurationError, match=r"no baseline 'mian'.*There are: main"):
         run(compare, root, "--baseline", "mian", "six")
     (root / "baselines" / "main.json").write_text("{}")
-    with pytest.raises(ConfigurationError, match="is no baseline"):
+    with pytest.raises(ConfigurationError, match="is not a baseline"):
         run(compare, root, "--baseline", "main", "six")
     stored(root, "half", cell("flink@1.20", trials()), complete=False)
     with pytest.raises(ConfigurationError, match="not complete"):
@@ -278,11 +278,11 @@ def test_history_shows_a_cell_over_time_and_ends_the_trend_at_another_machine(tm
     series = max(found["series"], key=lambda s: len(s["points"]))
     assert len(found["series"]) == 2
     assert [p["run_id"] for p in series["points"]] == ["run-21", "run-22", "run-23", "run-24"]
-    assert series["warnings"] == ["the machine changed before run-22: cores 8 → 2; what changed there is no trend"]
+    assert series["warnings"] == ["the machine changed before run-22: cores 8 → 2; a change there is not a trend"]
     assert series["latest"]["verdict"] == series["overall"]["verdict"] == "slower"
     assert "trend" in run(history, tmp_path).stdout
     assert document(history, tmp_path, "--engine", "spark")[0]["series"] == []
-    assert "no such runs" in run(history, tmp_path, "--engine", "spark").stderr
+    assert "no matching runs" in run(history, tmp_path, "--engine", "spark").stderr
 
 
 def test_history_leaves_out_what_it_cannot_read(tmp_path):

@@ -90,10 +90,10 @@ def test_the_finest_time_stamp_counts():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"a":{{scheduled_at_us}}', "is no JSON object once it is filled in"),
+        ('{"a":{{scheduled_at_us}}', "is not a JSON object after the placeholders are filled in"),
         ('{"a":{{now}}}', "there is no placeholder {{now}}; there are: i, event_id"),
         ('{"a":{{scheduled_at_us}', "does not end"),
-        ("[{{scheduled_at_us}}]", "is no JSON object, but"),
+        ("[{{scheduled_at_us}}]", "is not a JSON object, but"),
         ('{"a":1}', "has no time stamp"),
         ('{"a":[{{scheduled_at_us}}]}', "has no time stamp"),
     ],
@@ -113,7 +113,7 @@ def test_events_of_a_function_go_round_with_new_time_stamps(files):
     )
     payload = payloads.of_events("made.py:orders")
     assert (payload.label, payload.field) == ("events made.py:orders (3)", "at")
-    assert "again and again" in payload.note
+    assert "repeatedly" in payload.note
     workload = payload.workload(1, 10, None)
     assert json.loads(workload.event(4, 1_700_000_000_123_456)) == {"n": 1, "i": 4, "at": 1_700_000_000_123}
     assert payload.digest
@@ -129,7 +129,7 @@ def test_an_endless_function_is_cut(monkeypatch):
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("return []", "gave no event"),
+        ("return []", "returned no event"),
         ("return [3]", "Event 0 of made.py:made is 3"),
         ("return [{'at': 1}]", "has no time stamp"),
         ("return [{'at': '{{scheduled_at_us}}'}, {'at': 1}]", "Event 1 of made.py:made has no time stamp in `at`"),
@@ -153,7 +153,7 @@ def test_a_function_is_found_or_told(files):
     assert str(files) not in sys.path
     for reference, said in (
         ("check.py", "give FILE.py:FUNCTION"),
-        ("none.py:check", "which is no file"),
+        ("none.py:check", "which is not a file"),
         ("check.py:x", "defines no function 'x'"),
         ("broken.py:check", "ZeroDivisionError: division by zero (broken.py, line 1)"),
     ):
@@ -167,13 +167,13 @@ def test_a_function_is_found_or_told(files):
     ("wishes", "said"),
     [
         ({}, "no job to measure"),
-        ({"spark_job": "none.py"}, "--spark-job is none.py, which is no .py file"),
+        ({"spark_job": "none.py"}, "--spark-job is none.py, which is not a .py file"),
         ({"flink_jar": "job.py"}, "--flink-jar is job.py, which is no .jar file"),
         ({"spark_job": "job.py", "flink_class": "A"}, "go with --flink-jar"),
-        ({"spark_job": "job.py", "template": "order.json", "events": "a.py:b"}, "do not go together"),
+        ({"spark_job": "job.py", "template": "order.json", "events": "a.py:b"}, "exclude each other"),
         ({"spark_job": "job.py", "first_output_s": 0}, "out of range"),
         ({"spark_job": "job.py", "input": "t", "output": "t"}, "read what it writes"),
-        ({"spark_job": "job.py", "input": "a b"}, "no name of a topic"),
+        ({"spark_job": "job.py", "input": "a b"}, "not a valid topic name"),
         ({"spark_job": "job.py", "timestamp_field": "a..b"}, "is not a field"),
         ({"spark_job": "job.py", "template": "none.json"}, "cannot be read"),
     ],
@@ -203,16 +203,16 @@ def test_a_job_runs_on_the_engines_that_it_was_given_for():
     job = custom_job(spark_job="job.py")
     found = resolved(RunRequest(patterns=(), job=job), MACHINE)
     assert [str(spec) for spec in found.specs] == ["spark@4.1"]
-    assert "flink@1.20 is left out: there is no job for it" in found.notes
+    assert "flink@1.20 is left out: it has no job" in found.notes
     (pattern,) = found.patterns
     assert [spec_name(spec, pattern) for spec in found.cells(pattern)] == ["spark@4.1"]
     assert choose(found.specs[0], pattern).emit == "output"
     several = resolved(RunRequest(patterns=(), engines=("spark@4.3", "relay"), job=job, partitions=4), MACHINE)
     need, _ = several.required_slots(several.specs[0], several.patterns[0])
     assert need == 4 + several.shuffle_partitions
-    with pytest.raises(ConfigurationError, match="there is no job for it: give --flink-jar"):
+    with pytest.raises(ConfigurationError, match="but has no job: give --flink-jar"):
         resolved(RunRequest(patterns=(), engines=("flink@2.2",), job=job), MACHINE)
-    with pytest.raises(ConfigurationError, match="has the mode that it sets itself"):
+    with pytest.raises(ConfigurationError, match="a custom job sets its mode itself"):
         resolved(RunRequest(patterns=(), engines=("spark@4.1:rtm",), job=job), MACHINE)
     with pytest.raises(ConfigurationError, match="name one or the other"):
         resolved(RunRequest(patterns=("01",), job=job), MACHINE)
@@ -249,7 +249,7 @@ def test_options_that_need_to_know_the_output_are_refused():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--timestamp-field", "at"], "--timestamp-field goes with a custom job"),
+        (["--timestamp-field", "at"], "--timestamp-field requires a custom job"),
         (["01", "--spark-job", "job.py"], "Name one or more PATTERNs"),
         (["--spark-job", "job.py", "--resume", "x"], "Name one or more PATTERNs"),
         (["--flink-jar", "job.jar", "--flink-args", "'"], "cannot be split into words"),
@@ -318,7 +318,7 @@ def test_a_report_says_how_outputs_are_known(capsys):
     assert Result.from_dict(json.loads(result.to_json())) == result
     terminal.print_result(result)
     assert (
-        "output not checked: 3,600 records for 6,000 events, each with the time stamp of one in at"
+        "output not checked: 3,600 records for 6,000 events, each with an event's time stamp in at"
         in capsys.readouterr().out.replace("\n  ", " ")
     )
     page = sections.document([(result, None)], plots=False)
@@ -548,7 +548,7 @@ def test_a_job_that_drops_events_by_design_says_so(request_, monkeypatch):
     assert (trial.latency_us.count, trial.latency_us.censored) == (pytest.approx(50, abs=2), 0)
     (coverage,) = [reason for reason in trial.reasons if reason.startswith("coverage ")]
     assert coverage.startswith("coverage 2")
-    assert coverage.endswith("events without an output are not samples, as --filters asks for")
+    assert coverage.endswith("events without an output are not samples, because of --filters")
     assert "an event without an output is not a sample (--filters)" in result.cells[0].remark
     assert result.settings["job"]["filters"] is True
     assert "--filters" in sections.command(result)
@@ -599,7 +599,7 @@ def test_without_an_oracle_the_output_is_called_unchecked(request_):
     assert trial.valid, trial.reasons
     assert any("output not checked" in reason for reason in trial.reasons)
     assert any("up to 1 ms" in reason for reason in trial.reasons)
-    assert any("again and again" in note for note in result.settings["notes"])
+    assert any("repeatedly" in note for note in result.settings["notes"])
 
 
 def test_a_job_whose_outputs_have_no_time_stamp_fails_at_once(request_):
@@ -617,7 +617,7 @@ def test_a_job_that_writes_nothing_fails(request_, monkeypatch):
     (result,) = run(request_(first_output_s=1))
     trial = the_trial(result)
     assert trial.status.value == "failed"
-    assert "came through within 1 s" in trial.reasons[0]
+    assert "events within 1 s" in trial.reasons[0]
     assert exit_code([result]) == 1
 
 

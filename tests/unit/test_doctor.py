@@ -138,7 +138,7 @@ def test_a_rocksdb_that_does_not_load_is_named(request_: DoctorRequest, cache: C
             archive.writestr(f"librocksdbjni-{name}", b"no library")
     assert "rocksdbjni-1.jar" in rocksdb.problem(jar)
     assert doctor.check_rocksdb(request_, cache).detail == "not used: no pattern has state"
-    assert doctor.check_rocksdb(replace(request_, keyed=True), cache).detail == "looked at once it is fetched"
+    assert doctor.check_rocksdb(replace(request_, keyed=True), cache).detail == "checked after the download"
 
 
 def test_memory_shows_its_arithmetic(request_: DoctorRequest) -> None:
@@ -241,7 +241,7 @@ def test_a_taken_port_names_the_port_its_holder_and_the_option(request_: DoctorR
 
 def test_ports_that_cannot_be(request_: DoctorRequest) -> None:
     twice = doctor.check_ports(replace(request_, kafka_port=20_001, flink_port=20_001))
-    assert twice.detail == "Port 20001 is asked for twice."
+    assert twice.detail == "Port 20001 is requested twice."
     assert "does not exist" in doctor.check_ports(replace(request_, kafka_port=70_000)).detail
     # The port of a local broker means nothing where the broker is elsewhere.
     remote = replace(request_, kafka_port=70_000, bootstrap_servers="broker:9092")
@@ -295,7 +295,7 @@ def test_the_command_exits_3_and_names_the_fix(tmp_path: Path) -> None:
     assert document["ok"] is False
     assert {"java", "slots"} <= set(failed)
     assert failed["slots"]["fix"].startswith("Use --slots 8 or more, ")
-    assert "there is no bin/java in it" in failed["java"]["detail"]
+    assert "it has no bin/java" in failed["java"]["detail"]
 
 
 @pytest.mark.parametrize(("kind", "status"), [("ext4", "ok"), ("tmpfs", "warn"), ("ramfs", "warn")])

@@ -122,10 +122,10 @@ def test_another_text_is_refused(text):
 
 
 def test_the_name_of_an_installed_engine_is_taken():
-    with pytest.raises(ConfigurationError, match=r"There is an engine flink already\. Choose another name"):
+    with pytest.raises(ConfigurationError, match=r"The engine flink exists already\. Choose another name"):
         settings("01", engine_cmd=("flink=job",))
 
 
 def test_two_commands_have_two_names():
-    with pytest.raises(ConfigurationError, match="two commands of one name"):
+    with pytest.raises(ConfigurationError, match="two commands with one name"):
         settings("01", engine_cmd=("mine=a", "mine=b"))

@@ -93,7 +93,7 @@ def test_a_query_in_its_mode_has_started(engine, name, pattern, facts):
 )
 def test_a_query_in_another_mode_has_failed(engine, name, pattern, facts):
     made = engine(name, pattern, facts)
-    with pytest.raises(RunFailedError, match=r"does not run in it"):
+    with pytest.raises(RunFailedError, match=r"does not run in the requested mode"):
         made._await_running(made._process)
 
 

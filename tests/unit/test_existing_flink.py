@@ -55,7 +55,7 @@ def test_the_document_says_that_there_was_one_and_not_which():
 
 def test_it_takes_no_job_of_the_users_own(tmp_path):
     (tmp_path / "job.jar").write_bytes(b"")
-    with pytest.raises(ConfigurationError, match="--flink-url runs rtmbench's own jobs only"):
+    with pytest.raises(ConfigurationError, match="--flink-url runs rtmbench's jobs only"):
         resolve(
             RunRequest(job=custom_job(flink_jar=tmp_path / "job.jar"), patterns=(), flink_url=URL, **KAFKA), MACHINE
         )

@@ -60,7 +60,7 @@ def test_a_broken_java_home_is_never_replaced_by_path(tmp_path: Path) -> None:
 
     (tmp_path / "empty").mkdir()
     message = refusal({"JAVA_HOME": str(tmp_path / "empty"), "PATH": path})
-    assert "there is no bin/java in it" in message
+    assert "it has no bin/java" in message
 
     (tmp_path / "file").touch()
     message = refusal({"JAVA_HOME": str(tmp_path / "file"), "PATH": path})
@@ -84,7 +84,7 @@ def test_java_8_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_no_java_at_all(tmp_path: Path) -> None:
     message = refusal({"PATH": str(tmp_path)})
-    assert message.startswith("No Java: JAVA_HOME is not set and there is no java on PATH.")
+    assert message.startswith("No Java: JAVA_HOME is not set and PATH has no java.")
     assert "apt-get install openjdk-17" in message
     refusal({"PATH": ""})
 

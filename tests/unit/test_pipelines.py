@@ -197,7 +197,7 @@ def test_two_runs_at_once_build_once(find, checkout, maven):
 
 def test_without_maven_the_way_out_is_said(find, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(PreflightError, match=r"there is no `mvn` on the PATH.*apt-get install maven"):
+    with pytest.raises(PreflightError, match=r"PATH has no `mvn`.*apt-get install maven"):
         find("01", "flink")
 
 

@@ -22,6 +22,6 @@ def test_a_taken_port_is_named():
         server.listen()
         port = server.getsockname()[1]
         assert not ports.is_free(port)
-        with pytest.raises(PreflightError, match=rf"Port {port} on 127\.0\.0\.1 is taken, and Kafka"):
+        with pytest.raises(PreflightError, match=rf"Port {port} on 127\.0\.0\.1 is in use, but Kafka"):
             ports.ensure_free(port, "Kafka")
     ports.ensure_free(port)

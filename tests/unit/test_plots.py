@@ -97,7 +97,7 @@ def test_what_may_not_be_used_is_not_drawn_as_if_it_could(run):
 
 
 def test_a_wrong_wish_is_told_with_those_that_can_be_met(run):
-    with pytest.raises(ConfigurationError, match="no plot 'pie'; there are: percentiles, cdf"):
+    with pytest.raises(ConfigurationError, match=r"Unknown plot 'pie'\. The plots are: percentiles, cdf"):
         run.plot("pie")
     with pytest.raises(ConfigurationError, match=r"one engine at once.* flink@1"):
         run.plot("timeline")

@@ -90,7 +90,7 @@ def test_the_page_says_all_that_there_is(page, recorded):
     for part in (
         "batch boundaries of spark",
         "checkpoints of flink",
-        "nothing that is known of",
+        "no known cause",
         "cost per 10⁹ events",
         "proven equal",
         "RealTimeTrigger(5000)",
@@ -281,9 +281,9 @@ def test_the_newest_experiment_is_reported_unless_told_otherwise(results):
     assert [r.pattern for r, _ in write.find(None, results)] == ["01", "02"]
     assert [r.pattern for r, _ in write.find("two", results)] == ["01", "02"]
     assert [r.experiment_id for r, _ in write.find("20261120T000000000Z-01-abcdef", results)] == ["one"]
-    with pytest.raises(ConfigurationError, match="There is no run"):
+    with pytest.raises(ConfigurationError, match="contains no run to report on"):
         write.find(None, results / "nothing")
-    with pytest.raises(ConfigurationError, match="no run 'three'"):
+    with pytest.raises(ConfigurationError, match="Unknown run 'three'"):
         write.find("three", results)
 
 

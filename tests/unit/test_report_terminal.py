@@ -55,8 +55,8 @@ def test_no_report_claims_a_winner(name):
 def test_engines_that_do_not_mean_the_same_are_told_apart():
     found = scenarios()["three_trials"]
     keyed = dataclasses.replace(found, pattern="04", unlike_work=find_pattern("04").fairness)
-    assert "Alike, not the same: Flink calls a function" in " ".join(printed(keyed).split())
-    assert "Alike, not the same: Flink calls a function" in " ".join(to_markdown([(keyed, None)]).split())
+    assert "Similar, not the same: Flink calls a function" in " ".join(printed(keyed).split())
+    assert "Similar, not the same: Flink calls a function" in " ".join(to_markdown([(keyed, None)]).split())
     assert "Alike" not in printed(found)
     assert "Alike" not in printed(dataclasses.replace(keyed, cells=keyed.cells[:1]))
 

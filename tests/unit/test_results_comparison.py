@@ -48,7 +48,7 @@ def test_without_a_measured_band_there_is_no_verdict_on_p99():
     found = compare(cell("a", trials(*SIX)), cell("b", scaled(3)))
     assert (found.verdict, found.verdict_p50) == ("no verdict", "slower")
     assert found.noise_band == NoiseBand(p50=1.1, p99=None, measured=False)
-    assert "p50 is held against an assumed ±10%, and there is no verdict on p99" in found.note
+    assert "p50 is compared with an assumed ±10%, and p99 has no verdict" in found.note
     assert "no verdict at p99 × 3.0" in sentence(found)
     assert "slower at p50 × 3.0" in sentence(found)
 

@@ -80,7 +80,7 @@ def test_a_target_is_met_by_the_interval_of_its_trials_and_not_by_their_luck():
 def test_fewer_than_three_trials_meet_no_target():
     assert outcome("p99<5s", at(4_000), at(3_000, 2)) == (
         "inconclusive",
-        "under the limit in 2 of 3 trials that it takes: trial 1 4.00 ms; trial 2 3.00 ms",
+        "under the limit in 2 of 3 required trials: trial 1 4.00 ms; trial 2 3.00 ms",
     )
 
 

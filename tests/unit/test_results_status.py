@@ -50,7 +50,7 @@ def test_nothing_amiss_is_valid_without_a_word():
         ({"counts": counts(expected=0)}, Status.VOID, "of 25,000 events produced"),
         ({"engine_error": "exit code 137", "counts": None}, Status.FAILED, "exit code 137"),
         ({"engine_restarted": True}, Status.FAILED, "restarted"),
-        ({"counts": counts(missing=7)}, Status.FAILED, "7 of 15,020 expected events never"),
+        ({"counts": counts(missing=7)}, Status.FAILED, "7 of 15,020 expected events are missing from the output"),
         ({"counts": counts(wrong=2)}, Status.FAILED, "2 of 15,020 output events were wrong"),
         ({"counts": counts(unexpected=1)}, Status.FAILED, "not expected"),
         ({"counts": counts(duplicate=9)}, Status.FAILED, "9 of 15,020"),
@@ -62,7 +62,7 @@ def test_nothing_amiss_is_valid_without_a_word():
             Status.UNSUSTAINED,
             "800 measured events",
         ),
-        ({"unread_partitions": [2, 3]}, Status.FAILED, "input partitions 2, 3 hold records of which nothing came out"),
+        ({"unread_partitions": [2, 3]}, Status.FAILED, "input partitions 2, 3 hold records without any output"),
         ({"acknowledged": 25_003}, Status.VOID, "acknowledged 25,003 events, and the input topic holds 25,000"),
     ],
 )
@@ -148,7 +148,7 @@ def test_the_teeth_of_a_batch_bound_engine_are_no_drift():
 def test_a_warm_up_that_ended_while_the_percentiles_fell_is_drift():
     warm_up = WarmUp(seconds=360.0, boundaries=40, ended_by="bound", falling=True)
     _, (reason,) = classify(observation(warm_up=warm_up))
-    assert reason.startswith("drift: the percentiles of the cycles still fell after a warm-up of 360 s")
+    assert reason.startswith("drift: the percentiles of the cycles were still falling after a warm-up of 360 s")
 
 
 def test_the_interval_of_the_running_job_decides_and_is_named():

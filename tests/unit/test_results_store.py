@@ -111,7 +111,7 @@ def test_an_existing_run_is_not_overwritten(run):
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../up", "a/b", ".hidden", "x" * 200, "a\n"])
 def test_a_run_id_that_is_no_file_name_is_refused(tmp_path, name):
-    with pytest.raises(ConfigurationError, match="no plain file name"):
+    with pytest.raises(ConfigurationError, match="not a plain file name"):
         RunDirectory.create(tmp_path, name)
 
 
@@ -152,16 +152,16 @@ def test_a_directory_that_vanished_is_a_preflight_error(run):
 
 def test_an_unknown_run_names_what_there_is(run):
     run.write(result(cell()))
-    with pytest.raises(ConfigurationError, match=f"no run 'nope'.*{RUN}"):
+    with pytest.raises(ConfigurationError, match=f"Unknown run 'nope'.*{RUN}"):
         load("nope", run.path.parent)
-    with pytest.raises(ConfigurationError, match="There are no runs there"):
+    with pytest.raises(ConfigurationError, match="The directory contains no runs"):
         load("nope", run.path / "empty")
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"schema": "rtmbench.result/1"', "\x00\xff"])
 def test_a_document_cut_short_is_a_clear_error(tmp_path, text):
     (tmp_path / "result.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(ConfigurationError, match="no JSON"):
+    with pytest.raises(ConfigurationError, match="is not JSON"):
         load(tmp_path)
 
 
@@ -182,7 +182,7 @@ def test_runs_are_listed_newest_first_with_the_unreadable(tmp_path):
     found = list_runs(tmp_path)
     assert [entry.path.name[-1] for entry in found] == ["c", "b", "a"]
     assert [entry.result is None for entry in found] == [False, True, False]
-    assert "no JSON" in found[1].problem
+    assert "is not JSON" in found[1].problem
     assert list_runs(tmp_path / "nowhere") == []
 
 

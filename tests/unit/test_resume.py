@@ -121,7 +121,7 @@ def test_another_machine_settings_of_another_version_and_searches_are_refused(tm
     with pytest.raises(ConfigurationError, match="--bootstrap-servers"):
         find(tmp_path, "remote")
     assert find(tmp_path, "remote", bootstrap_servers="127.0.0.1:9")[0].settings.bootstrap_servers == "127.0.0.1:9"
-    with pytest.raises(ConfigurationError, match="no run 'nothing'"):
+    with pytest.raises(ConfigurationError, match="Unknown run 'nothing'"):
         find(tmp_path, "nothing")
 
 

@@ -126,7 +126,7 @@ def test_a_run_is_found_by_its_pattern_or_its_id(sample):
     assert sample["03"] is sample[2]
     assert sample[sample[1].run_id] is sample[1]
     assert [run.pattern for run in sample[1:3]] == ["02", "03"]
-    with pytest.raises(ConfigurationError, match=r"no run '05' among these 4.* 01, 02, 03, 04"):
+    with pytest.raises(ConfigurationError, match=r"Unknown run '05': none of these 4 runs.* 01, 02, 03, 04"):
         sample["05"]
 
 
@@ -150,5 +150,5 @@ def test_the_page_of_the_documentation_shows_it(tool):
 
 def test_a_damaged_installation_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(functions, "DIRECTORY", tmp_path)
-    with pytest.raises(RtmbenchError, match=r"not whole.*Install rtmbench again"):
+    with pytest.raises(RtmbenchError, match=r"not complete.*Install rtmbench again"):
         rtmbench.sample()

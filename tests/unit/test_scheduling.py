@@ -263,14 +263,14 @@ def test_kill_for_memory_is_one_sentence(tmp_path: Path):
     group.control = ControlGroup(1, [tmp_path / "cpu"], shares=335, memory=tmp_path)
     assert group.memory_problem() == (
         "The kernel killed one of the engine's processes: together they reached 2,560 MiB, 1.25 times the 2,048 MiB "
-        "that the engine was given (--memory)."
+        "of the engine (--memory)."
     )
 
 
 def test_peak_above_the_memory_is_one_sentence():
     assert over_memory(1536.0, 1536) == ""
     assert over_memory(1702.4, 1536) == (
-        "The engine's processes took 1,702 MiB at their peak, more than the 1,536 MiB that it was given (--memory)."
+        "The engine's processes took 1,702 MiB at their peak, more than the 1,536 MiB of the engine (--memory)."
     )
 
 

@@ -185,7 +185,7 @@ def test_what_is_no_time_of_our_days_is_no_latency(config):
         await_records(orders, 3)
         shown = repr(orders)
     assert "max ≥ 3,600,000 ms" in shown
-    assert "what is more than 1 h old counts as 1 h" in shown
+    assert "a record older than 1 h counts as 1 h" in shown
 
 
 def test_some_without_it_are_in_no_figure_and_said(config):

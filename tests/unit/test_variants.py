@@ -65,10 +65,14 @@ def test_a_name_leads_back_to_its_variant():
 @pytest.mark.parametrize(
     ("engine", "pattern", "message"),
     [
-        ("flink:close", "01", r"flink@1\.20 has no mode 'close' for pattern 01 \(Stateless.*modes there are: row\."),
+        (
+            "flink:close",
+            "01",
+            r"flink@1\.20 has no mode 'close' for pattern 01 \(Stateless.*modes for this pattern are: row\.",
+        ),
         ("flink:close", "04", r"no mode 'close' for pattern 04"),
-        ("spark@4.3:rtm-aggregate", "02", r"modes there are: rtm, microbatch, close\."),
-        ("spark@4.1:rtm-unchecked", "01", r"modes there are: rtm, microbatch\."),
+        ("spark@4.3:rtm-aggregate", "02", r"modes for this pattern are: rtm, microbatch, close\."),
+        ("spark@4.1:rtm-unchecked", "01", r"modes for this pattern are: rtm, microbatch\."),
     ],
 )
 def test_a_mode_that_a_pattern_does_not_have_is_an_error(engine, pattern, message):

@@ -113,7 +113,7 @@ def run_job(
     """Run a custom job on engines, as `run` runs a pattern, and return what was measured.
 
     An output record is known by the time stamp that it carries of its event: each is one sample. `docs/custom-jobs.md`
-    says how a job is made ready.
+    explains how to prepare a job.
 
     Args:
         spark_job: a PySpark file that starts one streaming query.
@@ -127,17 +127,17 @@ def run_job(
         template: a JSON template of an input record: a file, or a dictionary.
         events: a function without arguments that gives input records as dictionaries, or `FILE.py:FUNCTION`.
         oracle: a function of the lists of input and output `Record`s that raises or returns what is wrong, or
-            `FILE.py:FUNCTION`; without, the output is not checked, and the report says so.
+            `FILE.py:FUNCTION`; without, the output is not checked, and the report states that.
         first_output_s: how long a job may take to its first output.
         filters: whether the job drops or merges events by design. Without it, each event whose time stamp no output
             carries is a sample at the drain deadline, so that percentiles which reach one are lower bounds.
-        engines: of those that a job was given for; without, all of them.
+        engines: of those with a job; without, all of them.
         slo: as in `run`.
         results: as in `run`.
         settings: as in `run`; what concerns windows is for the job to say.
 
     Raises:
-        ConfigurationError: as `run` does, and where what was given of the job makes no sense.
+        ConfigurationError: as in `run`, and for an invalid definition of the job.
         PreflightError: as `run` does.
         RunFailedError: as `run` does. A job that fails is a cell of status `failed`.
 
@@ -145,7 +145,7 @@ def run_job(
     >>> run = rtmbench.run_job(spark_job="orders.py", template="order.json")  # doctest: +SKIP
     >>> rtmbench.run_job(spark_job="orders.scala")
     Traceback (most recent call last):
-    rtmbench.errors.ConfigurationError: --spark-job is orders.scala, which is no .py file.
+    rtmbench.errors.ConfigurationError: --spark-job is orders.scala, which is not a .py file.
 
     """
     from rtmbench.custom_jobs.model import custom_job  # noqa: PLC0415 - reading results must not wait for what a run needs
@@ -168,9 +168,9 @@ def run_job(
 
 
 def load(reference: str | os.PathLike[str], results: str | os.PathLike[str] = "results") -> Run:
-    """Read a run, given its id (under `results`), its directory or its document.
+    """Read a run by its id (under `results`), its directory or its document.
 
-    Raises ConfigurationError where there is no such run, or where its document cannot be read.
+    Raises ConfigurationError if the run is unknown or its document cannot be read.
 
     >>> import rtmbench
     >>> rtmbench.load("tests/unit/data/recorded-run").engines
@@ -216,7 +216,7 @@ def sample() -> RunList:
     found = [Run(entry.result, entry.path) for entry in entries if entry.result is not None]
     if not found or len(found) < len(entries):
         raise RtmbenchError(
-            f"The recorded sample in {DIRECTORY} is not whole. Install rtmbench again: "
+            f"The recorded sample in {DIRECTORY} is not complete. Install rtmbench again: "
             "`pip install --force-reinstall rtmbench`."
         )
     return RunList(found)
@@ -251,7 +251,7 @@ def _request(
     for name in settings:
         if name not in known and not (name == "job" and not patterns):
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}."
+            hint = f"did you mean {near[0]!r}?" if near else f"the settings are: {', '.join(known)}."
             raise ConfigurationError(f"unknown setting {name!r}; {hint}")
     names = engines.split(",") if isinstance(engines, str) else engines
     texts = [slo] if isinstance(slo, str) else slo

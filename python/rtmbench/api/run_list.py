@@ -50,7 +50,7 @@ class RunList(list[Run]):
                 return run
         patterns = ", ".join(sorted({clean(run.pattern, 40) for run in self})) or "none"
         raise ConfigurationError(
-            f"There is no run {clean(which, 128)!r} among these {len(self)}. Their patterns are: {patterns}."
+            f"Unknown run {clean(which, 128)!r}: none of these {len(self)} runs has it. Their patterns are: {patterns}."
         )
 
     def compare(self, baseline: str, other: str) -> Comparison:

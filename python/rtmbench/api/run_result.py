@@ -133,14 +133,14 @@ class Run:
         numbers = {one.trial for one in self._chosen(cell, trial)}
         alone = replace(self.result, cells=[cell], floors=[])
         rows = [row for row in export.tables([StoredRun(alone)])["timeline"] if row["trial"] in numbers]
-        return _table(rows, f"{cell.name} in run {self.run_id} has no timeline: no trial came as far.")
+        return _table(rows, f"{cell.name} in run {self.run_id} has no timeline: no trial reached its measurement.")
 
     def latency(self, engine: str, trial: int | None = None) -> _core.Histogram:
         """Return the distribution of an engine's update latency, µs: samples of trials merged, nothing averaged.
 
         Without a trial, those of every usable one (status valid or contended) by its last attempt; a trial that is
         named is read whatever its status. The headline of a report is the median of the trials' percentiles, so it
-        differs from the merged percentile. Samples of events that never came out lie at the drain's deadline: what
+        differs from the merged percentile. Samples of events without an output lie at the drain's deadline: what
         `table()` calls lower bounds is one here too.
 
         Raises ConfigurationError for an unknown engine or trial, where no trial is usable, and where a log is
@@ -344,7 +344,7 @@ class Run:
     def _samples(self, cell: Cell, trial: Trial) -> _core.Histogram:
         if self.directory is None:
             raise ConfigurationError(
-                f"The distributions of run {self.run_id} are in its directory, which is not beside this document. "
+                f"The distributions of run {self.run_id} are in its directory, which is not next to this document. "
                 "Load the run by its directory."
             )
         found = merged(trial_log(trial, self.directory))
@@ -374,7 +374,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """On p99: `faster`, `slower`, `no difference shown`, or `no verdict`, said of the second; of the only pair.
+        """On p99: `faster`, `slower`, `no difference shown`, or `no verdict`, for the second engine; of the only pair.
 
         Raises ConfigurationError where several pairs were compared: see `entries`.
         """
@@ -384,7 +384,7 @@ class Comparison:
 
     @property
     def entries(self) -> Sequence[across.Entry]:
-        """One for each pair: `comparison` holds ratios, intervals and verdicts, `sentence` says them."""
+        """One for each pair: `comparison` holds ratios, intervals and verdicts, `sentence` is the text."""
         return self.report.entries
 
     def to_dict(self) -> dict[str, Any]:
@@ -417,7 +417,7 @@ class Comparison:
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """What each engine came to beside each target.
+    """The outcome of each engine for each target.
 
     >>> import rtmbench
     >>> found = rtmbench.load("tests/unit/data/recorded-run").verdict("p99<1ms")
@@ -444,12 +444,12 @@ class Verdict:
 
 def _judge(result: Result, texts: Sequence[str]) -> Verdict:
     if not texts:
-        raise ConfigurationError("No target was given. Give one such as slo='p99<100ms@10000/s'.")
+        raise ConfigurationError("No target is set. Give one such as slo='p99<100ms@10000/s'.")
     return Verdict(slo.judge_all([slo.Target.parse(text) for text in texts], result.cells, quick=is_quick(result)))
 
 
 def trials_table(runs: Iterable[Run], empty: str) -> _core.Table:
-    """Make the attempts of all trials of runs a table, see `Run.table`; `empty` is the error where there is none."""
+    """Make the attempts of all trials of runs a table, see `Run.table`; `empty` is the error if there is none."""
     chosen = list(runs)
     rows = export.tables([StoredRun(run.result) for run in chosen])["trials"]
     attempts = [trial for run in chosen for cell in (*run.result.cells, *run.result.floors) for trial in cell.trials]

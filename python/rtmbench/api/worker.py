@@ -1,4 +1,4 @@
-"""A run in a process of its own, for `rtmbench.aio.run`: a signal ends it in the way that it ends the command line.
+"""A run in a separate process, for `rtmbench.aio.run`: a signal ends it as it ends the command line.
 
 `python -m rtmbench.api.worker` reads one line of JSON (`pattern`, and `arguments`, those of `rtmbench.run`) from
 standard input and writes one to standard output: the id of the run, or the error. The end of its standard input

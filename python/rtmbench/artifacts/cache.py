@@ -31,7 +31,7 @@ from rtmbench.errors import ArtifactError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-# An archive, and what comes out of it, are on the disk together for a moment.
+# An archive and its unpacked files are on the disk together for a moment.
 _ROOM = 2.3
 
 
@@ -104,7 +104,7 @@ class Cache:
         return self._provide(bundles, progress, repair=not self.offline)
 
     def status(self, bundle: str) -> BundleStatus:
-        """Say whether a bundle is cached, without hashing it."""
+        """Return whether a bundle is cached, without hashing it."""
         locked = self.lock.bundle(bundle)
         path = self._path(locked)
         return BundleStatus(
@@ -279,7 +279,7 @@ class _Building:
             if sha256(path) != each.tree:
                 raise ArtifactError(
                     f"{each.file} has the right SHA-256 but unpacks to other files than the lock "
-                    "names. That is a fault of rtmbench or of its lock; please report it."
+                    "names. This is a fault of rtmbench or of its lock; please report it."
                 )
         with self._lock:
             self._lacks.discard(artifact.sha256)

@@ -153,7 +153,7 @@ class Fetcher:
             if failure.fatal or idle >= ATTEMPTS:
                 raise ArtifactError(
                     f"{artifact.file} ({artifact.coordinate}) could not be downloaded: "
-                    f"{failure.cause}. It was looked for at {redact(source.urls[0])} "
+                    f"{failure.cause}. rtmbench tried {redact(source.urls[0])} "
                     f"({source.origin}). Check the network and that configuration, then run "
                     "`rtmbench engines fetch`; what has arrived so far is kept."
                 )
@@ -180,7 +180,7 @@ class Fetcher:
             return _Failure(cause=_reason(error), fatal=True)
         except OSError as error:
             if error.errno is None:
-                # As requests says it when the certificate bundle is not there.
+                # The text of requests when the certificate bundle is not there.
                 return _Failure(cause=str(error), fatal=True)
             raise ArtifactError(
                 f"{transfer.artifact.file} could not be written to {transfer.part.parent}: "

@@ -23,8 +23,8 @@ class Artifact:
     """One file to be downloaded.
 
     `coordinate` is `maven:group:artifact:version` or `pypi:name==version`, `size` counts bytes.
-    An archive names in `unpack` the members that are wanted (a name that ends in `/` is a whole
-    directory) and where each goes; `tree` is the SHA-256 of the manifest of what comes out.
+    An archive names in `unpack` the required members (a name that ends in `/` is a whole
+    directory) and where each goes; `tree` is the SHA-256 of the manifest of the unpacked files.
     """
 
     coordinate: str
@@ -98,12 +98,12 @@ class Lock:
             return self.bundles[name]
         except KeyError:
             known = ", ".join(sorted(self.bundles))
-            raise ConfigurationError(f"There is no engine bundle {name!r} in the lock; it names {known}.") from None
+            raise ConfigurationError(f"Unknown engine bundle {name!r}. The bundles in the lock are {known}.") from None
 
     def resolve(self, name: str) -> list[str]:
         """Return the bundles behind a bundle's name, or all that a run of an engine needs.
 
-        `flink@1.20` (or `flink`, the first version in the lock) stands for Flink, its Kafka
+        `flink@1.20` (or `flink`, the first version in the lock) means Flink, its Kafka
         connector and Kafka. Raises ConfigurationError, listing what exists, for anything else.
         """
         name = name.partition(":")[0]

@@ -114,7 +114,7 @@ class Bars:
 @contextmanager
 def reporter(console: Console | None = None) -> Iterator[Reporter]:
     """Choose bars or lines for standard error (or another console)."""
-    # Not by FORCE_COLOR: a notebook's kernel sets it, and is no terminal.
+    # Not by FORCE_COLOR: a notebook's kernel sets it, and is not a terminal.
     console = console or Console(file=sys.stderr, force_jupyter=False, force_terminal=sys.stderr.isatty())
     if not console.is_terminal:
         yield Lines(console)

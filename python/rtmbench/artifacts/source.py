@@ -1,7 +1,7 @@
 """Where artifacts come from: what pip and Maven are configured to use on this machine.
 
 Nothing here is a setting of rtmbench. A machine that reaches its packages through a mirror has
-said so to pip (`pip.conf`, `PIP_*`) and to Maven (`settings.xml`); the same answer is used here.
+it configured for pip (`pip.conf`, `PIP_*`) and Maven (`settings.xml`); rtmbench uses the same configuration.
 Content is pinned by SHA-256 in the lock, so a mirror decides only how fast a file arrives.
 """
 
@@ -39,7 +39,7 @@ READ_TIMEOUT_S = 60.0
 class Source:
     """One registry: base URLs in the order they are tried, and how to talk to them.
 
-    `origin` says in words who configured it, for messages.
+    `origin` names the configuration it comes from, for messages.
     """
 
     urls: tuple[str, ...]
@@ -256,12 +256,12 @@ class _Settings:
         self._environment = environment
         self._home = home
         try:
-            # The user's own file, read by Maven just the same.
+            # The user's settings file, which Maven reads too.
             self._root = ET.fromstring(path.read_bytes())  # noqa: S314
         except ET.ParseError as error:
             raise ArtifactError(
                 f"Maven's settings file {path} is not well-formed XML ({error}); correct it, so "
-                "that jars can be fetched from where it says."
+                "that rtmbench can fetch jars from its repositories."
             ) from error
         for element in self._root.iter():
             element.tag = element.tag.rpartition("}")[2]

@@ -69,9 +69,7 @@ def unpack(
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile) as error:
         raise ArtifactError(f"{archive.name} is not a readable archive: {error}.") from error
     if unmatched:
-        raise ArtifactError(
-            f"{archive.name} does not hold {', '.join(sorted(unmatched))}, which the lock wants from it."
-        )
+        raise ArtifactError(f"{archive.name} does not hold {', '.join(sorted(unmatched))}, which the lock requires.")
     return "".join(f"{lines[path]}  {path}\n" for path in sorted(lines))
 
 

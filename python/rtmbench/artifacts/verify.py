@@ -44,7 +44,7 @@ def expected_files(bundle: LockedBundle, root: Path) -> dict[str, str]:
 
 
 def verify(bundle: LockedBundle, root: Path) -> None:
-    """Raise ArtifactError, naming the files, when a bundle is not what the lock says."""
+    """Raise ArtifactError, naming the files, when a bundle differs from the lock."""
     expected = expected_files(bundle, root)
     wrong: list[str] = []
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
@@ -53,10 +53,10 @@ def verify(bundle: LockedBundle, root: Path) -> None:
             if found is None:
                 wrong.append(f"{path} is missing or cannot be read")
             elif found != digest:
-                wrong.append(f"{path} is corrupted: its SHA-256 is not the one that it was fetched with")
+                wrong.append(f"{path} is corrupted: its SHA-256 differs from that of the download")
     # A jar too many on a class path changes what is measured just as well as a damaged one.
     wrong += [
-        f"{jar} does not belong there"
+        f"{jar} is an unexpected file"
         for jar in (root / bundle.classpath).glob("*.jar")
         if jar.relative_to(root).as_posix() not in expected
     ]

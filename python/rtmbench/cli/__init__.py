@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         click.echo("rtmbench: terminated", err=True)
         code = 128 + signal.SIGTERM
     except BrokenPipeError:
-        # Whoever read our output has gone; nothing can be told to it any more.
+        # The reader of the output has closed it; nothing can be printed any more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code if isinstance(code, int) else 0)

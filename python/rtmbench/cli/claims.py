@@ -88,7 +88,7 @@ def claims(
 
 
 def _run(ids: tuple[str, ...], wanted: dict[str, str | None], *, offline: bool, results: Path) -> ClaimsRun:
-    """Fetch what is needed, try the claims, and store what comes out, after each of them."""
+    """Fetch the engines, test the claims, and store the outcome after each claim."""
     from rtmbench.artifacts import Cache  # noqa: PLC0415
     from rtmbench.claims.execution import execute  # noqa: PLC0415
     from rtmbench.claims.runner import Plan  # noqa: PLC0415
@@ -107,7 +107,7 @@ def _split(text: str) -> tuple[str, ...]:
 
 
 def _say(message: str, outcome: Outcome | None = None) -> None:
-    """Print progress on standard error: what is tried, and what came out."""
+    """Print progress on standard error: each tested claim and its outcome."""
     if outcome is None:
         click.echo(message, err=True)
         return

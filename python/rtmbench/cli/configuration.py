@@ -45,7 +45,7 @@ OTHER_VARIABLES = frozenset(
 )
 
 TARGETS = "slo"
-"""The one key that is not a setting of a run: what is asked of its result. Its flag may be given again."""
+"""The one key that is not a setting of a run but a target of its result. Its flag is repeatable."""
 
 
 def load(environment: Mapping[str, str]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def job_options(command: Command) -> Command:
 
 
 def take_job(values: dict[str, Any]) -> CustomJob | None:
-    """Take the options out of the values, and make a job of them; None where there is none.
+    """Take the options out of the values, and make a job of them; None if there is none.
 
     Raises ConfigurationError, and click's usage error for options that go with a job where there is none.
     """
@@ -83,7 +83,7 @@ def take_job(values: dict[str, Any]) -> CustomJob | None:
         return None
     if not given.keys() & {"spark_job", "flink_jar"}:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise click.UsageError(f"{flags} goes with a custom job: add --spark-job, --flink-jar, or both.")
+        raise click.UsageError(f"{flags} requires a custom job: add --spark-job, --flink-jar, or both.")
     from rtmbench.custom_jobs.model import custom_job  # noqa: PLC0415 - `--help` must not wait for it
 
     if "first_output" in given:

@@ -24,12 +24,12 @@ def explain(code: str | None, *, show_all: bool) -> None:
             click.echo(f"{one.code}  ({one.of})")
         return
     if code is None:
-        raise click.UsageError("Missing argument 'CODE'. `rtmbench explain --list` names those that are known.")
+        raise click.UsageError("Missing argument 'CODE'. `rtmbench explain --list` lists the known codes.")
     found = explanations.explain(code)
     if found is None:
         near = ", ".join(explanations.closest(code))
-        hint = f"The closest are: {near}." if near else "`rtmbench explain --list` names those that are."
-        raise ConfigurationError(f"The code {clean(code, 80)!r} is not known. {hint}")
+        hint = f"The closest are: {near}." if near else "`rtmbench explain --list` lists the known codes."
+        raise ConfigurationError(f"Unknown code {clean(code, 80)!r}. {hint}")
     console = Console(highlight=False, emoji=False, markup=False)
     console.width = min(100, console.width)
     console.print(Text(found.code, style="bold").append(f"  ({found.of})", style="not bold"))

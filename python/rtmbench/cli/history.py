@@ -47,5 +47,5 @@ def history(pattern: str | None, *, engine: str | None, results: Path, as_json: 
     elif found:
         print_history(found)
     else:
-        click.echo(f"rtmbench: there are no such runs in {results.absolute()}", err=True)
+        click.echo(f"rtmbench: no matching runs in {results.absolute()}", err=True)
     return 0

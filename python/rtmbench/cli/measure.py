@@ -110,7 +110,7 @@ def measure(
 
 
 def _problem(topic: str, field: str, seconds: float, report: ConsumerReport) -> str | None:
-    """Say why the latencies mean nothing; None where they do."""
+    """Return why the latencies are invalid; None if they are valid."""
     if report.latency.count == 0:
         first = f" The first: {report.malformed_samples[0]}." if report.malformed_samples else ""
         return (
@@ -128,7 +128,7 @@ def _write_log(path: Path, start_us: int, intervals: Sequence[tuple[int, Histogr
         return
     # It was created before the measurement, to see that it can be.
     path.unlink()
-    click.echo(f"the interval log {path} was not written, since its latencies would mean nothing", err=True)
+    click.echo(f"the interval log {path} was not written, because its latencies would be invalid", err=True)
 
 
 def _follow(

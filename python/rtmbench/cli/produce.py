@@ -46,7 +46,7 @@ class Shard(click.ParamType[tuple[int, int]]):
     name = "shard"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """Return the number and the count of parts; a click usage error where the text is no such pair."""
+        """Return the number and the count of parts; raise click's usage error for any other text."""
         if isinstance(value, tuple):
             return value
         number, _, of = str(value).partition("/")
@@ -167,7 +167,7 @@ def produce(
     if outcome["failed"]:
         from rtmbench.kafka.properties import redact  # noqa: PLC0415
 
-        reasons = "; ".join(outcome["errors"][:3]) or "no reason given"
+        reasons = "; ".join(outcome["errors"][:3]) or "no reason reported"
         raise RunFailedError(redact(f"{outcome['failed']:,} events were not delivered: {reasons}", config))
 
 

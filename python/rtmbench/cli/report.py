@@ -66,7 +66,7 @@ def report(run: str | None, output: str | None, kind: str | None, vcpu_hour: flo
 
 
 def _check(runs: list[StoredRun]) -> None:
-    """Say which files of a run are not as the run left them."""
+    """Report the files of a run that were changed after the run."""
     from rtmbench.errors import ConfigurationError  # noqa: PLC0415
     from rtmbench.results.store import verify_manifest  # noqa: PLC0415
 

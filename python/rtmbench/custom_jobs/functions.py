@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 def load(reference: str, flag: str) -> Callable[..., Any]:
     """Import the file and return its function; `flag` names the setting in messages.
 
-    Raises ConfigurationError where there is no such file or function, or where the file raises as it is imported.
+    Raises ConfigurationError if the file or the function does not exist, or if the import raises.
     """
     file, colon, name = reference.rpartition(":")
     if not colon or not file or not name.isidentifier():
         raise ConfigurationError(f"{flag} is {reference!r}; give FILE.py:FUNCTION.")
     path = Path(file).resolve()
     if not path.is_file():
-        raise ConfigurationError(f"{flag} names {file}, which is no file.")
+        raise ConfigurationError(f"{flag} names {file}, which is not a file.")
     spec = importlib.util.spec_from_file_location(f"rtmbench_user_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise ConfigurationError(f"{flag} names {file}, which is no Python file.")
+        raise ConfigurationError(f"{flag} names {file}, which is not a Python file.")
     module = importlib.util.module_from_spec(spec)
-    # What stands beside the file can be imported by it, as where it is run by itself.
+    # The file can import the modules next to it, as in a run by itself.
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
@@ -43,7 +43,7 @@ def load(reference: str, flag: str) -> Callable[..., Any]:
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Return what a function is called in a document: its file and name, without a path of the machine."""
+    """Return the name of a function for a document: its file and name, without a path of the machine."""
     code = getattr(function, "__code__", None)
     name = getattr(function, "__name__", type(function).__name__)
     return name if code is None else f"{Path(code.co_filename).name}:{name}"

@@ -28,13 +28,13 @@ _MANIFEST = "META-INF/MANIFEST.MF"
 _TOPIC = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 _LONGEST_TOPIC = 249
 
-REMARK = "one sample for each output record, by the time stamp that it carries; what should come out is not known"
+REMARK = "one sample for each output record, by the time stamp that it carries; the expected output is not known"
 FILTERS_REMARK = "an event without an output is not a sample (--filters)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CustomJob:
-    """What stands in a pattern's place. Made by `custom_job`, which checks it."""
+    """The custom job that replaces a pattern. `custom_job` creates and checks it."""
 
     timestamp_field: str
     """Where an output record has the time stamp of its event, names with dots between."""
@@ -45,7 +45,7 @@ class CustomJob:
     flink_args: tuple[str, ...] = ()
     """Further program arguments of the Flink job."""
     input: str | None = None
-    """The topics that the jobs expect; None: names of each trial's own, which the jobs are told."""
+    """The topics that the jobs expect; None: names per trial, which rtmbench passes to the jobs."""
     output: str | None = None
     payload: Payload = OWN_EVENTS
     oracle: Oracle | None = None
@@ -60,12 +60,12 @@ class CustomJob:
         return f"{REMARK}; {FILTERS_REMARK}" if self.filters else REMARK
 
     def pattern(self) -> Pattern:
-        """Return the pattern that it stands in the place of."""
+        """Return the job as a pattern."""
         return Pattern(
             id=OWN,
             name="custom-job",
             title="Custom job",
-            fairness="Whether both jobs do the same work is for their authors to say.",
+            fairness="Only the authors of both jobs know whether the jobs do the same work.",
             job=self,
         )
 
@@ -77,13 +77,13 @@ class CustomJob:
         found = self.flink_jar if engine == "flink" else self.spark_job
         if found is None:
             flag = "--flink-jar" if engine == "flink" else "--spark-job"
-            raise ConfigurationError(f"{engine} was asked for, and there is no job for it: give {flag}.")
+            raise ConfigurationError(f"{engine} is requested, but has no job: give {flag}.")
         return found
 
     def engines(self, asked: Sequence[str], default: Sequence[str]) -> tuple[str, ...]:
-        """Return the engines to run: those asked for; of the default ones, those that there is a job for.
+        """Return the engines to run: those requested; of the default ones, those with a job.
 
-        Raises ConfigurationError where one was asked for that there is no job for.
+        Raises ConfigurationError if a requested engine has no job.
         """
         if tuple(asked) == tuple(default):
             jobs = {"flink": self.flink_jar, "spark": self.spark_job}
@@ -116,19 +116,19 @@ class CustomJob:
             raise RunFailedError(f"{jar.name} has no class {wanted.strip()}. Give the right one with --flink-class.")
 
     def longest_load_s(self, rate: float) -> float:
-        """Return for how long the oracle can be shown the events of a trial; without end where there is no oracle."""
+        """Return how long the load may last so that the oracle can read all events; infinite without an oracle."""
         return math.inf if self.oracle is None else MAX_RECORDS / rate
 
     def check_load(self, events: float) -> None:
-        """Raise ConfigurationError where the oracle could not be shown the events of a trial."""
+        """Raise ConfigurationError if a trial has more events than the oracle can read."""
         if self.oracle is not None and events > MAX_RECORDS:
             raise ConfigurationError(
-                f"The oracle would be shown about {events:,.0f} input records a trial, more than {MAX_RECORDS:,}. "
+                f"The oracle would read about {events:,.0f} input records a trial, more than {MAX_RECORDS:,}. "
                 "Lower --rate, --duration or --warmup, or leave --oracle out."
             )
 
     def document(self) -> dict[str, Any]:
-        """Return what a result says of it: names, no path of the machine."""
+        """Return the description for a result: names, no path of the machine."""
         return {
             "spark_job": self.spark_job.name if self.spark_job else None,
             "flink_jar": self.flink_jar.name if self.flink_jar else None,
@@ -168,16 +168,16 @@ def custom_job(
     first_output_s: float = FIRST_OUTPUT_S,
     filters: bool = False,
 ) -> CustomJob:
-    """Check what was given, read template, events and oracle, and make a job of it.
+    """Check the arguments, read template, events and oracle, and create the custom job.
 
     Raises ConfigurationError.
     """
     if spark_job is None and flink_jar is None:
-        raise ConfigurationError("There is no job to measure: give --spark-job FILE.py, --flink-jar FILE.jar, or both.")
+        raise ConfigurationError("No job to measure: give --spark-job FILE.py, --flink-jar FILE.jar, or both.")
     if flink_jar is None and (flink_class is not None or flink_args):
         raise ConfigurationError("--flink-class and --flink-args go with --flink-jar.")
     if template is not None and events is not None:
-        raise ConfigurationError("--template and --events do not go together: both say what is sent.")
+        raise ConfigurationError("--template and --events exclude each other: both define the input records.")
     if not 1 <= first_output_s <= LONGEST_S:
         raise ConfigurationError(
             f"--first-output is {first_output_s:g}, which is out of range: give 1 to {LONGEST_S:g} seconds."
@@ -186,7 +186,7 @@ def custom_job(
         raise ConfigurationError(f"--input and --output are both {input!r}: a job would read what it writes.")
     for flag, topic in (("--input", input), ("--output", output)):
         if topic is not None and not _is_topic(topic):
-            raise ConfigurationError(f"{flag} is {topic!r}, which is no name of a topic.")
+            raise ConfigurationError(f"{flag} is {topic!r}, which is not a valid topic name.")
     payload = OWN_EVENTS
     if template is not None:
         payload = payloads.of_template(template)
@@ -214,7 +214,7 @@ def _file(given: str | os.PathLike[str] | None, flag: str, ending: str) -> Path 
         return None
     path = Path(given).resolve()
     if path.suffix != ending or not path.is_file():
-        raise ConfigurationError(f"{flag} is {given}, which is no {ending} file.")
+        raise ConfigurationError(f"{flag} is {given}, which is not a {ending} file.")
     return path
 
 

@@ -1,4 +1,4 @@
-"""A custom oracle: a function that is shown what went in and what came out, and says what is wrong."""
+"""A custom oracle: a function that reads the input and the output and reports errors."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class Oracle:
         input_from: Sequence[int] = (),
         output_from: Sequence[int] = (),
     ) -> list[str]:
-        """Read both topics from the offsets that are given on, and return what the function says is wrong.
+        """Read both topics from the offsets on, and return the errors that the function reports.
 
-        The function gets two lists of `Record`, in order of partition and offset. What it raises is wrong; so is a
-        text, or each of several, that it returns; None, True and an empty list say that all is well.
+        The function gets two lists of `Record`, in order of partition and offset. An exception is an error, and so is
+        each text that the function returns. None, True and an empty list mean that the output is correct.
 
         Raises HarnessError where a topic holds more than `MAX_RECORDS`, and KafkaError where it cannot be read.
         """
@@ -63,7 +63,7 @@ class Oracle:
         outputs = _read(config, output_topic, output_from)
         try:
             found = self.function(inputs, outputs)
-        except Exception as error:  # noqa: BLE001 - whatever it raises is its way to say what is wrong
+        except Exception as error:  # noqa: BLE001 - every exception of the function is a complaint
             return [said(error)]
         if found is None or found is True:
             return []
@@ -72,14 +72,14 @@ class Oracle:
         try:
             several = [found] if isinstance(found, str) else list(itertools.islice(found, MAX_COMPLAINTS))
         except Exception as error:  # noqa: BLE001 - a generator runs only here
-            return [f"it returned {type(found).__name__}, not a text or several: {said(error)}"]
+            return [f"it returned {type(found).__name__}, not a text or several texts: {said(error)}"]
         return [str(one) for one in several]
 
 
 def oracle_of(check: str | Check) -> Oracle:
-    """Make an oracle of a function, given itself or as `FILE.py:FUNCTION`.
+    """Make an oracle of a function or of `FILE.py:FUNCTION`.
 
-    Raises ConfigurationError where there is no such function.
+    Raises ConfigurationError if the function does not exist.
     """
     function: Any = load(check, "--oracle") if isinstance(check, str) else check
     if not callable(function):
@@ -91,9 +91,7 @@ def _read(config: Mapping[str, str], topic: str, from_offsets: Sequence[int]) ->
     try:
         found = _core.read_topic(config, topic, from_offsets=list(from_offsets), most=MAX_RECORDS)
     except ValueError as error:
-        raise _core.HarnessError(
-            f"the oracle could not be asked: {error}; lower --rate, --duration or --warmup"
-        ) from error
+        raise _core.HarnessError(f"the oracle could not run: {error}; lower --rate, --duration or --warmup") from error
     return [Record(*record) for record in found]
 
 

@@ -61,7 +61,7 @@ OWN_EVENTS = Payload(label="rtmbench's own events", field="scheduled_at_us")
 def of_template(template: str | os.PathLike[str] | Mapping[str, Any]) -> Payload:
     """Read a JSON template: a file, or from Python also a dictionary.
 
-    Raises ConfigurationError where it cannot be read, is no JSON object once it is filled in, or has no time stamp.
+    Raises ConfigurationError if it cannot be read, is not a JSON object after the filling, or has no time stamp.
     """
     if isinstance(template, str | os.PathLike):
         path = Path(template)
@@ -76,12 +76,12 @@ def of_template(template: str | os.PathLike[str] | Mapping[str, Any]) -> Payload
 
 
 def of_events(source: str | Callable[[], Iterable[Any]]) -> Payload:
-    """Take events from a function, given itself or as `FILE.py:FUNCTION`.
+    """Take events from a function or from `FILE.py:FUNCTION`.
 
     The function takes no argument and returns or yields dictionaries, or pairs of a Kafka key and a dictionary. In
-    these a text such as `"{{scheduled_at_us}}"` stands for what is filled in at send time.
+    these, rtmbench replaces a text such as `"{{scheduled_at_us}}"` at send time.
 
-    Raises ConfigurationError where there is no such function, it raises, or gives what is no such event.
+    Raises ConfigurationError if the function does not exist, raises, or returns something other than such events.
     """
     function = load(source, "--events") if isinstance(source, str) else source
     name = name_of(function)
@@ -101,13 +101,13 @@ def of_events(source: str | Callable[[], Iterable[Any]]) -> Payload:
             raise ConfigurationError(f"{what} has no time stamp in `{field}`, where event 0 has it.")
         texts.append((key.encode() if isinstance(key, str) else key, text))
     if not texts:
-        raise ConfigurationError(f"{name} gave no event. Let it return or yield dictionaries.")
+        raise ConfigurationError(f"{name} returned no event. Change it to return or yield dictionaries.")
     return Payload(
         label=f"events {name} ({len(texts):,})",
         field=field,
         texts=tuple(texts),
         digest=_digest(texts),
-        note=f"the payload is {len(texts):,} events of {name}, sent again and again with new time stamps",
+        note=f"the payload is {len(texts):,} events of {name}, sent repeatedly with new time stamps",
     )
 
 
@@ -117,7 +117,7 @@ def _events(function: Callable[[], Iterable[Any]], name: str) -> Iterator[Any]:
     except ConfigurationError:
         raise
     except Exception as error:
-        raise ConfigurationError(f"{name} raised as it made events: {said(error)}.") from error
+        raise ConfigurationError(f"{name} raised an exception: {said(error)}.") from error
 
 
 def _json(fields: Mapping[str, Any], what: str) -> str:
@@ -125,19 +125,21 @@ def _json(fields: Mapping[str, Any], what: str) -> str:
         text = json.dumps(fields, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"{what} cannot be written as JSON: {error}.") from error
-    # In a dictionary a number to be filled in can only stand as a text.
+    # In a dictionary a placeholder for a number can only be a text.
     return _NUMBER.sub(r"\1", text)
 
 
 def _field(text: str, what: str) -> str:
-    """Fill a template in, and find where its time stamp stands."""
+    """Fill a template in, and find the field of its time stamp."""
     try:
         workload = _core.Workload(1, templates=[(None, text)])
         record = json.loads(workload.event(0, _AT_US))
     except ValueError as error:
-        raise ConfigurationError(f"{what} is no JSON object once it is filled in: {error}.") from error
+        raise ConfigurationError(
+            f"{what} is not a JSON object after the placeholders are filled in: {error}."
+        ) from error
     if not isinstance(record, dict):
-        raise ConfigurationError(f"{what} is no JSON object, but {str(record)[:60]!r}.")
+        raise ConfigurationError(f"{what} is not a JSON object, but {str(record)[:60]!r}.")
     stamps = {
         "scheduled_at_us": _AT_US,
         "scheduled_at_ms": _AT_US // 1000,
@@ -149,14 +151,14 @@ def _field(text: str, what: str) -> str:
             if type(value) is type(stamps[name]) and value == stamps[name]:
                 return path
     raise ConfigurationError(
-        f"{what} has no time stamp, so no output could tell which event it comes from. Let a field of its own be "
+        f"{what} has no time stamp, so no output could identify its event. Add a field with the value "
         "{{scheduled_at_us}}, {{scheduled_at_ms}} or {{scheduled_at_iso}}."
     )
 
 
 def _leaves(record: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in record.items():
-        # A name with a dot in it cannot be told from two.
+        # A name with a dot in it cannot be distinguished from two names.
         if not name or "." in name:
             continue
         if isinstance(value, dict):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GONE_S = 2.0
-"""How long a deletion is waited for; an interrupted run has to end soon."""
+"""How long a deletion is waited for; an interrupted run must end soon."""
 
 
 @dataclass

@@ -29,7 +29,7 @@ BRACKETS = ("transport",)
 def parse_engine(text: str) -> EngineSpec:
     """Read `ENGINE[@VERSION][:MODE]`, such as `flink@1.20` or `spark@4.1:microbatch`, and fill the version in.
 
-    A mode that was not given stays empty: which one is the default depends on the pattern (`choose`).
+    A missing mode stays empty: which one is the default depends on the pattern (`choose`).
     Raises ConfigurationError, which lists what exists, where the engine, version or mode does not.
     """
     address, colon, mode = text.strip().partition(":")
@@ -47,7 +47,7 @@ def _choose(wanted: str | None, known: tuple[str, ...], complaint: str, plural: 
     if wanted is None:
         return known[0] if known else ""
     if wanted not in known:
-        rest = f"Its {plural} are: {', '.join(known)}." if known else f"It has no {plural} at all."
+        rest = f"Its {plural} are: {', '.join(known)}." if known else f"It has no {plural}."
         raise ConfigurationError(f"{complaint} {wanted!r}. {rest}")
     return wanted
 
@@ -74,12 +74,12 @@ def choose(spec: EngineSpec, pattern: Pattern) -> Variant:
             return variant
     if pattern.job is not None:
         raise ConfigurationError(
-            f"{engine} was asked for the mode {spec.mode!r}, but a custom job has the mode that it sets itself. "
-            f"Ask for {engine}."
+            f"The mode {spec.mode!r} is requested for {engine}, but a custom job sets its mode itself. "
+            f"Use {engine} without a mode."
         )
     raise ConfigurationError(
         f"{engine} has no mode {spec.mode!r} for pattern {pattern.id} ({pattern.title}). "
-        f"Its modes there are: {', '.join(variant.mode for variant in known)}."
+        f"Its modes for this pattern are: {', '.join(variant.mode for variant in known)}."
     )
 
 
@@ -89,14 +89,14 @@ def required_slots(spec: EngineSpec, variant: Variant, *, partitions: int, shuff
 
 
 def hint(spec: EngineSpec, pattern: Pattern, engines: Sequence[EngineSpec]) -> str:
-    """Return a line that names a better version or mode for a pattern; empty where there is none."""
+    """Return a line that names a better version or mode for a pattern; empty if there is none."""
     return kind(spec.engine).hint(spec, pattern, engines)
 
 
 def spec_name(spec: EngineSpec, pattern: Pattern) -> str:
     """Return what a specification is called for a pattern: `flink@1.20`, `spark@4.1:microbatch`.
 
-    `parse_engine` and `choose` lead back from it to the same variant. A name without a mode always stands for the
+    `parse_engine` and `choose` lead back from it to the same variant. A name without a mode always means the
     default, and for records that stream through every stage: a default that is less than that is spelt out.
     """
     variant, default = choose(spec, pattern), choose(replace(spec, mode=""), pattern)

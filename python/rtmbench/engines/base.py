@@ -27,7 +27,7 @@ PLAIN_MODES = frozenset({"", "row", "update", "rtm"})
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec:
-    """An engine as it is asked for: `flink@1.20`, `spark@4.1:microbatch`; version and mode may be empty."""
+    """The specification of an engine: `flink@1.20`, `spark@4.1:microbatch`; version and mode may be empty."""
 
     engine: str
     version: str
@@ -49,11 +49,11 @@ class Variant:
     unchecked: bool = False
     """Whether Spark's list of operators that Real-Time Mode supports is switched off."""
     python_state: bool = False
-    """Whether it needs pandas, pyarrow and protobuf beside Spark."""
+    """Whether it needs pandas, pyarrow and protobuf in addition to Spark."""
     jvm_state: bool = False
     """Whether it needs the pipeline's own jar on Spark's class path."""
     remark: str = ""
-    """What a reader of its figures has to know, in one clause."""
+    """What a reader of its figures must know, in one clause."""
 
 
 class EngineRefusedError(RtmbenchError):
@@ -107,7 +107,7 @@ class Engine(Protocol):
     mode: str
     """The variant that runs, such as `rtm`."""
     emit: Emission
-    """`row`, `update`, `batch` or `close`: what one output record stands for."""
+    """`row`, `update`, `batch` or `close`: the meaning of one output record."""
 
     def prepare(self) -> None:
         """Fetch and build what is needed; nothing of it is timed.
@@ -125,7 +125,7 @@ class Engine(Protocol):
         """Raise RunFailedError where a process or the job has ended or restarted. Cheap: meant for once a second."""
 
     def late_dropped(self) -> int:
-        """Return how many records the engine says it has dropped as late so far."""
+        """Return how many late records the engine reports as dropped so far."""
 
     def restarts(self) -> int:
         """Return how often a task, the job or the query was started again after a failure, by the engine's account.
@@ -147,13 +147,13 @@ class Engine(Protocol):
         """
 
     def consumed(self) -> dict[int, int] | None:
-        """Return the next offset of each input partition, by the engine's account; None where it has none.
+        """Return the next offset of each input partition, by the engine's account; None if it has none.
 
         A partition of which nothing was read has its first offset, or is not there. Asked once, before the stop.
         """
 
     def facts(self) -> dict[str, Any]:
-        """Return what the running engine says of itself: `settings` for `parity`, and its own details."""
+        """Return what the running engine reports: `settings` for `parity`, and its own details."""
 
     def happenings(self, from_us: int) -> list[Happening]:
         """Return the batch boundaries or checkpoints so far, timed from `from_us` (µs since the Unix epoch).
@@ -175,8 +175,8 @@ def require_slots(name: str, io: TrialIo, need: int, arithmetic: str) -> None:
     """
     if io.slots < need:
         raise PreflightError(
-            f"{name} was given {io.slots} slots, and {arithmetic} are needed: in Real-Time Mode all tasks run at once, "
-            "the partitions without a slot are never read, and no error says so. "
+            f"{name} has {io.slots} slots, and {arithmetic} are needed: in Real-Time Mode all tasks run at once, "
+            "and partitions without a slot are never read, without any error. "
             f"Use --slots {need} or more, or fewer --partitions."
         )
 
@@ -199,11 +199,11 @@ class PlainEngine:
         return 0
 
     def interval_s(self) -> float | None:
-        """Return None: there are no checkpoints."""
+        """Return None: the engine has no checkpoints."""
         return None
 
     def boundaries_so_far(self) -> int | None:
-        """Return None: there are no checkpoints to observe."""
+        """Return None: the engine has no checkpoints to observe."""
         return None
 
     def consumed(self) -> dict[int, int] | None:

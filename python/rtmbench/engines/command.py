@@ -62,7 +62,7 @@ class Command(EngineKind):
         return hashlib.sha256("\0".join(self.command).encode()).hexdigest()[:12]
 
     def variants(self, pattern: Pattern, version: str) -> tuple[Variant, ...]:  # noqa: ARG002 - there is one
-        """Return what one record of the output can stand for; the mode says it to the program."""
+        """Return the possible meanings of one output record; the mode passes the meaning to the program."""
         if pattern.job is not None:
             return ()
         if not pattern.keyed:
@@ -129,7 +129,7 @@ class CommandEngine(PlainEngine):
         return None
 
     def facts(self) -> dict[str, Any]:
-        """Return what rtmbench set for it; the program is not asked."""
+        """Return the settings that rtmbench passed to the program, without a query to the program."""
         if self._io is None:
             return {"settings": {}}
         return {"settings": {"slots": self._io.slots, "priority": self._io.priority()}}

@@ -1,4 +1,4 @@
-"""What an engine says of itself before any of it runs: its versions, variants, bundles, slots, and how to make one.
+"""The static description of an engine: its versions, variants, bundles and slots, and its factory.
 
 An engine is registered by the entry point `rtmbench.engines`: its name, and an `EngineKind`. Nothing else in rtmbench
 names it, so that a package outside of the tree can add one (`examples/engine-kafka-streams`).
@@ -31,12 +31,12 @@ class Setup:
 
 
 class EngineKind:
-    """One engine as it can be asked for. Subclasses fill in what differs; `variants` and `create` have to be there."""
+    """The description of one engine. Subclasses override what differs; they must define `variants` and `create`."""
 
     name: str = ""
     """What it is called on the command line."""
     versions: tuple[str, ...] = ()
-    """The versions that can be asked for, the default first; none: it has one, which needs no name."""
+    """The available versions, the default first; none: it has one version without a name."""
 
     def bundles(self, version: str) -> tuple[str, ...]:  # noqa: ARG002 - for subclasses
         """Return the names of the locked artifact bundles that a version runs from."""
@@ -51,7 +51,7 @@ class EngineKind:
         return partitions, f"{partitions} input partitions = {partitions} slots"
 
     def hint(self, spec: EngineSpec, pattern: Pattern, engines: Sequence[EngineSpec]) -> str:  # noqa: ARG002
-        """Return a line that names a better version or mode for a pattern; empty where there is none.
+        """Return a line that names a better version or mode for a pattern; empty if there is none.
 
         `engines` are all of the run.
         """

@@ -27,12 +27,12 @@ def entry_points() -> dict[str, metadata.EntryPoint]:
 
 
 def add(engine: EngineKind) -> None:
-    """Add an engine for the rest of this process: one that was given on the command line.
+    """Add an engine of the command line for the rest of this process.
 
     Raises ConfigurationError where its name is that of an installed one.
     """
     if engine.name in entry_points():
-        raise ConfigurationError(f"There is an engine {engine.name} already. Choose another name for yours.")
+        raise ConfigurationError(f"The engine {engine.name} exists already. Choose another name for your engine.")
     _added[engine.name] = engine
 
 
@@ -63,7 +63,7 @@ def _loaded(name: str) -> EngineKind:
 
 
 def spellings() -> list[str]:
-    """Return how the engines are asked for: `flink@1.20`, `flink@2.2`, `transport`, …."""
+    """Return the names of the engines: `flink@1.20`, `flink@2.2`, `transport`, …."""
     found = []
     for name in entry_points():
         try:

@@ -25,7 +25,7 @@ _LIBRARIES = {
 def problem(jar: Path) -> str:
     """Return why the library in a jar cannot be loaded, empty where it can.
 
-    It is loaded as Java does it: unpacked into the directory for temporary files, and by a process of its own.
+    It is loaded as Java does it: unpacked into the directory for temporary files, and by a separate process.
     """
     name = _LIBRARIES.get((platform.system(), platform.machine()))
     if name is None:

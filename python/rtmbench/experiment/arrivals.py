@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from rtmbench._core import Schedule
 
 ARRIVALS = "poisson"
-"""How events arrive unless something else is asked for: they meet no phase of a periodic process more often."""
+"""The default arrivals: their events meet no phase of a periodic process more often."""
 GRAMMAR = "poisson, constant, burst:SIZE or ramp:FROM:SECONDS"
 STEPS = "step:SECONDS@RATE,…"
 LATE_SLACK_S = 5.0
-"""What a batch boundary takes at most, and a consumer lags, where late events have to be late for certain."""
+"""What a batch boundary takes at most, and a consumer lags, where late events must be late for certain."""
 LATE_BATCHES = 3
 """How many batches Spark's watermark may lag: it is the same throughout a batch, and late events are dropped by that of
 the batch before."""
@@ -81,7 +81,7 @@ class Arrivals:
 
 
 def parse_arrivals(text: str, *, option: str = "--arrivals", steps: bool = False) -> Arrivals:
-    """Read arrivals as the module's text says; `steps`: where `step` is one of them.
+    """Read arrivals as the module's text describes; `steps`: whether `step` is allowed.
 
     Raises ConfigurationError, naming the `option`, for anything else and for numbers out of range.
     """

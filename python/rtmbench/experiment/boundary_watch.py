@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rtmbench.results.model import WarmUp
 
 POLL_US = 1_000_000
-"""How often an engine is asked for its boundaries: the question costs a little of what is measured."""
+"""How often rtmbench queries an engine for its boundaries: the query costs the measurement a little."""
 EARLY = 0.5
 """By this share of an interval the last cycle may end before the nominal length is over."""
 
@@ -48,7 +48,7 @@ class BoundaryWatch:
             now = self.boundaries()
             if seen is not None and now is not None and now > seen:
                 live = consumer.snapshot()
-                # What came before the first boundary is no whole cycle.
+                # The time before the first boundary is not a whole cycle.
                 if whole_cycle and live.live_count:
                     record.add(live.p50_us, live.p99_us)
                 consumer.reset_live()

@@ -1,4 +1,4 @@
-"""What a trial leaves behind that says where its latency came from: its seconds, its stalls, the pauses of the JVMs."""
+"""The records of a trial that show the origin of its latency: its seconds, its stalls, the pauses of the JVMs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KAFKA_LOG = f"kafka{gc_log.SUFFIX}"
 
 
 def timeline(verdict: _core.Verdict, from_us: int) -> Timeline | None:
-    """Return the seconds of the measuring phase, which began at `from_us`; `None` where there are none."""
+    """Return the seconds of the measuring phase, which began at `from_us`; `None` if there are none."""
     seconds = verdict.seconds
     if not len(seconds["count"]):
         return None
@@ -31,7 +31,7 @@ def timeline(verdict: _core.Verdict, from_us: int) -> Timeline | None:
 
 
 def stalls(verdict: _core.Verdict) -> list[Happening]:
-    """Return the times in which nothing came out although input was waiting."""
+    """Return the times in which the engine emitted nothing although input was waiting."""
     found = verdict.stalls
     return [
         Happening(kind="stall", source="output", at_ms=round(at / 1e3, 1), duration_ms=round(length / 1e3, 1))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def host(machine: Machine, *, kafka: bool = True) -> Host:
-    """Return the machine as it stands in a document; `kafka` where the broker runs on it too."""
+    """Return the machine as in a document; `kafka` where the broker runs on it too."""
     cpu_sets = machine.cpu_sets
     # What one engine's group comes to is what each engine's comes to; what each one read back is in `parity`.
     priority = scheduling.probe(NICE) if cpu_sets is None else scheduling.probe(0, cpu_sets.engine)

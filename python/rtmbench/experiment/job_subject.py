@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 POLL_S = 0.2
 CROWDED = 0.01
-"""From this share of the time stamps on, more outputs than events of one are told."""
+"""From this share of the time stamps on, the trial reports more outputs than events of one time stamp."""
 SILENT_CYCLES = 2
-"""As many batch or commit intervals without an event of theirs among the outputs are told."""
+"""The trial reports this many batch or commit intervals without an output of their events."""
 
 
 class CustomJobSubject:
@@ -97,7 +97,7 @@ class CustomJobSubject:
                 sample = consumer.join().malformed_samples[0]
                 raise RunFailedError(
                     f"none of the first {seen.received:,} outputs of {self.plan.name} has a time stamp in "
-                    f"`{self._field}`: {sample}. Let the job pass the time stamp of its input on, and name "
+                    f"`{self._field}`: {sample}. Change the job to pass on the time stamp of its input, and name "
                     f"its field with --timestamp-field; the input has it in `{self.job.payload.field}`."
                 )
             time.sleep(POLL_S)
@@ -191,8 +191,8 @@ class CustomJobSubject:
         if passed_on and not self._floor:
             yield (
                 f"the time stamps in `{self._field}` are those at which Kafka appended the input (LogAppendTime), not "
-                "the events' own, so every latency would leave the way into the broker out. Let the job pass on the "
-                f"field `{self.job.payload.field}` of its input, instead of the Kafka record's time stamp"
+                "those of the events, so every latency would omit the way into the broker. Change the job to pass on "
+                f"the field `{self.job.payload.field}` of its input, instead of the Kafka record's time stamp"
             )
 
     def _coverage(self, outputs: Outputs, uncovered: int) -> Iterator[str]:
@@ -203,11 +203,11 @@ class CustomJobSubject:
             f"coverage {share:.2%}: some output carries {outputs.covered:,} of {outputs.stamps:,} measured time stamps"
         )
         if self.job.filters:
-            yield f"{text}; events without an output are not samples, as --filters asks for"
+            yield f"{text}; events without an output are not samples, because of --filters"
         else:
             yield (
                 f"{text}; the {uncovered:,} events of the others count as still missing at the drain deadline. If the "
-                "job drops or merges events by design, --filters measures only what it writes"
+                "job drops or merges events by design, --filters measures only the output records"
             )
 
     def _faults(self, verdict: _core.Verdict, outputs: Outputs) -> Iterator[str]:
@@ -220,20 +220,20 @@ class CustomJobSubject:
         if outputs.foreign:
             yield (
                 f"{outputs.foreign:,} of {outputs.received:,} output records have a time stamp in "
-                f"`{outputs.timestamp_field}` that is no input event's (the first: {first.get('foreign', 'not kept')})"
+                f"`{outputs.timestamp_field}` that no input event has (the first: {first.get('foreign', 'not kept')})"
             )
         if self._floor and outputs.stamped < outputs.produced:
-            yield f"{outputs.produced - outputs.stamped:,} of {outputs.produced:,} events never came out"
+            yield f"{outputs.produced - outputs.stamped:,} of {outputs.produced:,} events have no output"
         if not verdict.latency.count and not outputs.without and not outputs.foreign:
             yield f"none of {outputs.received:,} output records is of an event of the measuring phase"
         for complaint in outputs.complaints:
-            yield f"the oracle {outputs.oracle} says: {complaint}"
+            yield f"the oracle {outputs.oracle} reports: {complaint}"
 
     def _notes(self, outputs: Outputs, newest_us: int | None, window: cycles.Window) -> Iterator[str]:
         if self._floor:
             return
         if outputs.oracle is None:
-            yield "output not checked: no oracle was given (--oracle), so nothing is known of what is missing or wrong"
+            yield "output not checked: without an oracle (--oracle), missing and wrong output is unknown"
         else:
             yield f"output checked by {outputs.oracle}"
         if outputs.resolution_us > 1:
@@ -244,7 +244,7 @@ class CustomJobSubject:
             yield (
                 f"{outputs.crowded / outputs.stamps:.1%} of the time stamps are carried by more output records than "
                 "there are events of them: either the job writes several records for some events, or it stamps them "
-                "itself, and then the figures mean nothing"
+                "itself, and then the figures are invalid"
             )
         silent_us = window.to_us - window.from_us - (newest_us or 0)
         if newest_us is not None and silent_us > SILENT_CYCLES * 1e6 * self.plan.settings.checkpoint_interval_s:

@@ -1,4 +1,4 @@
-"""What stands in a document of what the oracle has found: the figures of a trial."""
+"""The figures of a trial in a document, from the results of the oracle."""
 
 from __future__ import annotations
 

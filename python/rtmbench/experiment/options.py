@@ -40,12 +40,12 @@ class Options:
         }
         names = [name for name, there in given.items() if there]
         if len(names) > 1 and set(names) != {"--aa", "several values for a setting"}:
-            raise ConfigurationError(f"{' and '.join(names)} do not go together.")
+            raise ConfigurationError(f"{' and '.join(names)} exclude each other.")
         if custom_job and self.find_rate:
             raise ConfigurationError(
-                "--find-rate needs to know which outputs are missing, and of a custom job it does not."
+                "--find-rate does not support custom jobs: it needs to know which outputs are missing."
             )
         if custom_job and self.resume is not None:
-            raise ConfigurationError("--resume goes on with runs of patterns only; start the run of your job anew.")
+            raise ConfigurationError("--resume continues runs of patterns only. Start a new run of your job.")
         if self.retry_failed and self.resume is None:
-            raise ConfigurationError("--retry-failed goes with --resume RUN.")
+            raise ConfigurationError("--retry-failed requires --resume RUN.")

@@ -62,7 +62,7 @@ class CellRun:
         return self.engine.spec.engine in FLOORS
 
     def cell(self) -> Cell:
-        """Return the column as it stands in a document."""
+        """Return the column as in a document."""
         spec = self.engine.spec
         return Cell(
             name=self.name,
@@ -73,7 +73,7 @@ class CellRun:
             emit=self.engine.emit,
             status=cell_status(self.trials),
             trials=self.trials,
-            # A custom job says only when it runs what it is.
+            # A custom job reports its mode only when it runs.
             remark="; ".join(filter(None, [self.remark, self.facts.get("remark")])) or None,
             refusal=self.refusal,
             headline=headline(self.trials, floor=self.is_floor),
@@ -143,7 +143,7 @@ class PatternRun:
         self.directory.write(self.document())
 
     def begin(self) -> None:
-        """Run what stands before the first group: the floors."""
+        """Run the cells before the first group: the floors."""
         self._floors(1)
 
     def group(self, number: int) -> None:
@@ -308,7 +308,7 @@ class PatternRun:
         self.experiment.cold = False
 
     def _relabelled(self, column: CellRun, trial: Trial) -> Trial:
-        """Say of a trial that was retried on request that it was, and why."""
+        """Note that a trial was retried on request, and why."""
         before = [t for t in column.trials if t.trial == trial.trial and t.status in (Status.FAILED, Status.REFUSED)]
         if not before or trial.status not in (Status.VALID, Status.CONTENDED):
             return trial

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PASSED, FAILED, HARNESS = "passed", "failed", "harness"
 FLOOR_FACTOR = 1.5
-"""The harness has to be good for this many times the rate, or what failed might be the harness."""
+"""The harness must reach this many times the rate; otherwise the harness might be the part that failed."""
 ACHIEVED = 0.98
 DEVIATIONS = 4.0
 """As many standard deviations of a Poisson process are let pass."""
@@ -63,7 +63,7 @@ class RateSearch:
         return None if self.limit else self._candidate()
 
     def record(self, rate: float, outcome: str) -> None:
-        """Note what a rate came to: passed, failed, or not to be told because of the harness."""
+        """Note the outcome of a rate: passed, failed, or undecided because of the harness."""
         self.outcomes[rate] = outcome
 
     @property
@@ -73,7 +73,7 @@ class RateSearch:
         if passed is not None and passed >= self.most:
             return f"the highest rate allowed, {self.most:,.0f} events/s"
         if passed is None and self.outcomes and ceiling <= LEAST_RATE:
-            return f"the lowest rate that is tried, {LEAST_RATE:,.0f} events/s"
+            return f"the lowest rate of a search, {LEAST_RATE:,.0f} events/s"
         candidate = self._candidate()
         narrow = passed is not None and ceiling <= passed * self.resolution
         if narrow or candidate in self.outcomes:
@@ -104,10 +104,10 @@ class RateSearch:
 
 
 def judge_floor(floor: Trial, rate: float) -> str:
-    """Say why the harness is not good for `FLOOR_FACTOR` × `rate`, or nothing where it is."""
+    """Return why the harness cannot reach `FLOOR_FACTOR` × `rate`; empty if it can."""
     wanted = FLOOR_FACTOR * rate
     if floor.status is not Status.VALID:
-        reason = floor.reasons[0] if floor.reasons else "no reason given"
+        reason = floor.reasons[0] if floor.reasons else "no reason reported"
         return f"the harness alone at {wanted:,.0f} events/s is {floor.status.value}: {reason}"
     if not _reached(floor.rate.achieved, wanted, floor.seconds):
         return f"the harness alone reached {floor.rate.achieved or 0:,.0f} of {wanted:,.0f} events/s"
@@ -115,7 +115,7 @@ def judge_floor(floor: Trial, rate: float) -> str:
 
 
 def judge_trial(trial: Trial, cell: Cell, targets: Sequence[slo.Target]) -> tuple[str, str]:
-    """Say what one trial at a rate came to, and why it did not pass."""
+    """Return the outcome of one trial at a rate, and why it did not pass."""
     checks = (_status, _generated, _backlog)
     found = next(filter(None, (check(trial) for check in checks)), None)
     if found is not None:
@@ -142,7 +142,7 @@ def _generated(trial: Trial) -> tuple[str, str] | None:
 
 
 def _reached(achieved: float | None, rate: float, seconds: float | None) -> bool:
-    """Return whether a rate was reached, but for what arrivals at random vary by in so many seconds."""
+    """Return whether a rate was reached, within the variation of random arrivals in this many seconds."""
     if achieved is None:
         return False
     return achieved >= ACHIEVED * rate - DEVIATIONS * math.sqrt(rate / (seconds or math.inf))
@@ -151,7 +151,7 @@ def _reached(achieved: float | None, rate: float, seconds: float | None) -> bool
 def _backlog(trial: Trial) -> tuple[str, str] | None:
     upper = trial.backlog.slope_upper if trial.backlog else None
     if upper is None:
-        return HARNESS, "too short to tell whether the backlog grew"
+        return HARNESS, "too short to decide whether the backlog grew"
     # The backlog is counted in events: at a low rate 0.1 % of it is less than one.
     allowed = max(SLOPE_LIMIT * trial.rate.requested, FLOOR_EVENTS / (trial.seconds or math.inf))
     if upper <= allowed:

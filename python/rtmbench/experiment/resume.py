@@ -46,7 +46,7 @@ class Interrupted:
 
 
 def options(before: Sequence[Interrupted], given: Options) -> Options:
-    """Give the options that runs were begun with, as their documents say; targets may be given anew."""
+    """Return the original options of the runs, as in their documents; new targets are allowed."""
     stored = before[0].result.settings
     targets = given.targets or [Target.parse(text) for text in stored.get("slo", ())]
     return replace(given, aa=bool(stored.get("aa")), targets=targets)
@@ -67,17 +67,17 @@ def find(reference: str, request: RunRequest, machine: Machine, host: Host) -> l
         changes = fingerprint.machine_changes(result.host, host)
         if changes:
             raise ConfigurationError(
-                f"The run {result.run_id} was begun on another machine ({', '.join(changes)}), so its trials would "
+                f"The run {result.run_id} was started on another machine ({', '.join(changes)}), so its trials would "
                 "not be comparable. Start a new run."
             )
         if result.pattern == OWN:
             raise ConfigurationError(
-                f"The run {result.run_id} measures a custom job, which cannot be continued. Start it anew."
+                f"The run {result.run_id} measures a custom job, which cannot be continued. Start a new run."
             )
         if result.settings.get("find_rate"):
             raise ConfigurationError(
                 f"The run {result.run_id} belongs to a search for the highest rate, which cannot be continued: "
-                "each step depends on those before it. Start the search anew."
+                "each step depends on the steps before it. Start a new search."
             )
         found.append(Interrupted(path=path.parent, result=result, settings=_settings(result, request, machine)))
     return found
@@ -126,8 +126,8 @@ def _settings(result: Result, request: RunRequest, machine: Machine) -> Settings
     changes = fingerprint.settings_changes(result, again)
     if changes:
         raise ConfigurationError(
-            f"The run {result.run_id} cannot be continued with the settings it was begun with: {', '.join(changes)}. "
-            "Use the version of rtmbench that began it, or start a new run."
+            f"The run {result.run_id} cannot be continued with its original settings: {', '.join(changes)}. "
+            "Use the version of rtmbench that started it, or start a new run."
         )
-    # What was scaled for this run was said when it began; now every value looks asked for.
+    # The notes of the first start name the scaled values; now every value looks requested.
     return replace(settings, notes=tuple(stored.get("notes", ())))

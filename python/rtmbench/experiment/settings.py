@@ -1,4 +1,4 @@
-"""From what a run was asked for to what it is going to do on this machine.
+"""Resolve the request of a run to its settings on this machine.
 
 `resolve` turns a `RunRequest` into `Settings`, in which every value is decided. `notes` names what it changed and why.
 """
@@ -55,7 +55,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest(RunSettings):
-    """What a run was asked for: patterns, or a custom job, and settings."""
+    """The request of a run: patterns, or a custom job, and settings."""
 
     patterns: tuple[str, ...]
     job: CustomJob | None = None
@@ -112,7 +112,7 @@ class Settings(RunSettings):
         logs: Path,
         group: SchedulingGroup | None = None,
     ) -> TrialIo:
-        """Return what an engine is given to run a pattern's job with these settings."""
+        """Return the input of an engine for a pattern's job with these settings."""
         return TrialIo(
             bootstrap_servers=bootstrap_servers,
             input_topic=input_topic,
@@ -132,7 +132,7 @@ class Settings(RunSettings):
         )
 
     def document(self) -> dict[str, Any]:
-        """Return the settings as they stand in a result document: plain values, no path of the machine."""
+        """Return the settings as in a result document: plain values, no path of the machine."""
         # A job may hold all that it is fed.
         document = asdict(replace(self, patterns=(), job=None))
         places = [row.field for row in SETTINGS.values() if row.place]
@@ -159,16 +159,16 @@ class Settings(RunSettings):
         return document
 
     def cells(self, pattern: Pattern) -> tuple[EngineSpec, ...]:
-        """Return the engines with the mode that each one runs a pattern in; what comes to the same is there once."""
+        """Return the engines with the mode in which each one runs a pattern; equivalent ones are listed once."""
         modes = (replace(spec, mode=choose(spec, pattern).mode) for spec in self.specs)
         return tuple(dict.fromkeys(modes))
 
     def slots_of(self, spec: EngineSpec, pattern: Pattern) -> int:
-        """Return the slots that an engine gets at a pattern: those asked for, else as many as it needs."""
+        """Return the slots that an engine gets for a pattern: the requested number, or else as many as it needs."""
         return self.slots if self.slots is not None else self.required_slots(spec, pattern)[0]
 
     def required_slots(self, spec: EngineSpec, pattern: Pattern) -> tuple[int, str]:
-        """Return how many slots an engine needs at a pattern, and the arithmetic in words."""
+        """Return how many slots an engine needs for a pattern, and the arithmetic in words."""
         return required_slots(
             spec,
             choose(spec, pattern),
@@ -208,7 +208,7 @@ class Settings(RunSettings):
         return parse_out_of_order(self.out_of_order)
 
     def late_behind_s(self, pattern: Pattern) -> float | None:
-        """Return how long before they are sent the late events of a pattern happened; None where it has none.
+        """Return how long before they are sent the late events of a pattern happened; None if it has none.
 
         Even the last window that holds one has then ended by more than the watermark delay and the longest lag of an
         engine's watermark.
@@ -255,7 +255,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
     names = _with_commands(request)
     if job is not None:
         names = job.engines(names, DEFAULT_ENGINES)
-        notes += [f"{name} is left out: there is no job for it" for name in request.engines if name not in names]
+        notes += [f"{name} is left out: it has no job" for name in request.engines if name not in names]
         notes.extend(filter(None, [job.payload.note]))
         if request.warmup_s is None:
             warmup_s = max(min(warmup_s, job.longest_load_s(rate) - duration_s), min(warmup_s, QUICK_WARMUP_S))
@@ -332,7 +332,7 @@ def _with_commands(request: RunRequest) -> tuple[str, ...]:
     """Add the engines that are commands, and return the names of all engines of the run."""
     commands = [Command.parse(text) for text in request.engine_cmd]
     if len({command.name for command in commands}) < len(commands):
-        raise ConfigurationError("--engine-cmd gives two commands of one name. Name them differently.")
+        raise ConfigurationError("--engine-cmd defines two commands with one name. Use different names.")
     for command in commands:
         registry.add(command)
     named = {name.partition(":")[0] for name in request.engines}
@@ -346,11 +346,13 @@ def _disorder(request: RunRequest, patterns: list[Pattern]) -> list[str]:
     if not given:
         return []
     if request.job is not None:
-        raise ConfigurationError(f"{given} goes with patterns 02 and 03: of your job's time, rtmbench knows nothing.")
+        raise ConfigurationError(
+            f"{given} applies to patterns 02 and 03 only: rtmbench does not know the event time of your job."
+        )
     without = [pattern.id for pattern in patterns if pattern.window_ms is None]
     if len(without) == len(patterns):
         raise ConfigurationError(
-            f"{given} goes with patterns 02 and 03: pattern {' and '.join(without)} has neither windows nor a "
+            f"{given} applies to patterns 02 and 03 only: pattern {' and '.join(without)} has neither windows nor a "
             "watermark, so no event is out of order or late for it."
         )
     notes = [f"{given}: not for pattern {name}, which has neither windows nor a watermark" for name in without]
@@ -387,7 +389,7 @@ def _existing_flink(request: RunRequest, engines: tuple[EngineSpec, ...]) -> lis
         return []
     if request.job is not None:
         raise ConfigurationError(
-            "--flink-url runs rtmbench's own jobs only: leave it out, and --flink-jar runs on a cluster of its own."
+            "--flink-url runs rtmbench's jobs only. Leave it out: --flink-jar then runs on a separate cluster."
         )
     return [FLINK_UNOBSERVED]
 
@@ -398,9 +400,11 @@ def _first(wish: Value | None, default: Value) -> Value:
 
 def _check_ranges(request: RunRequest) -> None:
     if request.job is not None and request.patterns:
-        raise ConfigurationError("A custom job stands in a pattern's place: name one or the other.")
+        raise ConfigurationError("A custom job replaces a pattern: name one or the other.")
     if request.job is not None and request.job.payload.texts is not None and request.payload_bytes is not None:
-        raise ConfigurationError("--payload pads rtmbench's own events; --template and --events say all of a record.")
+        raise ConfigurationError(
+            "--payload pads rtmbench's events only; --template and --events define the whole record."
+        )
     if request.late is not None and not 0 < request.late <= MAX_LATE:
         raise ConfigurationError(f"--late is {request.late:g}: give a share above 0 and at most {MAX_LATE:g}.")
     for row in SETTINGS.values():
@@ -421,7 +425,7 @@ def _warm_up(request: RunRequest) -> tuple[float, int | None]:
 def _whole_cycles(request: RunRequest) -> tuple[float, int, list[str]]:
     """Stretch the measuring phase to whole checkpoint intervals, which all engines share.
 
-    A duration that was asked for and is shorter than one interval stays as it is, and has 0 cycles.
+    A requested duration that is shorter than one interval stays as it is, and has 0 cycles.
     """
     interval = request.checkpoint_interval_s
     least = MIN_CYCLES_QUICK if request.quick else MIN_CYCLES
@@ -432,7 +436,7 @@ def _whole_cycles(request: RunRequest) -> tuple[float, int, list[str]]:
     if request.duration_s < interval:
         note = (
             f"less than a cycle: the measurement of {request.duration_s:g} s is shorter than a checkpoint interval of "
-            f"{interval:g} s, so its tail leaves out what boundaries cost"
+            f"{interval:g} s, so its tail does not include the cost of boundaries"
         )
         return request.duration_s, 0, [note]
     cycles = math.ceil(request.duration_s / interval)
@@ -443,7 +447,7 @@ def _whole_cycles(request: RunRequest) -> tuple[float, int, list[str]]:
             f"{cycles} whole checkpoint intervals of {interval:g} s"
         )
     if cycles < least:
-        notes.append(f"only {cycles} checkpoint intervals are measured, {least} are the rule")
+        notes.append(f"only {cycles} checkpoint intervals are measured; the usual minimum is {least}")
     return cycles * interval, cycles, notes
 
 

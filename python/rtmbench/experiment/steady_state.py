@@ -64,7 +64,7 @@ class WarmUpRecord:
         return _falls(self.p50_us, FALL_US["p50"]) or _falls(self.p99_us, FALL_US["p99"])
 
     def result(self, *, seconds: float, boundaries: int | None, ended_by: str) -> WarmUp:
-        """Return what a document says of the warm-up."""
+        """Return the description of the warm-up for a document."""
         return WarmUp(seconds=round(seconds, 1), boundaries=boundaries, ended_by=ended_by, falling=self.falling)
 
 

@@ -43,7 +43,7 @@ def points(request: RunRequest, axes: Mapping[str, Sequence[Any]]) -> list[Point
         if name not in AXES:
             raise ConfigurationError(f"--{name} takes one value. These take several: --{', --'.join(AXES)}.")
         if len(set(values)) < len(values):
-            raise ConfigurationError(f"--{name} names a value twice; each makes a point of the sweep of its own.")
+            raise ConfigurationError(f"--{name} names a value twice; each value is a separate point of the sweep.")
         count *= len(values)
     if count > MAX_POINTS:
         raise ConfigurationError(f"The sweep has {count:,} points, more than {MAX_POINTS}. Name fewer values.")
@@ -62,7 +62,7 @@ def with_one_linger(
 ) -> list[tuple[Settings, Grid | None]]:
     """Give the points of a sweep the same linger of the load generator: what the highest rate of them needs.
 
-    `most`: the highest rate that a search for one may try (events per second); 0: it is no search. Raises
+    `most`: the highest rate that a search for one may try (events per second); 0: no search. Raises
     ConfigurationError for a search with a ramp.
     """
     if most and any(settings.arrivals.startswith("ramp") for settings, _ in points):

@@ -1,4 +1,4 @@
-"""One trial: fresh topics, a fresh engine, load, measurement, drain, and the check of everything that came out.
+"""One trial: fresh topics, a fresh engine, load, measurement, drain, and the check of the whole output.
 
 prepare → ready → warm-up → measure → tail → drain → stop → verify; the terms are defined in `docs/methodology.md`.
 """
@@ -109,7 +109,7 @@ class TrialRunner:
             self.close()
 
     def read_settings(self) -> dict[str, Any]:
-        """Start the engine, without load, and return what it says of itself; it is stopped again on the way out.
+        """Start the engine without load, return the facts that it reports, and stop it on the way out.
 
         Raises EngineRefusedError, RunFailedError, or what the harness raises.
         """
@@ -181,8 +181,8 @@ class TrialRunner:
             self._show(None)
             if time.monotonic() > deadline:
                 raise RunFailedError(
-                    f"{self.plan.name} was running, but none of {self._generator.snapshot().acked:,} events came "
-                    f"through within {timeout_s:.0f} s. Its logs are in "
+                    f"{self.plan.name} was running, but wrote no output for {self._generator.snapshot().acked:,} "
+                    f"events within {timeout_s:.0f} s. Its logs are in "
                     f"{self.plan.directory.path / 'logs' / self.plan.slug}."
                 )
             time.sleep(TICK_S)
@@ -299,7 +299,7 @@ class TrialRunner:
         judged = self.subject.judge(window, deadline_us, None if self._closes else hlog, close_hlog, late_dropped)
         verdict = judged.verdict
         in_seconds = verdict.seconds["backlog"].tolist()
-        # An event waits for its window's end by design: its wait is no update latency.
+        # An event waits for its window's end by design: its wait is not an update latency.
         latency = update_latency(verdict) if verdict.latency.count and not self._closes else None
         closed = verdict.close_latency if self._closes else None
         cycle_figures = [] if self._closes else cycles.figures(verdict)
@@ -388,7 +388,7 @@ class TrialRunner:
         )
 
     def _window(self, happenings: list[Happening], measure: tuple[int, int]) -> cycles.Window:
-        """Cut the measuring phase on the boundaries that were observed; as it is where no whole cycles are wanted."""
+        """Cut the measuring phase on the boundaries that were observed; as it is if whole cycles are not requested."""
         if self.plan.cycles == 0:
             return cycles.Window(from_us=measure[0], to_us=measure[1])
         lead_us = round(0.5 * self.plan.settings.checkpoint_interval_s * 1e6)
@@ -436,11 +436,11 @@ class TrialRunner:
     def _check(self) -> None:
         """Raise where the engine or the broker has died, and note a jump of the clock since the last check."""
         if time.monotonic() >= self._next_check:
-            # It asks the engine itself, which costs what is being measured a little.
+            # It asks the engine itself, which costs the measurement a little.
             self.engine.check()
             if self._killed():
                 # The engine may have replaced what was killed, and go on.
-                raise RunFailedError("What the engine does after that is not measured.")
+                raise RunFailedError("rtmbench does not measure the engine after that.")
             self._next_check = time.monotonic() + CHECK_EVERY_S
         self._check_broker()
         # Hops compare both clocks over the whole trial, so many small steps count as much as a large one.
@@ -448,7 +448,7 @@ class TrialRunner:
         self._clocks = [min(self._clocks[0], now), max(self._clocks[1], now)]
 
     def _check_broker(self) -> None:
-        """Raise where our broker is dead: that is no fault of the engine, and no later trial could run either."""
+        """Raise if rtmbench's broker is dead: the engine is not at fault, and no later trial could run either."""
         if self.plan.kafka is not None:
             self.plan.kafka.check()
 

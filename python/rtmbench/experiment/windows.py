@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from rtmbench.patterns import Pattern
 
 OVERLAP = 5
-"""How many sliding windows an event falls into where only one of window and slide was asked for, as in the spec."""
+"""How many sliding windows an event falls into if the request has only one of window and slide, as in the spec."""
 RARE = 10
 """Below this many events in the watermark's delay, a partition may well be silent for as long."""
 MOST_KEYS = 100_000
 
 
 def sized(pattern: Pattern, *, window_s: float | None, slide_s: float | None, quick: bool) -> tuple[Pattern, list[str]]:
-    """Give a pattern the window and slide of a run, and the sentences that say what was changed.
+    """Return the pattern with the window and slide of a run, and the sentences that report the changes.
 
     Raises ConfigurationError where the slide is longer than the window.
     """
@@ -33,7 +33,7 @@ def sized(pattern: Pattern, *, window_s: float | None, slide_s: float | None, qu
         window_ms, slide_ms = pattern.quick_ms
         why = "quick"
     else:
-        why = "as asked for"
+        why = "as requested"
         if window_ms is None:
             window_ms = OVERLAP * slide_ms if slide_ms is not None else pattern.window_ms
         elif slide_ms is None and pattern.slide_ms is not None:
@@ -42,7 +42,7 @@ def sized(pattern: Pattern, *, window_s: float | None, slide_s: float | None, qu
     if slide_ms is not None and slide_ms > window_ms:
         raise ConfigurationError(
             f"--slide is {slide_ms / 1000:g} s and --window {window_ms / 1000:g} s: windows that start further apart "
-            "than they are long would leave events out. Give a slide of at most the window."
+            "than they are long would omit events. Give a slide of at most the window."
         )
     if (window_ms, slide_ms) == (pattern.window_ms, pattern.slide_ms):
         return pattern, []
@@ -54,10 +54,10 @@ def sized(pattern: Pattern, *, window_s: float | None, slide_s: float | None, qu
 def idleness(
     *, rate: float, keys: int, partitions: int, watermark_delay_ms: int, zipf: float | None = None
 ) -> tuple[int, list[str]]:
-    """Return after how long a silent partition is passed over (ms; 0: never), and the sentence that says why.
+    """Return after how long Flink ignores a silent partition (ms; 0: never), and the sentence with the reason.
 
-    A partition without events holds the watermark back, and no window ever closes: so it is with few keys, which leave
-    partitions empty, or with few events for the delay.
+    A partition without events holds the watermark back, and no window ever closes. Few keys leave partitions empty, and
+    few events leave a partition without events for the delay.
     """
     fewest = min(_shares(keys, partitions, zipf or 0.0))
     expected = rate * fewest * watermark_delay_ms / 1000
@@ -69,11 +69,11 @@ def idleness(
         else f"a partition gets only {expected:.1f} events within the watermark's delay"
     )
     idle_ms = max(1_000, watermark_delay_ms)
-    return idle_ms, [f"{reason}: after {idle_ms / 1000:g} s without any, Flink's watermark passes it over"]
+    return idle_ms, [f"{reason}: after {idle_ms / 1000:g} s without events, Flink's watermark ignores it"]
 
 
 def _shares(keys: int, partitions: int, zipf: float) -> list[float]:
-    """Return the share of the events that falls on each partition; of many keys only the first ones are looked at.
+    """Return the share of the events that falls on each partition; of many keys only the first ones count.
 
     Key number r has a weight of r^-zipf. The later keys of many are the rarest, and as evenly spread.
     """

@@ -1,4 +1,4 @@
-"""The Kafka client settings, the same for the harness and for every engine, and what the clients say they run with."""
+"""The Kafka client settings, the same for the harness and every engine, and the settings that clients report."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def read_back(log: Path) -> dict[str, str]:
     """Return the settings that an engine's Kafka clients logged when they were made, and their version.
 
     Names are `source.…` and `sink.…` as in `SOURCE` and `SINK`, and `kafka-clients`. Where two clients of one kind
-    differ, both values are given, joined by ` | `; what no client logged is left out.
+    differ, the result has both values, joined by ` | `; what no client logged is left out.
     """
     found: dict[str, dict[str, None]] = {}
     prefix = ""

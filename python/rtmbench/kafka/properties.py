@@ -43,7 +43,9 @@ def read(path: Path) -> dict[str, str]:
     properties: dict[str, str] = {}
     for number, name, value in entries(path):
         if name in _JAVA_ONLY:
-            raise ConfigurationError(f"{path}, line {number}: {name} is the Java client's alone; {_JAVA_ONLY[name]}.")
+            raise ConfigurationError(
+                f"{path}, line {number}: {name} is a property of the Java client only; {_JAVA_ONLY[name]}."
+            )
         if name == "sasl.jaas.config":
             properties.update(_login(path, number, value))
         else:

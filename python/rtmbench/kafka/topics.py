@@ -15,7 +15,7 @@ LOOK_S = 5.0
 def partition_ends(config: Mapping[str, str], topic: str, timeout_s: float = LOOK_S) -> list[int] | None:
     """Return the end offset of each partition; None where the topic does not exist.
 
-    Raises KafkaError where that cannot be told: no broker answers, or it refuses.
+    Raises KafkaError if that is unknown: no broker answers, or it refuses.
     """
     try:
         return _core.end_offsets(config, topic, timeout_s=timeout_s)

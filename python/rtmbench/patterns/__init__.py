@@ -14,7 +14,7 @@ Fairness = Literal["fair", "semantic difference"]
 State = Literal["none", "aggregate", "function"]
 
 OWN = "own"
-"""The id of what stands in a pattern's place where a custom job is measured."""
+"""The id that replaces a pattern's id if a custom job is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +30,15 @@ class Pattern:
     fairness: str
     """What to know before two engines are compared on it."""
     fair: Fairness = "fair"
-    """Whether both engines do the same work, or something alike that means something else."""
+    """Whether both engines do the same work, or similar work with another meaning."""
     window_ms: int | None = None
-    """Length of its event-time windows; None where it has none."""
+    """Length of its event-time windows; None if it has none."""
     slide_ms: int | None = None
     """How far apart sliding windows start; None where windows do not overlap."""
     quick_ms: tuple[int, int | None] | None = None
     """Window and slide of a `--quick` run, so that several windows pass in its short measurement; None: as always."""
     state: State = "aggregate"
-    """What it keeps by key, in the engines: nothing, an aggregate of theirs, or a function with state of its own."""
+    """The state by key in the engines: none, a built-in aggregate, or a custom function with state."""
     oracle: str = ""
     """The rule that its output is checked by, see `_core.verify`; empty: the one named as its id."""
     spark_jar: str | None = None
@@ -99,9 +99,9 @@ PATTERNS = {
             name="keyed-state",
             title="Keyed state counter",
             fairness=(
-                "Alike, not the same: Flink calls a function for each event, with state and timers. Spark's "
-                "transformWithState is handed an iterator of a key's events, which in Real-Time Mode holds one and in "
-                "a micro-batch all of the batch's; a running count by `groupBy` has no function of its own at all."
+                "Similar, not the same: Flink calls a function for each event, with state and timers. Spark's "
+                "transformWithState receives an iterator of a key's events, which in Real-Time Mode holds one and in "
+                "a micro-batch all of the batch's; a running count by `groupBy` has no custom function."
             ),
             fair="semantic difference",
             state="function",
@@ -121,4 +121,4 @@ def find_pattern(name: str) -> Pattern:
         if wanted in {pattern.id, pattern.id.lstrip("0"), pattern.name, pattern.directory}:
             return pattern
     known = ", ".join(f"{pattern.id} ({pattern.title})" for pattern in PATTERNS.values())
-    raise ConfigurationError(f"There is no pattern {name!r}. The patterns are: {known}; or `all`.")
+    raise ConfigurationError(f"Unknown pattern {name!r}. The patterns are: {known}; or `all`.")

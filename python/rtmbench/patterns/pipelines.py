@@ -34,15 +34,15 @@ def locate(
 ) -> Path:
     """Return the job jar (`flink`) or the Python file (`spark`) of a pattern's pipeline, such as `"01"`.
 
-    A wheel carries both. A checkout builds the jar with Maven where it is missing or older than its sources; `say` is
-    told before that, since the first build takes about half a minute.
+    A wheel carries both. A checkout builds the jar with Maven where it is missing or older than its sources; `say`
+    receives a message before that, since the first build takes about half a minute.
 
     Raises `ConfigurationError` for an unknown pattern or engine, and `PreflightError` where the pipeline is not there
     or cannot be built.
     """
     found = find_pattern(pattern)
     if engine not in {"flink", "spark"}:
-        raise ConfigurationError(f"There are no pipelines for {engine!r}, only for flink and spark.")
+        raise ConfigurationError(f"Engine {engine!r} has no pipelines. The engines with pipelines are flink and spark.")
     directory = _directory(found.directory, engine, packaged, checkout)
     if engine == "spark":
         return _only_python_file(directory)
@@ -56,7 +56,7 @@ def spark_jars(
     packaged: Path = PACKAGED,
     checkout: Path = CHECKOUT,
 ) -> list[Path]:
-    """Return the jars of its own that a pattern's Spark pipeline needs on Spark's class path; most need none.
+    """Return the additional jars that a pattern's Spark pipeline needs on Spark's class path; most need none.
 
     They are found, or built, and fail, as in `locate`.
     """
@@ -84,7 +84,7 @@ def claims_jar(
 
 
 def _directory(project: str, engine: str, packaged: Path, checkout: Path) -> Path:
-    # A checkout comes first: an editable install leaves copies beside the package, and they age.
+    # A checkout comes first: an editable install leaves copies next to the package, and they age.
     in_checkout = (checkout / "pom.xml").is_file()
     for root in (checkout, packaged) if in_checkout else (packaged,):
         directory = root / project / engine
@@ -106,7 +106,7 @@ def _only_python_file(directory: Path) -> Path:
     files = sorted(directory.glob("*.py"))
     if len(files) != 1:
         raise PreflightError(
-            f"{directory} has to hold one Python file, but holds {len(files)}. Restore it from the source."
+            f"{directory} must hold one Python file, but holds {len(files)}. Restore it from the source."
         )
     return files[0]
 
@@ -115,7 +115,7 @@ def _packaged_jar(jar: Path) -> Path:
     if not jar.is_file():
         raise PreflightError(
             f"This installation has no {jar.name} in {jar.parent}: the wheel was built without its jars. Install a"
-            " wheel that `make wheel` has built."
+            " wheel from `make wheel`."
         )
     return jar
 
@@ -135,7 +135,7 @@ def _built_jar(jar: Path, directory: Path, checkout: Path, say: Callable[[str], 
                 raise PreflightError(
                     f"Maven reported success, but {jar} is not there. Look at {directory / 'pom.xml'}."
                 )
-            # Maven leaves a jar alone when its content is the same; it is as fresh as its sources all the same.
+            # Maven leaves a jar alone when its content is the same; it is still as fresh as its sources.
             os.utime(jar)
     return jar
 
@@ -161,7 +161,7 @@ def _build(directory: Path, checkout: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
         raise PreflightError(
-            "The jars of a source checkout are built with Maven, and there is no `mvn` on the PATH. Install"
+            "A source checkout needs Maven to build its jars, and PATH has no `mvn`. Install"
             " Maven 3.8 or newer (Debian: apt-get install maven; macOS: brew install maven), or install the rtmbench"
             " wheel, which carries them."
         )

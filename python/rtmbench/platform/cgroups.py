@@ -111,7 +111,7 @@ class ControlGroup:
         return [str(directory / "cgroup.procs") for directory in self.directories]
 
     def pids(self) -> set[int]:
-        """Return the processes in the group; in version 1 those that are in it for every controller."""
+        """Return the processes in the group; in version 1 those that are in it under every controller."""
         found = [{int(pid) for pid in _read(directory / "cgroup.procs").split()} for directory in self.directories]
         return set.intersection(*found) if found else set()
 
@@ -232,7 +232,7 @@ def _create_v1(
 
 
 def _limit_v1(name: str, directory: Path, memory_mb: int, found: Sequence[Hierarchy]) -> Path | None:
-    """Make the memory group that goes with `directory`; return None where there can be none."""
+    """Make the memory group that goes with `directory`; return None if the system allows none."""
     for hierarchy in found:
         # A group below the top belongs to a container manager or to systemd: its memory is not ours to divide.
         if "memory" not in hierarchy.controllers or hierarchy.own != hierarchy.mount:

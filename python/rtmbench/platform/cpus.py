@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MIN_CORES = 4
-"""Below this there is no processor to spare."""
+"""Below this number all processors are needed for the engine."""
 HARNESS_LEAST = 2
 HARNESS_SHARE = 4
 """Broker and harness get one in so many processors, and HARNESS_LEAST at least."""
@@ -47,7 +47,7 @@ def physical_cores(topology: Path = TOPOLOGY) -> tuple[tuple[int, ...], ...]:
 
 
 def divide(cores: Sequence[Sequence[int]], usable: int) -> CpuSets | None:
-    """Divide processors between broker and harness, and engines; None where they have to share.
+    """Divide processors between broker and harness, and engines; None if they must share.
 
     `cores` are the processors by physical core, `usable` as many of them as a quota leaves. A physical core is in one
     set: two threads of one core would compete as before.

@@ -48,7 +48,7 @@ class Pause:
 
 
 def read_pauses(path: Path) -> list[Pause]:
-    """Return all pauses of a log in order of time; none where the file is missing or is no such log."""
+    """Return all pauses of a log in order of time; none if the file is missing or is not a GC log."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

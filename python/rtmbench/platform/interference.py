@@ -155,7 +155,7 @@ def _process_table(proc: Path) -> dict[int, _Stat]:
 
 
 def _roles(table: Mapping[int, _Stat], roots: Mapping[int, str], harness: int) -> dict[int, str]:
-    """Return the role of each process of ours: that of the nearest supervisor above it, else the harness."""
+    """Return the role of each process of rtmbench: that of the nearest supervisor above it, else the harness."""
     found: dict[int, str] = {}
     for pid in table:
         ancestor, steps = pid, 0

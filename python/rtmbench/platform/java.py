@@ -19,7 +19,7 @@ MINIMUM_MAJOR = 17
 """Kafka 4 and Spark 4 are compiled for it."""
 
 SURPRISES = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
-"""Variables from which every JVM takes options that nobody sees on its command line."""
+"""Variables from which every JVM takes options that its command line does not show."""
 
 HOW_TO_INSTALL = (
     f"install JDK {MINIMUM_MAJOR} (Debian/Ubuntu: `sudo apt-get install "
@@ -37,7 +37,7 @@ class Java:
     """A Java that was run and answered."""
 
     home: Path
-    """What `JAVA_HOME` has to be for the children."""
+    """The `JAVA_HOME` of the children."""
     executable: Path
     version: str
     """As the JVM prints it, such as `17.0.15`."""
@@ -46,7 +46,7 @@ class Java:
     """(variable, value) of each option variable that is set, see `SURPRISES`."""
 
     def lacks_module(self, module: str) -> bool:
-        """Whether this Java says that it was built without a module (False if it says nothing)."""
+        """Whether this Java reports that it was built without a module (False if it reports nothing)."""
         try:
             release = (self.home / "release").read_text(encoding="utf-8", errors="replace")
         except OSError:
@@ -58,8 +58,8 @@ class Java:
 def find_java(environ: Mapping[str, str] | None = None) -> Java:
     """Return the Java of `JAVA_HOME`, or where that is unset, the first one on `PATH`.
 
-    Raises PreflightError if `JAVA_HOME` is set but unusable (there is no fallback to `PATH`: the
-    user named one), if there is no Java at all, if it does not run, or if it is too old.
+    Raises PreflightError if `JAVA_HOME` is set but unusable (without a fallback to `PATH`: the
+    user named one), if no Java is installed, if it does not run, or if it is too old.
     """
     environ = os.environ if environ is None else environ
     home = environ.get("JAVA_HOME", "").strip()
@@ -72,12 +72,10 @@ def find_java(environ: Mapping[str, str] | None = None) -> Java:
     else:
         found = shutil.which("java", path=environ.get("PATH", os.defpath))
         if found is None:
-            raise PreflightError(
-                f"No Java: JAVA_HOME is not set and there is no java on PATH. To go on, {HOW_TO_INSTALL}."
-            )
+            raise PreflightError(f"No Java: JAVA_HOME is not set and PATH has no java. To continue, {HOW_TO_INSTALL}.")
         executable = Path(found)
         origin = f"The java on PATH ({found})"
-        way_out = f"To go on, {HOW_TO_INSTALL}, or set JAVA_HOME to one that is installed."
+        way_out = f"To continue, {HOW_TO_INSTALL}, or set JAVA_HOME to one that is installed."
     return _probe(executable, origin=origin, way_out=way_out, environ=environ)
 
 
@@ -93,7 +91,7 @@ def _why_unusable(executable: Path) -> str:
         return "that is not a directory"
     if executable.is_file():
         return f"{executable} may not be executed"
-    return "there is no bin/java in it"
+    return "it has no bin/java"
 
 
 def _probe(executable: Path, *, origin: str, way_out: str, environ: Mapping[str, str]) -> Java:
@@ -110,7 +108,7 @@ def _probe(executable: Path, *, origin: str, way_out: str, environ: Mapping[str,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise PreflightError(f"{origin} gave no answer to `java -version` within {_TIMEOUT_S} s. {way_out}") from None
+        raise PreflightError(f"{origin} did not answer `java -version` within {_TIMEOUT_S} s. {way_out}") from None
     except OSError as error:
         raise PreflightError(f"{origin} cannot be run: {error.strerror or error}. {way_out}") from None
     output = process.stdout + process.stderr
@@ -120,7 +118,7 @@ def _probe(executable: Path, *, origin: str, way_out: str, environ: Mapping[str,
         hint = "".join(f" {name} is set to `{value}`." for name, value in surprises)
         raise PreflightError(
             f"{origin} does not work: `java -version` ended with code {process.returncode} "
-            f"and said `{_excerpt(output)}`.{hint} {way_out}"
+            f"and printed `{_excerpt(output)}`.{hint} {way_out}"
         )
     major = _major(version[1])
     if major < MINIMUM_MAJOR:
@@ -140,7 +138,7 @@ def _probe(executable: Path, *, origin: str, way_out: str, environ: Mapping[str,
 
 
 def _major(version: str) -> int:
-    """Return 8 for `1.8.0_402`, 17 for `17.0.15`, 25 for `25-ea`; 0 if there is no number."""
+    """Return 8 for `1.8.0_402`, 17 for `17.0.15`, 25 for `25-ea`; 0 without a number."""
     numbers = [int(number) for number in re.findall(r"\d+", version)[:2]]
     if len(numbers) > 1 and numbers[0] == 1:
         return numbers[1]

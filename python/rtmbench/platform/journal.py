@@ -100,7 +100,7 @@ def _alive(pid: int, started: float | None = None) -> bool:
 
 
 def _supervises(entry: dict[str, Any]) -> bool:
-    """Tell whether the supervisor of a journal entry still runs; it does the work better than we could."""
+    """Return whether the supervisor of a journal entry still runs; it does the work better than this process."""
     with contextlib.suppress(psutil.Error, OSError):
         process = psutil.Process(int(entry["supervisor"]))
         return process.status() != psutil.STATUS_ZOMBIE and process.environ().get(TOKEN_VARIABLE) == entry["token"]

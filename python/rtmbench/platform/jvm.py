@@ -1,4 +1,4 @@
-"""What every Java process here gets alike: its collector, its heap, its logs, and no options that nobody sees."""
+"""The settings that every Java process shares: collector, heap and logs, without hidden options."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rtmbench.platform.java import Java
 
-# Variables of a user's own Kafka, Flink, Spark or Hadoop: they would change what is measured.
+# Variables of another Kafka, Flink, Spark or Hadoop installation: they would change the measurement.
 _FOREIGN_PREFIXES = ("SPARK_", "PYSPARK_", "FLINK_", "HADOOP_", "KAFKA_", "YARN_")
 _FOREIGN = {*SURPRISES, "JAVA_OPTS", "CLASSPATH", "IBM_JAVA_OPTIONS", "OPENJ9_JAVA_OPTIONS"}
 

@@ -93,7 +93,7 @@ def start_kafka(
 ) -> KafkaService:
     """Start a broker and return when it has answered a metadata request.
 
-    `port` 0 means any free one. Raises PreflightError where a port that was asked for is taken,
+    `port` 0 means any free one. Raises PreflightError if a requested port is in use,
     RunFailedError where the broker ends or does not answer within `timeout_s`.
     """
     if port:

@@ -1,4 +1,4 @@
-"""The local platform: supervised child processes, one work directory, and an end at which nothing is left."""
+"""The local platform: supervised child processes, one work directory, and a complete clean-up at the end."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class LocalPlatform:
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.work))
 
     def environment(self) -> dict[str, str]:
-        """Return the environment that children get unless they are given another one."""
+        """Return the default environment of child processes."""
         return jvm.environment(self.java)
 
     def kafka(self, port: int = 0, *, timeout_s: float = 60) -> KafkaService:

@@ -1,4 +1,4 @@
-"""What a log file says about the end of the process that wrote it."""
+"""What a log file shows about the end of the process that wrote it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def quote(path: Path, count: int = 3) -> str:
     lines = telling_lines(path, count)
     if not lines:
         return f"It wrote nothing to {path}."
-    return f"Its log says: {' / '.join(lines)} (whole log: {path})."
+    return f"Its log shows: {' / '.join(lines)} (whole log: {path})."
 
 
 __all__ = ["quote", "tail", "telling_lines"]

@@ -23,7 +23,7 @@ _ENGINE_MEMORY_MB = (1536, 4096)
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What a process of ours can use, which in a container is less than what the host has."""
+    """The resources that a process of rtmbench can use: in a container, less than the host has."""
 
     cpu: str
     cores: int
@@ -85,7 +85,7 @@ def scale(machine: Machine, wanted: str | None = None) -> Profile:
     `wanted` chooses one by name, whatever the machine; anything else than `spec` and `laptop` is a ConfigurationError.
     """
     if wanted not in {None, "spec", "laptop"}:
-        raise ConfigurationError(f"There is no profile {wanted!r}. The profiles are: spec, laptop.")
+        raise ConfigurationError(f"Unknown profile {wanted!r}. The profiles are: spec, laptop.")
     least, most = _ENGINE_MEMORY_MB
     # A 16 GiB machine reports some hundred MiB less than it has.
     holds = machine.cores >= 8 and machine.memory_mb >= 15 * 1024  # noqa: PLR2004
@@ -96,7 +96,7 @@ def scale(machine: Machine, wanted: str | None = None) -> Profile:
         rate, partitions = (5_000, 8) if machine.cores >= 4 else (1_000, 4)  # noqa: PLR2004
         memory = max(least, min(most, machine.available_mb // 4))
         heap = 512
-    # A thread for each, beside those of the input: as many as Flink has keyed subtasks.
+    # A thread for each, in addition to those of the input: as many as Flink has keyed subtasks.
     shuffle = partitions
     cores = "1 core" if machine.cores == 1 else f"{machine.cores} cores"
     size = f"{cores}, {machine.memory_mb / 1024:.1f} GiB"
@@ -109,8 +109,8 @@ def scale(machine: Machine, wanted: str | None = None) -> Profile:
         )
     elif not holds:
         note = (
-            f"the spec profile was asked for on a machine ({size}) that is smaller than the 8 cores and 16 GiB "
-            "that it needs: expect backlog rather than latency"
+            f"the spec profile is requested on a machine ({size}) that is smaller than the 8 cores and 16 GiB "
+            "that the profile needs: expect backlog rather than latency"
         )
     return Profile(
         name=name,

@@ -15,7 +15,7 @@ ATTEMPTS = 200
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on this loopback port now."""
+    """Return whether a server could listen on this loopback port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -37,7 +37,7 @@ def free_port() -> int:
 def free_ports(count: int) -> list[int]:
     """Return several different ports that were free a moment ago.
 
-    Raises PreflightError where there are not that many.
+    Raises PreflightError if fewer ports are free.
     """
     choice = random.SystemRandom()
     ports: list[int] = []
@@ -48,8 +48,8 @@ def free_ports(count: int) -> list[int]:
         if len(ports) == count:
             return ports
     raise PreflightError(
-        f"No free TCP port was found on {LOOPBACK} between {FIRST} and {LAST} in {ATTEMPTS} attempts. "
-        "Stop what listens there, or lift the limit that forbids this user to listen."
+        f"rtmbench found no free TCP port on {LOOPBACK} between {FIRST} and {LAST} in {ATTEMPTS} attempts. "
+        "Stop the programs that listen there, or lift the limit that forbids this user to listen."
     )
 
 
@@ -57,8 +57,8 @@ def ensure_free(port: int, purpose: str = "a local service") -> None:
     """Raise PreflightError, naming the port, where something already listens on it."""
     if not is_free(port):
         raise PreflightError(
-            f"Port {port} on {LOOPBACK} is taken, and {purpose} was asked to listen there. "
-            "Stop the program that holds it, or leave the port out to have a free one chosen."
+            f"Port {port} on {LOOPBACK} is in use, but {purpose} needs it. "
+            "Stop the program that holds it, or leave the port out: rtmbench then chooses a free one."
         )
 
 

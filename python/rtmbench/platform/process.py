@@ -47,7 +47,7 @@ class Usage:
 
 
 class Process:
-    """One program under a supervisor of its own.
+    """One program under a separate supervisor.
 
     `argv` is executed with exactly `env`, in `cwd`, in another session than this program (a terminal's Ctrl-C does not
     reach it), with standard output and error appended to `log`, and in the scheduling group `group`.
@@ -112,7 +112,7 @@ class Process:
 
     @property
     def stopped(self) -> bool:
-        """Whether `stop` was called: an end after that is no failure."""
+        """Whether `stop` was called: an end after that is not a failure."""
         return self._stopped
 
     def poll(self) -> int | None:

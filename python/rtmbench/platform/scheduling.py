@@ -43,7 +43,7 @@ class Priority:
 
     mechanism: Mechanism
     effective: bool
-    """False: nothing keeps the engine below the others, whatever was set."""
+    """False: nothing keeps the engine below the others, whatever the settings are."""
     weight: int | None
     """Of all processes of the engine together; with `nice`, of each thread. None: as heavy as the others."""
     detail: str
@@ -82,7 +82,7 @@ class SchedulingGroup:
     ) -> None:
         """Make the group by the first of `mechanisms` that works here.
 
-        `nice` decides the weight (0: as heavy as the others). `memory_mb` (MiB) is what the engine was given: the
+        `nice` decides the weight (0: as heavy as the others). `memory_mb` (MiB) is the memory of the engine: the
         kernel enforces MEMORY_MARGIN times as much where it can. `cpus` are the only ones of the engine.
         """
         self.nice = nice
@@ -101,7 +101,7 @@ class SchedulingGroup:
 
     @property
     def weight(self) -> int:
-        """The weight asked for."""
+        """The requested weight."""
         return WEIGHTS[min(self.nice, len(WEIGHTS) - 1)]
 
     def add(self, process: Process) -> None:
@@ -119,7 +119,7 @@ class SchedulingGroup:
             self.session.set_nice(self.nice)
 
     def options(self) -> dict[str, Any]:
-        """Return what the supervisor has to do for its child to be in the group, before the child is executed."""
+        """Return what the supervisor must do so that its child is in the group before the child is executed."""
         return {
             "cgroups": [] if self.control is None else self.control.entrances,
             "nice": self.nice if self.mechanism == "nice" else 0,
@@ -128,7 +128,7 @@ class SchedulingGroup:
         }
 
     def read_back(self) -> Priority:
-        """Return what took effect, for every living process of the engine."""
+        """Return the priority in effect, for every living process of the engine."""
         pids = sorted({pid for process in self._members for pid in process.pids()})
         weight, details = None, []
         if self.nice:
@@ -146,8 +146,7 @@ class SchedulingGroup:
             mechanism=self.mechanism,
             effective=pinned or weight is not None,
             weight=weight,
-            detail=" ".join(details)
-            or "Engines compete with broker and harness as equals: nothing else was asked for.",
+            detail=" ".join(details) or "Engines compete with broker and harness as equals: no priority is requested.",
             cpus=self.cpus if pinned else None,
         )
 
@@ -156,18 +155,18 @@ class SchedulingGroup:
         return None if self.control is None else self.control.memory_limit_mb()
 
     def memory_problem(self) -> str:
-        """Return the sentence that says that the kernel killed a process for its memory; empty where it did not."""
+        """Return the sentence about a process that the kernel killed for its memory; empty without one."""
         kills = 0 if self.control is None else self.control.oom_kills()
         if not kills:
             return ""
         processes = "one of the engine's processes" if kills == 1 else f"{kills} of the engine's processes"
         return (
             f"The kernel killed {processes}: together they reached {self.memory_limit_mb():,} MiB, "
-            f"{MEMORY_MARGIN:g} times the {self.memory_mb:,} MiB that the engine was given (--memory)."
+            f"{MEMORY_MARGIN:g} times the {self.memory_mb:,} MiB of the engine (--memory)."
         )
 
     def close(self) -> None:
-        """Remove the group. Its processes have to have ended; safe to call again."""
+        """Remove the group. Its processes must have ended; safe to call again."""
         control, self.control = self.control, None
         session, self.session = self.session, None
         if session is not None:
@@ -240,7 +239,7 @@ class SchedulingGroup:
         if self.mechanism == "nice":
             return weight, (
                 f"Each thread of an engine weighs {weight} (nice {self.nice}), each thread of broker and harness 1024: "
-                "a group for all of an engine could not be made."
+                "rtmbench could not create a group for the whole engine."
             )
         return weight, (
             f"All processes of an engine are in one group ({name}) that weighs {weight} against 1024 or more of broker "
@@ -248,25 +247,25 @@ class SchedulingGroup:
         )
 
     def _why(self) -> str:
-        return "; ".join(self._problems) or "this system has no means for it"
+        return "; ".join(self._problems) or "this system has no such mechanism"
 
 
 def over_memory(peak_mb: float, memory_mb: int) -> str:
-    """Return the sentence that says that an engine took more memory than it was given; empty where it did not.
+    """Return the sentence about an engine that took more memory than its setting; empty if it did not.
 
     Both in MiB. The peak is the sum of resident sets: pages that two processes share count twice.
     """
     if peak_mb <= memory_mb:
         return ""
     return (
-        f"The engine's processes took {peak_mb:,.0f} MiB at their peak, more than the {memory_mb:,} MiB that it was "
-        "given (--memory)."
+        f"The engine's processes took {peak_mb:,.0f} MiB at their peak, more than the {memory_mb:,} MiB of the "
+        "engine (--memory)."
     )
 
 
 @functools.cache
 def probe(nice: int = NICE, cpus: tuple[int, ...] | None = None) -> Priority:
-    """Return what a group comes to that is made here and now; it is removed again."""
+    """Create a group, return its priority, and remove it again."""
     group = SchedulingGroup("probe", nice=nice, cpus=cpus)
     try:
         group.lower()
@@ -296,7 +295,7 @@ def _autogroup(found: Sequence[cgroups.Hierarchy]) -> bool:
 
 
 def _autogroup_of(pid: int) -> tuple[str, int] | None:
-    """Return a process's autogroup and its nice value; None where it has none or has ended."""
+    """Return a process's autogroup and its nice value; None if it has none or has ended."""
     with contextlib.suppress(OSError):
         text = Path(f"/proc/{pid}/autogroup").read_text(encoding="ascii")
         found = re.fullmatch(r"(/autogroup-\d+) nice (-?\d+)\s*", text)

@@ -28,7 +28,7 @@ class SessionError(Exception):
 
 
 class Session:
-    """A session with a nice value of its own, kept by a small process that starts programs in it. Linux only."""
+    """A session with a separate nice value, kept by a small process that starts programs in it. Linux only."""
 
     def __init__(self) -> None:
         """Start the holder. Raises SessionError where the session has no nice value that could be set."""

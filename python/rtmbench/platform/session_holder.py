@@ -1,4 +1,4 @@
-"""Holds one session, and starts in it what it is asked to: where autogroup decides, one session is one group.
+"""Holds one session, and starts the requested programs in it: where autogroup decides, one session is one group.
 
 A stand-alone script (`python -I -S session_holder.py FD`), started as the leader of a new session. It greets
 with `{}` and then answers requests on the socket FD. A request is its length as eight hexadecimal

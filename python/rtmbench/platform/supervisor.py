@@ -1,4 +1,4 @@
-"""Runs one child process and lets nothing of it outlive the program that asked for it.
+"""Runs one child process and lets no part of it outlive the program that started it.
 
 A stand-alone script (`python -I -S supervisor.py OPTIONS COMMAND…`) that imports only the standard library, and little
 of it. Standard input is the lifeline: a line `stop SECONDS` asks for an orderly end, end-of-file means that the owner
@@ -51,7 +51,7 @@ def process_table() -> dict[int, tuple[int, int, str]]:
             if entry.isdigit():
                 try:
                     with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-                        # The name stands in parentheses and may itself hold spaces and parentheses.
+                        # The name is in parentheses and may itself hold spaces and parentheses.
                         fields = file.read().rpartition(")")[2].split()
                 except OSError:
                     continue
@@ -80,12 +80,12 @@ class Supervisor:
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Note a request to end; SIGCHLD only has to wake the loop."""
+        """Note a request to end; SIGCHLD only wakes the loop."""
         if number != signal.SIGCHLD:
             self.stop_requested = True
 
     def report(self, **event: Any) -> None:
-        """Tell the owner, if it still listens."""
+        """Notify the owner, if it still listens."""
         try:
             os.write(1, json.dumps(event).encode() + b"\n")
         except OSError:
@@ -109,7 +109,7 @@ class Supervisor:
         if self.child == 0:
             try:
                 self.become(supervisor)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the owner must be told
+            except BaseException as error:  # noqa: BLE001 - every exception is reported to the owner
                 os.write(error_write, str(error).encode(errors="replace"))
             os._exit(EXIT_CANNOT_START)
         os.close(error_write)

@@ -34,10 +34,10 @@ class Style:
     size_in: tuple[float, float]
     font_points: float
     legend_letters: int
-    """How many letters fit beside each other in a legend."""
+    """How many letters fit next to each other in a legend."""
 
 
-# matplotlib needs colours; the page has variables. Each of these stands for one of them, until the SVG is text.
+# matplotlib needs colours; the page has variables. Each colour represents one variable, until the SVG is text.
 PAGE = Style(
     ink="#010101",
     faint="#020202",

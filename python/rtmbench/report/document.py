@@ -59,7 +59,7 @@ Block: TypeAlias = Table | Figure | Paragraph | Items | Code
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A headed part of a report; `level` 2 stands on its own, 3 belongs to the section before."""
+    """A headed part of a report; `level` 2 is a section, 3 a part of the section before."""
 
     title: str
     blocks: tuple[Block, ...]

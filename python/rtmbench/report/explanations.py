@@ -20,11 +20,11 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """One code: what it says, why it comes, and the way out."""
+    """One code: its meaning, its cause, and the way out."""
 
     code: str
     of: str
-    """Who says it: `Spark`, `Flink`, `Kafka` or `rtmbench`."""
+    """The origin of the code: `Spark`, `Flink`, `Kafka` or `rtmbench`."""
     meaning: str
     why: str
     do: str

@@ -28,7 +28,7 @@ COUNTS = ("produced", "expected", "received", "missing", "unexpected", "wrong", 
 
 
 def tables(runs: Sequence[StoredRun]) -> dict[str, list[Row]]:
-    """Return the tables by name; each row has the same columns, `None` where there is no figure.
+    """Return the tables by name; each row has the same columns, `None` for a missing figure.
 
     `trials` has one row for each attempt, `timeline` one for each second of it, `cycles` one for each measured cycle
     (from one observed boundary to the next), `happenings` one for each boundary, checkpoint, pause and stall,

@@ -62,7 +62,7 @@ class Run(Protocol):
 def draw(run: Run, kind: str, engines: str | Iterable[str] | None, trial: int | None) -> Plot:
     """Draw one kind of plot of a run, see `Run.plot`."""
     if kind not in KINDS:
-        raise ConfigurationError(f"There is no plot {kind[:40]!r}; there are: {', '.join(KINDS)}.")
+        raise ConfigurationError(f"Unknown plot {kind[:40]!r}. The plots are: {', '.join(KINDS)}.")
     require(DRAWS)
     cells = _cells(run, engines)
     if kind == "hops":

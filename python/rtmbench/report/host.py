@@ -35,7 +35,7 @@ def priority_effective(priority: Mapping[str, Any]) -> bool:
 
 
 def priority_text(priority: Mapping[str, Any]) -> str:
-    """Say by what the engines were kept below broker and harness, and whether it had an effect."""
+    """Name the mechanism that kept the engines below broker and harness, and whether it had an effect."""
     state = "effective" if priority_effective(priority) else "inert"
     parts = [state, *(str(priority[name]) for name in ("mechanism", "detail") if priority.get(name))]
     return ", ".join(parts)

@@ -29,7 +29,7 @@ def render(document: Document) -> str:
     """Return the document as HTML text."""
     style = resources.files("rtmbench.report").joinpath("style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    # matplotlib's SVG carries its colours in style attributes; there is no script that could be let in.
+    # matplotlib's SVG carries its colours in style attributes; the page has no script that a policy could allow.
     policy = (
         f"default-src 'none'; style-src-elem 'sha256-{digest}'; style-src-attr 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -38,7 +38,7 @@ def render(document: Document) -> str:
     links = "".join(
         f'<li><a href="#s{number}">{_text(section.title, 120)}</a></li>'
         for number, section in numbered
-        if section.level == 2 or len(numbered) < 12  # noqa: PLR2004 - a longer list is no overview
+        if section.level == 2 or len(numbered) < 12  # noqa: PLR2004 - a longer list is not an overview
     )
     verdicts = "".join(f'<p class="verdict">{_text(sentence, SENTENCE)}</p>' for sentence in document.verdicts)
     page = _Page()
@@ -60,7 +60,7 @@ def render(document: Document) -> str:
 
 
 class _Page:
-    """Gives the parts of a page names that no other part has: matplotlib names the parts of each plot alike."""
+    """Gives the parts of a page unique names: matplotlib uses the same names in each plot."""
 
     def __init__(self) -> None:
         self.count = 0

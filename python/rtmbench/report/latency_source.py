@@ -23,8 +23,8 @@ NEGATIVE = (
     "add up."
 )
 MEDIANS = (
-    "This document has the medians of the hops and no means. Medians do not add up, and those of fast hops are rounded "
-    "by Kafka's whole milliseconds."
+    "This document has the medians of the hops and no means. Medians do not add up, and Kafka's whole milliseconds "
+    "round the medians of fast hops."
 )
 
 
@@ -110,13 +110,13 @@ def _coincidences(result: Result) -> Iterator[Block]:
                 )
                 for one in found.coincidences
             ]
-            rest = ("nothing that is known of", NO_FIGURE, NO_FIGURE, NO_FIGURE)
+            rest = ("no known cause", NO_FIGURE, NO_FIGURE, NO_FIGURE)
             rows.append((name, *rest, _percent(found.unexplained), _percent(found.stall_unexplained)))
     if not rows:
         return
     yield Paragraph(
-        "What the slowest events (above the 99th percentile) coincide with. To coincide is not to be caused: compare "
-        "each share with the share of the time that the happenings take; chance alone would give no more than that. "
+        "The table shows what the slowest events (above the 99th percentile) coincide with. A coincidence is not a "
+        "cause: compare each share with the share of the time that the happenings take, which chance alone would give. "
         "One event may coincide with several kinds, so the shares do not add up to 100 %."
     )
     yield Table(

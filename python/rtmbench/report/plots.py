@@ -1,4 +1,4 @@
-"""The plots of reports and notebooks, drawn by matplotlib. Each function returns a figure in the style asked for."""
+"""The plots of reports and notebooks, drawn by matplotlib. Each function returns a figure in the requested style."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def heat_map(intervals: Sequence[Interval], style: Style = PAGE) -> Plot:
     counts, edges, columns = _cells(intervals)
     with canvas(style) as (figure, axes):
         shares = counts / np.maximum(1, counts.sum(axis=0, keepdims=True))
-        # The square root lets one event in a thousand be seen beside the bulk.
+        # The square root keeps one event in a thousand visible next to the bulk.
         image = np.ma.masked_equal(np.sqrt(shares), 0)
         mesh = axes.pcolormesh(columns, edges, image, cmap="viridis", vmin=0, vmax=1, rasterized=True)
         axes.set_yscale("log")

@@ -26,7 +26,7 @@ def axis_head(name: str) -> str:
 
 
 def sections(results: Sequence[Result], *, plots: bool) -> list[Section]:
-    """Return what the runs of one experiment say together; none where each stands for itself."""
+    """Return the common statements of the runs of one experiment; none if the runs are independent."""
     found = []
     for pattern in dict.fromkeys(result.pattern for result in results):
         ours = [result for result in results if result.pattern == pattern]
@@ -46,7 +46,7 @@ def sentences(results: Sequence[Result]) -> list[str]:
 
 
 def point_name(result: Result) -> str:
-    """Name a run's point in its sweep, such as `, rate=1000`; empty for a run of its own."""
+    """Name a run's point in its sweep, such as `, rate=1000`; empty for an independent run."""
     if result.grid is None:
         return ""
     return "".join(f", {name}={_short(value)}" for name, value in result.grid.point.items() if _varies(result, name))
@@ -70,7 +70,7 @@ def _grid(results: Sequence[Result], *, plots: bool) -> Iterator[Block]:
             where = point.get(drawn) if drawn else None
             p50, p99 = (getattr(cell.headline, name, None) for name in ("p50_us", "p99_us"))
             bounds = cell.headline.lower_bounds if cell.headline is not None else None
-            # A lower bound is no point of a line: the true one is higher.
+            # A lower bound is not a point of a line: the true value is higher.
             if isinstance(where, (int, float)) and p50 is not None and p99 is not None and not bounds:
                 line = lines.setdefault(clean(cell.name, 26) + clean(others, 40), [])
                 line.append((float(where), p50 / 1e3, p99 / 1e3))

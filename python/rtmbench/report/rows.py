@@ -133,7 +133,7 @@ def boundaries_text(trials: Sequence[Trial], *, unit: bool = False) -> str:
 
 
 def interval_text(latency: Latency, name: str) -> str:
-    """Show the 95 % interval of a percentile in ms, such as ` [121, 203]`; empty where there is none."""
+    """Show the 95 % interval of a percentile in ms, such as ` [121, 203]`; empty if there is none."""
     found = (latency.intervals or {}).get(name)
     return f" [{', '.join(milliseconds(bound) for bound in found)}]" if found else ""
 

@@ -1,4 +1,4 @@
-"""What a report says, and in which order: verdict first, then the evidence, then what it takes to repeat it."""
+"""The sections of a report, in order: the verdict, the evidence, and the command that repeats the run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FOOTER = (
     "Latency runs from the moment an event was due to the receipt of its result. ≥ marks a lower bound: the event had "
-    "not come out when the waiting ended. A figure in brackets is of trials of which none is valid."
+    "no output when the waiting ended. A figure in brackets is from trials of which none is valid."
 )
 
 
@@ -39,7 +39,7 @@ def document(
 
     Args:
         runs: each pattern's run, of one experiment.
-        plots: whether to draw; without, the tables say the same.
+        plots: whether to draw; without plots, the tables show the same figures.
         heat_maps: whether to draw the heat maps too, the largest of the plots.
         vcpu_hour: price of a vCPU hour, for the cost per 10⁹ events.
 
@@ -56,7 +56,7 @@ def document(
             ("CPU, memory and cost", list(_resources(result, vcpu_hour))),
             ("Every trial, and whether it is valid", trials.blocks(result)),
             ("Interference: what else the machine did", trials.interference(result)),
-            ("What came out: the oracle's counts", list(_came_out(result))),
+            ("Output: the oracle's counts", list(_came_out(result))),
             ("Floors: what the harness takes itself", list(_floors(result))),
             ("Parity of the settings", [_parity(result)]),
             ("Environment, and how to repeat the run", list(_environment(result))),
@@ -85,7 +85,7 @@ def document(
 def outcome(result: Result) -> Iterator[Block]:
     """Give the figures of each cell, what to know about them, the comparisons and the targets."""
     if not result.complete:
-        yield Paragraph("This run was not finished: what follows is what had been measured until then.", strong=True)
+        yield Paragraph("This run is not finished: the report shows the measurements so far.", strong=True)
     cells = [*result.cells, *result.floors]
     yield Table(
         caption="Latency in ms: median of each percentile over the trials that are not void",
@@ -149,7 +149,7 @@ def _notes(result: Result) -> Iterator[str]:
             known = f" What to do: rtmbench explain {cell.refusal.code}." if explain(cell.refusal.code) else ""
             yield f"{cell.name} refused the query: {cell.refusal.code}: {clean(cell.refusal.message, None)}{known}"
         if cell.remark:
-            mode = cell.mode or "the job's own"
+            mode = cell.mode or "set by the job"
             yield f"{cell.name} (mode {mode}, emission {cell.emit}): {cell.remark}"
         closed = [trial.close_latency_us for trial in cell.trials if trial.close_latency_us is not None]
         for each in closed:
@@ -180,7 +180,7 @@ def _outputs(result: Result) -> Iterator[Block]:
             figures = (found.produced, found.received, found.stamped, found.without, found.foreign, found.earlier)
             share = f"{found.covered / found.stamps:.1%}" if found.stamps else NO_FIGURE
             floor = cell in result.floors
-            checked = "the floor's own" if floor else found.oracle or "output not checked"
+            checked = "the floor" if floor else found.oracle or "output not checked"
             rows.append((name, *(f"{figure:,}" for figure in figures), share, f"{found.resolution_us:,}", checked))
             marks.append("failed" if found.without or found.foreign or found.complaints else "")
             complaints += [f"{name}: {one}" for one in found.complaints]
@@ -202,12 +202,12 @@ def _outputs(result: Result) -> Iterator[Block]:
         marks=tuple(marks),
     )
     yield Paragraph(
-        "This is a custom job: what should come out is not known, so nothing here is proven complete. Each "
+        "This is a custom job: its expected output is not known, so nothing here is proven complete. Each "
         "output record of the measuring phase is one sample, from the time stamp that it carries to its receipt. An "
-        "event that no record carries the time stamp of has no sample."
+        "event whose time stamp is in no output record has no sample."
     )
     if complaints:
-        yield Paragraph("What the oracle found wrong:")
+        yield Paragraph("The oracle reports these errors:")
         yield Items(tuple(complaints))
 
 
@@ -241,7 +241,7 @@ def _floors(result: Result) -> Iterator[Block]:
         yield Paragraph(
             f"The {cell.name} floor, the same harness without an engine, is {p50} ms at the median and {p99} ms at p99 "
             f"({plural(head.valid_trials, 'trial')}). No engine can "
-            "be measured below it, and it is never subtracted."
+            "be measured below the floor, and rtmbench never subtracts it."
         )
 
 
@@ -288,7 +288,7 @@ def _parity(result: Result) -> Table:
             (str(row.get("setting", "")), *values, "yes" if row.get("same") else "no", str(row.get("note", "")))
         )
     return Table(
-        caption="Effective settings, read back from the running engines where these can be asked",
+        caption="Effective settings, read back from the running engines where possible",
         header=("setting", *names, "same", "note"),
         rows=tuple(rows),
         numeric=False,

@@ -49,7 +49,7 @@ def print_sweep(results: Sequence[Result], file: TextIO | None = None) -> None:
 
 
 def sustained_sentence(found: Sustained, pattern: str) -> str:
-    """Say what a search for the highest sustained rate found."""
+    """Print the result of a search for the highest sustained rate."""
     cell = f"{clean(found.cell, _NAME)}, pattern {clean(pattern, 40)}"
     quick = ", a first look (one short trial a rate)" if found.quick else ""
     if found.passed is None:

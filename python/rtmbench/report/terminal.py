@@ -59,7 +59,7 @@ def render(result: Result) -> RenderableType:
 
 
 def print_result(result: Result, file: TextIO | None = None) -> None:
-    """Print the report to `file` (standard output); plain where that is no terminal.
+    """Print the report to `file` (standard output); plain if that is not a terminal.
 
     `NO_COLOR` is respected.
     """
@@ -85,7 +85,7 @@ def print_result(result: Result, file: TextIO | None = None) -> None:
 
 
 def summary(result: Result) -> str:
-    """Say in one sentence what was measured; it never makes a verdict of its own."""
+    """Summarise the measurement in one sentence, without a new verdict."""
     shown = [c for c in result.cells if c.headline is not None and c.headline.valid_trials and c.headline.p99_us]
     measured = [(_labelled(c), c.headline) for c in shown if c.headline is not None]
     parts = []
@@ -96,12 +96,12 @@ def summary(result: Result) -> str:
         parts += [_floor_figure(floor) for floor in result.floors if floor.headline is not None]
     parts += [f"{clean(cell.name, _NAME)} {_without_figure(cell)}" for cell in result.cells if cell not in shown]
     if not result.cells:
-        parts.append("no trial was finished")
+        parts.append("no trial is finished")
     verdicts = {_verdict(comparison) for comparison in result.comparisons}
     parts += sorted(verdicts)
     parts += [_target(outcome) for outcome in result.slo or ()]
     if not result.complete:
-        parts.append("the run was not finished")
+        parts.append("the run is not finished")
     return "; ".join(parts) + "."
 
 
@@ -144,12 +144,12 @@ _EMISSIONS = {
 
 
 def _variants(result: Result) -> Iterator[Text]:
-    """Say what each engine ran, where a pattern can be run in more than one way."""
+    """Name the variant of each engine, if a pattern has more than one."""
     if all(cell.emit == "row" and not cell.remark for cell in result.cells):
         return
     for cell in result.cells:
         words = _EMISSIONS.get(cell.emit, cell.emit)
-        mode = clean(cell.mode, 40) or "the job's own"
+        mode = clean(cell.mode, 40) or "set by the job"
         line = f": mode {mode}, emission {clean(cell.emit, 40)} ({words})"
         yield (
             Text(clean(cell.name, _NAME), style="bold")
@@ -165,7 +165,7 @@ def _unlike(result: Result) -> Iterator[Text]:
 
 
 def unlike_work(result: Result) -> str:
-    """Say how the work of the two engines differs in meaning; empty where they do the same, or there is one."""
+    """Return how the work of the two engines differs in meaning; empty for equal work or a single engine."""
     return (result.unlike_work or "") if len({cell.engine for cell in result.cells}) > 1 else ""
 
 
@@ -186,7 +186,7 @@ def _close(result: Result) -> Iterator[Text]:
 
 
 def _reasons(result: Result) -> Iterator[Text]:
-    """Give each refusal, then each reason once with the trials that it was said of."""
+    """Give each refusal, then each reason once with its trials."""
     cells = (*result.cells, *result.floors)
     said: dict[tuple[Status, str], list[str]] = {}
     for cell in cells:
@@ -238,7 +238,7 @@ def _oracle(result: Result) -> Iterator[Text]:
 
 
 def _outputs(result: Result) -> Iterator[Text]:
-    """Say how the outputs of a custom job are known, and whether anybody checked them."""
+    """Describe the outputs of a custom job, and whether an oracle checked them."""
     for cell in result.cells:
         found = [trial.outputs for trial in cell.trials if trial.outputs is not None]
         if not found:
@@ -251,16 +251,16 @@ def _outputs(result: Result) -> Iterator[Text]:
         checked += f", {plural(complaints, 'complaint')}" if complaints else ""
         field = clean(found[0].timestamp_field, _NAME)
         line = (
-            f"{checked}: {plural(stamped, 'record')} for {plural(produced, 'event')}, each with the time stamp of one "
+            f"{checked}: {plural(stamped, 'record')} for {plural(produced, 'event')}, each with an event's time stamp "
             f"in {field}"
         )
         if faults:
-            line += f"; {plural(faults, 'record')} without such a time stamp"
+            line += f"; {plural(faults, 'record')} without an event's time stamp"
         yield Text(f"{clean(cell.name, _NAME)}: ").append(line, "bold red" if faults or complaints else "")
 
 
 def _tails(result: Result) -> Iterator[Text]:
-    """Say what most of a cell's slowest events coincide with, where that is well above chance in every trial."""
+    """Name what most of a cell's slowest events coincide with, if that is well above chance in every trial."""
     for cell in result.cells:
         found = [trial.attribution for trial in cell.trials if trial.attribution is not None]
         shares: dict[tuple[str, str], list[tuple[float, float]]] = {}

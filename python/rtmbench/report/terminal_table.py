@@ -45,7 +45,7 @@ class Fitting:
 
     tables: tuple[Table, ...]
     always: bool = False
-    """Whether the last table is shown even where its texts have to fold."""
+    """Whether the last table is shown even if its texts must fold."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         # Measured with room to spare: within the true width rich reports no more than that.

@@ -17,13 +17,13 @@ WORDS = {
     "safepoint": "other pauses of the JVM",
     "stall": "stalls",
 }
-"""What the kinds of happening are called, several of them."""
+"""The names of the kinds of happening, in the plural."""
 
 
 def headline_text(headline: Headline | None, name: str) -> str:
     """Show a figure of a headline (`p99_us`) in ms: with `≥` where it is a lower bound, else `failed in k of n`.
 
-    `-` where there is no headline.
+    `-` without a headline.
     """
     if headline is None:
         return NO_FIGURE

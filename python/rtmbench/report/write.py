@@ -33,14 +33,14 @@ def find(reference: str | None, root: Path) -> list[StoredRun]:
         root: the directory of the runs.
 
     Raises:
-        ConfigurationError: there is no such run, or its document cannot be read.
+        ConfigurationError: the run is unknown, or its document cannot be read.
 
     """
     if reference is None:
         entries = list_runs(root)
         if not entries:
             raise ConfigurationError(
-                f"There is no run in {root.absolute()} to report on. Run `rtmbench run 01 --quick` first, or name "
+                f"{root.absolute()} contains no run to report on. Run `rtmbench run 01 --quick` first, or name "
                 "another place with `--results DIR`."
             )
         newest = entries[0]
@@ -92,7 +92,7 @@ def write_text(path: Path, text: str) -> Path:
 
 
 def default_path(runs: Sequence[StoredRun], root: Path, name: str) -> Path:
-    """Return where a report goes unless told otherwise: to its run, or beside the runs of an experiment of several."""
+    """Return the default place of a report: in its run, or next to the runs of an experiment of several."""
     if len(runs) > 1:
         return root / f"{runs[0].result.experiment_id}-{name}"
     directory = runs[0].directory
@@ -100,7 +100,7 @@ def default_path(runs: Sequence[StoredRun], root: Path, name: str) -> Path:
 
 
 def after_run(results: Sequence[Result], root: Path) -> tuple[Path, str]:
-    """Write the report of runs that have just ended; return its path and a hint, empty where there is none.
+    """Write the report of runs that have just ended; return its path and a hint, empty if there is none.
 
     It is HTML where matplotlib is installed, else Markdown. Raises PreflightError where it cannot be written.
     """

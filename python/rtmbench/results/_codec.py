@@ -55,8 +55,8 @@ def decode(cls: type[T], document: Any, where: str = "document") -> T:
             arguments[name] = _value(hint, document[name], f"{where}.{name}")
         elif required:
             raise ConfigurationError(
-                f"{where} lacks the field `{name}`, so it is not a whole rtmbench result. "
-                "Was the file cut short or edited? Run the benchmark again."
+                f"{where} lacks the field `{name}`, so it is not a complete rtmbench result. "
+                "The file may be truncated or edited. Run the benchmark again."
             )
     return cls(**arguments)
 
@@ -111,4 +111,4 @@ def _scalar(hint: Any, value: Any, where: str) -> Any:
 def _mismatch(where: str, wanted: str, value: Any) -> str:
     shown = repr(value)
     shown = shown if len(shown) <= 80 else shown[:77] + "…"  # noqa: PLR2004 - one line of an error
-    return f"{where} should be {wanted}, but is {shown}; the file is not a sound rtmbench result."
+    return f"{where} should be {wanted}, but is {shown}; the file is not a valid rtmbench result."

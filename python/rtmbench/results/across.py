@@ -2,7 +2,7 @@
 
 Trials of one experiment ran in turns and are paired by number. Trials of two experiments ran at different times: there,
 samples are compared (Welch, guarded by exchanging their labels), the noise band is never below the assumed one, and the
-note says so.
+note states that.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "rtmbench.comparison/1"
 TRIALS_THAT_ALL_FAIL = 3
-"""So many trials of the second, all failed beside none of the first, are a regression without a verdict."""
+"""If this many trials of the second all failed and none of the first, it is a regression without a verdict."""
 Side = tuple["Result", "Cell"]
 
 
@@ -240,7 +240,7 @@ def _unpaired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
 
 
 def _unlike_sides(baseline: Side, other: Side) -> Iterator[str]:
-    """Say why two cells of two runs cannot be compared at all."""
+    """Return why two cells of two runs are not comparable."""
     (ours, a), (theirs, b) = baseline, other
     changes = fingerprint.machine_changes(ours.host, theirs.host)
     if changes:
@@ -309,13 +309,13 @@ def _same_patterns(
     ours, theirs = _by_pattern(before), _by_pattern(after)
     common = [key for key in ours if key in theirs]
     if not common and len(ours) == len(theirs) == 1 and before[0].pattern == after[0].pattern:
-        # Two points of a sweep, or a run beside one: the reader has chosen them.
+        # Two points of a sweep, or a run and a point: the reader has chosen them.
         yield before[0], after[0]
         return
     if not common:
         patterns = [", ".join(sorted({r.pattern for r in side})) or "none" for side in (before, after)]
         raise ConfigurationError(
-            f"These runs have nothing to compare: the first has pattern {patterns[0]}, the second {patterns[1]}. "
+            f"These runs are not comparable: the first has pattern {patterns[0]}, the second {patterns[1]}. "
             "Name two runs of the same pattern, or of the same sweep."
         )
     left = [key for key in (*ours, *theirs) if key not in common]
@@ -325,7 +325,7 @@ def _same_patterns(
 
 
 def _by_pattern(results: Sequence[Result]) -> dict[tuple[str, ...], Result]:
-    # The newest of several runs of the same thing stands for them.
+    # The newest of several runs of the same thing represents them.
     return {(r.pattern, *(f"{k}={v}" for k, v in sorted((r.grid.point if r.grid else {}).items()))): r for r in results}
 
 
@@ -351,7 +351,7 @@ def _same_cells(before: Result, after: Result, warnings: list[str]) -> Iterator[
 def _unlike(before: Result, after: Result) -> Iterable[str]:
     machine = fingerprint.machine_changes(before.host, after.host)
     if machine:
-        yield f"not the same machine: {', '.join(machine)}; the ratios are no verdict on the engines"
+        yield f"not the same machine: {', '.join(machine)}; the ratios are not a verdict on the engines"
     changes = fingerprint.settings_changes(before, after)
     if changes:
         yield f"unlike settings, which the ratios include: {', '.join(changes)}"

@@ -3,7 +3,7 @@
 A sample is a stretch of time, from the moment an event was due to the receipt of its result. It coincides with a kind
 of happening if half of that time or more lies within happenings of the kind, or within the `AFTERMATH_MS` after one,
 while what had piled up was being worked off. (To overlap would not do: a wait of two seconds overlaps whatever
-happens every second.) That is not yet a cause: beside each share stands the share of the time that the happenings of
+happens every second.) That is not yet a cause: next to each share is the share of the time that the happenings of
 the kind take, and chance alone would give no more than that.
 """
 
@@ -57,7 +57,7 @@ def attribute(
     scheduled_us: NDArray[np.int64],
     latency_us: NDArray[np.int64],
 ) -> Attribution:
-    """Say what the samples above p99 coincide with, for each kind and source of happening.
+    """Return what the samples above p99 coincide with, for each kind and source of happening.
 
     Args:
         happenings: what happened within the measuring phase, stalls among them.

@@ -72,7 +72,7 @@ def trend(backlog: Sequence[float], *, rate: float, cycle_s: float | None = None
     count = int(len(backlog) / cycle_s + 1e-9)
     if count < LEAST_WINDOWS or rate <= 0:
         return None
-    # Rounded edges put every sample in one window where a cycle is no whole number of seconds.
+    # Rounded edges put every sample in one window where a cycle is not a whole number of seconds.
     edges = [round(i * cycle_s) for i in range(count + 1)]
     windows = [sorted(backlog[a:b]) for a, b in itertools.pairwise(edges)]
     if not all(windows):

@@ -1,4 +1,4 @@
-"""Named baselines: copies of a run's documents, kept beside the runs so that these may be deleted.
+"""Named baselines: copies of a run's documents, kept next to the runs so that the runs may be deleted.
 
 results/baselines/NAME.json
 """
@@ -27,14 +27,14 @@ def save(name: str, results: Sequence[Result], root: Path) -> Path:
     """Keep the documents as the baseline `name` under the results directory, instead of an older one.
 
     Raises:
-        ConfigurationError: `name` is no plain name, or a run is not complete.
+        ConfigurationError: `name` is not a plain name, or a run is not complete.
         PreflightError: the directory cannot be written.
 
     """
     unfinished = [result.run_id for result in results if not result.complete]
     if unfinished:
         raise ConfigurationError(
-            f"The run {unfinished[0]} is not complete, so it makes no baseline. Finish it with "
+            f"The run {unfinished[0]} is not complete, so it cannot be a baseline. Finish it with "
             f"`rtmbench run --resume {unfinished[0]}`."
         )
     path = _path(name, root)
@@ -62,13 +62,13 @@ def load(name: str, root: Path) -> list[Result]:
         there = sorted(found.stem for found in path.parent.glob("*.json"))
         known = f"There are: {', '.join(there)}." if there else "There are none."
         raise ConfigurationError(
-            f"There is no baseline {name!r} in {path.parent}. {known} Save one with "
+            f"Unknown baseline {name!r} in {path.parent}. {known} Save one with "
             f"`rtmbench compare --save-baseline {name} RUN`."
         ) from None
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"The baseline {path} cannot be read: {error}.") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA or not isinstance(document.get("runs"), list):
-        raise ConfigurationError(f"{path} is no baseline that this version of rtmbench reads (`{SCHEMA}`).")
+        raise ConfigurationError(f"{path} is not a baseline that this version of rtmbench reads (`{SCHEMA}`).")
     return [Result.from_dict(run, source=str(path)) for run in document["runs"]]
 
 

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 PAIRS_FOR_A_VERDICT = 6
 ALLOWED_SHARE = 0.25
-"""With more void attempts, contended trials or drifting trials than this share of a cell's, there is no verdict."""
+"""With more void attempts, contended or drifting trials than this share of a cell's, it has no verdict."""
 CLOSE = "close"
 OUTPUT = "output"
 UNLIKE_INTERVAL = 1.5
-"""By this factor the cycles of two custom jobs may differ in length; beyond, there is no verdict."""
+"""By this factor the cycles of two custom jobs may differ in length; beyond, they have no verdict."""
 UNLIKE_OUTPUTS = 0.05
-"""By this share the outputs of two custom jobs may differ in number; beyond, there is no verdict."""
+"""By this share the outputs of two custom jobs may differ in number; beyond, they have no verdict."""
 BAD = (Status.FAILED, Status.UNSUSTAINED)
 """The worst outcomes of a pair, instead of a figure."""
 FAILURE_WORDS = {Status.FAILED: "fails", Status.UNSUSTAINED: "not sustained"}
@@ -45,7 +45,7 @@ def compare(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED, *, quick:
     """Compare two cells of one run, paired by trial number; ratios are other divided by baseline.
 
     Only pairs whose two trials are both valid make a ratio: a contended figure stays in its cell, but its comparison
-    is withheld, and the note says so. A trial that failed or did not sustain the rate is the worst outcome of its
+    is withheld, and the note states that. A trial that failed or did not sustain the rate is the worst outcome of its
     pair. Cells that emit differently are compared with a remark; a `close` cell is compared with `close` only, by its
     close latency, and a boundary-free trial with boundary-free ones only. `quick` runs never get a verdict.
     """
@@ -65,7 +65,7 @@ def is_quick(result: Result) -> bool:
 
 
 def paired_case(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED, *, quick: bool = False) -> Case:
-    """Pair two cells' trials for a verdict; none is given for a `quick` run."""
+    """Pair two cells' trials for a verdict; a `quick` run has none."""
     pairing = _pairs(baseline, other)
     pairs = pairing.pairs
     # The close of few windows has a median and no more.
@@ -183,7 +183,7 @@ def _worst(a: Trial, b: Trial) -> float:
 
 
 def failures_of(baseline: Cell, other: Cell) -> Failures | None:
-    """Count the trials that failed or did not sustain the rate; `None` where there are none."""
+    """Count the trials that failed or did not sustain the rate; `None` if there are none."""
     (ours, of_ours), (theirs, of_theirs) = (_failed(cell) for cell in (baseline, other))
     if not ours and not theirs:
         return None
@@ -249,14 +249,14 @@ def comparable_emission(baseline: Cell, other: Cell) -> bool:
 
 
 def figure(cell: Cell, trial: Trial) -> Figures | None:
-    """Give the latency by which a trial is compared: of the close where that is all that comes out."""
+    """Give the latency by which a trial is compared: of the close if the trial has only final results."""
     if cell.emit == CLOSE and trial.close_latency_us is not None:
         return trial.close_latency_us
     return trial.latency_us
 
 
 def remarks(baseline: Cell, other: Cell) -> Iterator[str]:
-    """Give what a reader of the ratio has to know about the two cells."""
+    """Give what a reader of the ratio must know about the two cells."""
     if (
         baseline.emit != other.emit
         and comparable_emission(baseline, other)
@@ -300,7 +300,7 @@ def contended_obstacles(cells: Iterable[Cell]) -> Iterator[str]:
 
 
 def unlike_outputs(baseline: Cell, other: Cell) -> Iterator[str]:
-    """Give a sentence where two custom jobs do not write as many records for as many events."""
+    """Give a sentence if two custom jobs write different numbers of records for the same number of events."""
     ours, theirs = _shares(baseline), _shares(other)
     if not ours or not theirs:
         return
@@ -322,12 +322,12 @@ def unlike_intervals(baseline: Cell, other: Cell) -> Iterator[str]:
     if a and b and max(a, b) > UNLIKE_INTERVAL * min(a, b):
         yield (
             f"unlike intervals between checkpoints or batches: {baseline.name} {a:.3g} s, {other.name} {b:.3g} s; "
-            "set the same one in both jobs"
+            "set the same interval in both jobs"
         )
 
 
 def _cycle_s(cell: Cell) -> float | None:
-    """Return the length of a cell's observed cycles; `None` where there is none."""
+    """Return the length of a cell's observed cycles; `None` if there is none."""
     trials = [trial for trial in last_attempts(cell.trials).values() if trial.status.usable]
     lengths = [trial.seconds / trial.cycles for trial in trials if trial.seconds and trial.cycles]
     return statistics.median(lengths) if lengths else None
@@ -354,7 +354,7 @@ def void_obstacles(cells: Iterable[Cell]) -> Iterator[str]:
 
 
 def _baseline_first(a: Trial, b: Trial) -> bool:
-    """Say which trial of a pair ran first: by the clock, else by the rule that odd pairs run in order."""
+    """Return which trial of a pair ran first: by the clock, else by the rule that odd pairs run in order."""
     if a.started_at and b.started_at and a.started_at != b.started_at:
         return a.started_at < b.started_at
     return a.trial % 2 == 1

@@ -27,7 +27,7 @@ class Estimate:
 
     log_ratio: float
     error: float
-    """Standard error of `log_ratio`; 0 where all observations are alike."""
+    """Standard error of `log_ratio`; 0 if all observations are equal."""
     degrees: float
     """Degrees of freedom of Student's distribution; a fraction for unpaired samples."""
     spread: float = 0.0
@@ -111,7 +111,7 @@ def unpaired(baseline: Sequence[float], other: Sequence[float]) -> Estimate:
 
 
 def holm(p_values: Sequence[float], level: float = 1 - CONFIDENCE) -> list[bool]:
-    """Say which of several p-values are significant together, at a family-wide `level` (Holm 1979)."""
+    """Return which of several p-values are significant together, at a family-wide `level` (Holm 1979)."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     significant = [False] * len(p_values)
     for rank, index in enumerate(order):

@@ -85,7 +85,7 @@ def _machine(ledger: Interference | None) -> Iterator[str]:
     other, steal = ledger.other_cpu_s, ledger.steal_s
     if other is not None and other > OTHER_SHARE * capacity_s:
         yield (
-            f"programs that are not part of the run took {other:,.1f} CPU seconds during the measurement, "
+            f"programs outside the run took {other:,.1f} CPU seconds during the measurement, "
             f"{other / capacity_s:.0%} of the machine; end them and run again"
         )
     if steal is not None and steal > STEAL_SHARE * capacity_s:

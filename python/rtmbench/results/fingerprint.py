@@ -1,4 +1,4 @@
-"""Which machine and which settings a result belongs to, so that only like is put beside like."""
+"""Which machine and which settings a result belongs to, so that only equal machines and settings are compared."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def read_histogram_log(path: Path) -> list[Interval]:
 
 
 def trial_log(trial: Trial, directory: Path | None) -> list[Interval]:
-    """Return the interval log of a trial with figures, from its run's directory; empty where there is none to read.
+    """Return the interval log of a trial with figures, from its run's directory; empty if there is none to read.
 
     The document may have been written by anybody: it does not decide which files outside of its directory are read.
     """

@@ -24,7 +24,7 @@ SCHEMA = "rtmbench.history/1"
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One run of a cell; latencies are the headline's, in µs, `None` where there is none."""
+    """One run of a cell; latencies are the headline's, in µs, `None` if there is none."""
 
     run_id: str
     created_at: str
@@ -88,7 +88,7 @@ def _series(key: tuple[str, str, str], sides: list[Side], bands: NoiseBands) -> 
         changes = fingerprint.machine_changes(before.host, after.host)
         if changes:
             warnings.append(
-                f"the machine changed before {after.run_id}: {', '.join(changes)}; what changed there is no trend"
+                f"the machine changed before {after.run_id}: {', '.join(changes)}; a change there is not a trend"
             )
     # Only figures of the machine that the newest run used make a trend.
     here = [side for side, point in zip(sides, points, strict=True) if point.machine == points[-1].machine]

@@ -92,7 +92,7 @@ class Latency:
     ) -> Latency:
         """Read the figures from a histogram; `quantile` takes 0 … 1 and gives µs.
 
-        `reaches_censored` says of a quantile whether it falls on a censored sample. `count`
+        `reaches_censored` returns whether a quantile falls on a censored sample. `count`
         includes the censored samples.
         """
         reached = [name for name, q in PERCENTILES.items() if censored and reaches_censored(q)]
@@ -155,7 +155,7 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """Events per second over the measuring phase: asked for, and reached by the generator."""
+    """Events per second over the measuring phase: requested, and reached by the generator."""
 
     requested: float
     achieved: float | None
@@ -191,9 +191,9 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class Outputs:
-    """What is known of the outputs of a custom job, over the whole trial; there are no `Counts`.
+    """The known facts about the outputs of a custom job, over the whole trial, instead of `Counts`.
 
-    One sample is one output record of the measuring phase. What should have come out is not known, so nothing can be
+    One sample is one output record of the measuring phase. The expected output is not known, so nothing can be
     missing.
     """
 
@@ -210,7 +210,7 @@ class Outputs:
     earlier: int
     """Records of events from before the trial, in topics that existed."""
     stamps: int
-    """Different time stamps of events in the measuring phase, as far as the resolution tells them apart."""
+    """Different time stamps of events in the measuring phase, as far as the resolution separates them."""
     covered: int
     """How many of these some output carries."""
     crowded: int
@@ -258,7 +258,7 @@ class Timeline:
     p99_us: list[int]
     max_us: list[int]
     backlog: list[int]
-    """Expected events that had not come out at the second's end."""
+    """Expected events without an output at the second's end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -414,7 +414,7 @@ class Trial:
     output_bytes: int | None = field(default=None, metadata=OMIT)
     """Bytes of the values of all output records."""
     unread_partitions: list[int] | None = field(default=None, metadata=OMIT)
-    """Input partitions that hold records of which nothing came out; empty where all were read."""
+    """Input partitions that hold records without any output; empty if all were read."""
     stall_max_us: int | None = field(default=None, metadata=OMIT)
     backlog: Backlog | None = field(default=None, metadata=OMIT)
     outputs: Outputs | None = field(default=None, metadata=OMIT)
@@ -482,10 +482,10 @@ class Cell:
     """One engine variant on one pattern."""
 
     name: str
-    """The engine as asked for, e.g. `flink@1.20`; comparisons name cells by it."""
+    """The engine as requested, e.g. `flink@1.20`; comparisons name cells by it."""
     engine: str
     version: str
-    """What was asked for (`4.1`); empty for a floor."""
+    """The requested version (`4.1`); empty for a floor."""
     build: str
     """What ran (`4.1.4`)."""
     mode: str
@@ -499,7 +499,7 @@ class Cell:
     headline: Headline | None = field(default=None, metadata=OMIT)
     """Median over all trials that are not void."""
     facts: dict[str, Any] | None = field(default=None, metadata=OMIT)
-    """What the engine said of itself while it ran: effective settings, read back."""
+    """The report of the running engine: effective settings, read back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -508,7 +508,7 @@ class NoiseBand:
 
     p50: float
     p99: float | None
-    """`None` where it was not measured: then there is no verdict on p99."""
+    """`None` if it was not measured: then the comparison has no verdict on p99."""
     measured: bool
     """Whether A/A runs of both cells on this machine with these settings gave it; else that of p50 is assumed."""
 
@@ -528,7 +528,7 @@ class Comparison:
     """Two cells side by side; ratios are other divided by baseline.
 
     Paired by trial number within a run. From 6 pairs on, a ratio is the geometric mean that its interval is around;
-    below, where there is no interval, the median over the pairs.
+    below, without an interval, the median over the pairs.
     """
 
     baseline: str
@@ -542,11 +542,11 @@ class Comparison:
     """Of other, on p99: `faster`, `slower`, `no difference shown`, or `no verdict`. `worse`, `better`: other fails, or
     does not sustain the rate, in clearly more or clearly fewer trials, which no latency outweighs."""
     note: str = ""
-    """Why there is no verdict, what is withheld, or what makes the two unlike."""
+    """Why the verdict is missing, what is withheld, or what makes the two unlike."""
     interval: list[float] | None = field(default=None, metadata=OMIT)
     """Lower and upper bound of the p99 ratio, 95 %."""
     verdict_p50: str | None = field(default=None, metadata=OMIT)
-    """The same on p50; left out where there is no verdict."""
+    """The same on p50; left out without a verdict."""
     interval_p50: list[float] | None = field(default=None, metadata=OMIT)
     """Lower and upper bound of the p50 ratio, 95 %."""
     noise_band: NoiseBand | None = field(default=None, metadata=OMIT)
@@ -561,7 +561,7 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class TargetOutcome:
-    """What a cell came to beside one target of `--slo`."""
+    """The outcome of a cell for one target of `--slo`."""
 
     target: str
     """As written, e.g. `p99<100ms@10000/s`."""
@@ -648,9 +648,9 @@ class Result:
     floors: list[Cell]
     comparisons: list[Comparison]
     complete: bool = False
-    """False until every trial asked for is in the document."""
+    """False until every requested trial is in the document."""
     slo: list[TargetOutcome] | None = field(default=None, metadata=OMIT)
-    """One entry per target and cell, where targets were given."""
+    """One entry per target and cell, if the run has targets."""
     grid: Grid | None = field(default=None, metadata=OMIT)
     sustained: list[Sustained] | None = field(default=None, metadata=OMIT)
     """What a search for the highest sustained rate found, the same in every document of the search."""

@@ -1,7 +1,7 @@
 """The noise band: what a further experiment with one engine on both sides is predicted to show on this machine.
 
 `rtmbench run --aa` runs each engine as two cells, `flink@1.20` and `flink@1.20-again`, in turns like any two engines.
-What it found is kept per machine, pattern, cell and settings, one small file per run, beside the runs:
+What it found is kept per machine, pattern, cell and settings, one small file per run, next to the runs:
 
     results/noise/20261123T093000123Z-01-5f2c9a.json
 
@@ -119,7 +119,7 @@ def predicted(runs: Sequence[Spread]) -> float:
 
 
 def save(result: Result, bands: Iterable[Measured], root: Path) -> Path | None:
-    """Keep what an A/A run found under the results directory `root`; nothing where there are none."""
+    """Keep what an A/A run found under the results directory `root`; nothing if there are none."""
     entries = [dataclasses.asdict(band) for band in bands]
     if not entries:
         return None
@@ -162,7 +162,7 @@ class NoiseBands:
     def between(self, *cells: tuple[Result, Cell], least: float = 1.0) -> NoiseBand:
         """Give the wider band of the cells: that of p50 is assumed where one was not measured, that of p99 is `None`.
 
-        `least` is what it may not be below, for comparisons that an A/A run says too little about.
+        `least` is what it may not be below, for comparisons about which an A/A run shows too little.
         """
         found = [self.of(result, cell) for result, cell in cells]
         measured = [band for band in found if band is not None]
@@ -189,7 +189,7 @@ def _read(path: Path) -> list[Measured]:
         document: dict[str, Any] = json.loads(path.read_text("utf-8"))
         return [_decoded(entry) for entry in document["bands"]] if document["schema"] == SCHEMA else []
     except (OSError, ValueError, KeyError, TypeError):
-        # What cannot be read was not measured; the note of a comparison says so.
+        # What cannot be read was not measured; the note of a comparison states that.
         return []
 
 

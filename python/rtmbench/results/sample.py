@@ -9,7 +9,7 @@ DIRECTORY = Path(__file__).resolve().parents[1] / "data" / "sample"
 
 
 def holds(directory: Path | None) -> bool:
-    """Say whether a run's directory is part of the sample, which nothing may be written into."""
+    """Return whether a run's directory is part of the sample, which nothing may be written into."""
     return directory is not None and directory.resolve().is_relative_to(DIRECTORY)
 
 

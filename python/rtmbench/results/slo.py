@@ -1,4 +1,4 @@
-"""Targets: `p99<100ms@10000/s`, and what a cell came to beside one."""
+"""Targets: `p99<100ms@10000/s`, and the outcome of a cell for a target."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIGNS = {MET: "✓", MISSED: "✗", INCONCLUSIVE: "?"}
 TRIALS_TO_MEET = 3
 """Fewer trials have no interval that is worth its name, so they meet no target."""
 QUICK_MISS = 10
-"""How many times over the limit every trial of a quick run has to be for a miss: warm engines were seen to have a tenth
+"""How many times over the limit every trial of a quick run must be for a miss: warm engines were seen to have a tenth
 of the p95 of cold ones."""
 RATE_TOLERANCE = 0.02
 """A rate within this share of the target's is the target's rate."""
@@ -38,7 +38,7 @@ _FORM = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A limit that a percentile of the update latency has to stay under."""
+    """A limit for a percentile of the update latency."""
 
     text: str
     """As written."""
@@ -46,7 +46,7 @@ class Target:
     """The field of `Latency`."""
     limit_us: float
     rate: float | None
-    """Events per second at which it holds; `None`: at whatever rate is run."""
+    """Events per second at which it holds; `None`: at the rate of the run."""
 
     @classmethod
     def parse(cls, text: str) -> Target:
@@ -79,10 +79,10 @@ def judge_all(targets: Iterable[Target], cells: Sequence[Cell], *, quick: bool =
 
 
 def judge(target: Target, cell: Cell, *, quick: bool = False) -> TargetOutcome:
-    """Say whether a cell met a target, missed it, or left it open, and why.
+    """Return whether a cell met a target, missed it, or left it open, and why.
 
     Met: `TRIALS_TO_MEET` trials or more, each under the limit, and so is the upper bound of their 95 % interval
-    (Student's distribution on the logarithms). Missed: every trial that says anything is at or over the limit (a lower
+    (Student's distribution on the logarithms). Missed: every trial with information is at or over the limit (a lower
     bound over it is enough), or did not sustain the rate, or failed. Inconclusive: anything else, such as trials that
     disagree, are contended (what disturbed them is in their figures), void or refused, or ran at another rate.
 
@@ -115,11 +115,11 @@ def judge(target: Target, cell: Cell, *, quick: bool = False) -> TargetOutcome:
 
 
 def _unproven(target: Target, values: Sequence[float], *, quick: bool) -> str:
-    """Say why trials that are all under the limit do not show that the target is met; empty where they do."""
+    """Return why trials that are all under the limit do not show that the target is met; empty if they do."""
     if quick:
         return "under the limit, but a quick run is too short to meet a target"
     if len(values) < TRIALS_TO_MEET:
-        return f"under the limit in {len(values)} of {TRIALS_TO_MEET} trials that it takes"
+        return f"under the limit in {len(values)} of {TRIALS_TO_MEET} required trials"
     logs = [math.log(max(1.0, value)) for value in values]
     half = student_quantile(len(logs) - 1.0) * statistics.stdev(logs) / math.sqrt(len(logs))
     upper = math.exp(statistics.fmean(logs) + half)
@@ -137,7 +137,7 @@ def _missed_by_far(target: Target, trials: Sequence[Trial], values: Sequence[flo
 
 
 def judge_trial(target: Target, cell: Cell, trial: Trial) -> tuple[str, str]:
-    """Say what one trial came to, and its figure in words."""
+    """Return the outcome of one trial, and its figure in words."""
     latency = figure(cell, trial)
     if trial.status is Status.FAILED:
         return MISSED, f"trial {trial.trial} failed"

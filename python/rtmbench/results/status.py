@@ -36,11 +36,11 @@ DRIFT_P50 = (1.25, 500)
 DRIFT_P99 = (2.0, 5_000)
 """Factor and distance in µs between the first and the last half of the cycles beyond which a trend is flagged."""
 LEAST_CYCLES = 6
-"""Below this many cycles a trend cannot be told from chance."""
+"""Below this many cycles a trend cannot be distinguished from chance."""
 CROWDED_THREADS = 1.0
-"""From this many waiting threads of the engine on, its tail is no longer its own work alone."""
+"""From this many waiting threads of the engine on, its tail includes more than its own work."""
 UNLIKE_INTERVAL = 1.5
-"""By this factor a job's own interval may differ from the one asked for silently."""
+"""By this factor a job's own interval may differ silently from the requested one."""
 
 INTERRUPTED = "interrupted in the phase"
 """Stands in the reasons of a trial that rtmbench was stopped in, followed by the phase."""
@@ -53,7 +53,7 @@ class Observation:
     """All that decides about a trial. Times in µs; what was not observed keeps its default."""
 
     counts: Counts | None = None
-    """From the oracle, over the whole trial; `None` if it could not be asked."""
+    """From the oracle, over the whole trial; `None` if it could not run."""
     outputs: Outputs | None = None
     """Instead of `counts` for a custom job."""
     output_faults: Sequence[str] = ()
@@ -68,13 +68,13 @@ class Observation:
     harness_error: str | None = None
     """What went wrong in the harness or the broker, in a sentence."""
     late_expected: int = 0
-    """Events that happened too long ago to count: the engine has to drop them."""
+    """Events that happened too long ago to count: the engine must drop them."""
     delivery_failures: int = 0
     """Events that the broker never acknowledged to the generator."""
     clock_jump_us: int = 0
 
     unread_partitions: Sequence[int] = ()
-    """Input partitions that hold records of which nothing came out; `output_faults` name those of a custom job."""
+    """Input partitions that hold records without any output; `output_faults` name those of a custom job."""
     acknowledged: int | None = None
     """Events that the broker acknowledged to the generator, probes included."""
     cycle_figures: Sequence[Cycle] = ()
@@ -96,7 +96,7 @@ class Observation:
     backlog: Sequence[float] = ()
     """Events put in and not yet covered, at the end of each second of the measuring phase."""
     rate: float = 0.0
-    """Events per second that should come out: what the backlog would grow by if nothing did."""
+    """Expected output events per second: the growth of the backlog if the engine emitted nothing."""
     cycle_s: float | None = None
     """The longer checkpoint or batch interval; `None` where less than one is measured."""
     cycles: int | None = None
@@ -154,7 +154,7 @@ def _harness(seen: Observation) -> Iterator[Finding]:
         if seen.harness_error is None:
             yield Status.VOID, "the output was not checked, so nothing is known about it"
     elif seen.counts.expected == 0:
-        text = f"nothing to measure: of {seen.counts.produced:,} events produced, none should have come out"
+        text = f"nothing to measure: of {seen.counts.produced:,} events produced, none has an expected output"
         yield Status.VOID, text
 
 
@@ -166,7 +166,7 @@ def _failed(seen: Observation) -> Iterator[Finding]:
     if seen.unread_partitions and seen.counts is not None:
         numbers = ", ".join(map(str, seen.unread_partitions))
         text = (
-            f"input partitions {numbers} hold records of which nothing came out: "
+            f"input partitions {numbers} hold records without any output: "
             "the job never read them, often because it has fewer slots than it needs"
         )
         yield Status.FAILED, text
@@ -177,7 +177,7 @@ def _failed(seen: Observation) -> Iterator[Finding]:
         return
     if counts.missing and seen.drained:
         share = counts.missing / max(counts.expected, 1)
-        text = f"{counts.missing:,} of {counts.expected:,} expected events never came out ({share:.2%})"
+        text = f"{counts.missing:,} of {counts.expected:,} expected events are missing from the output ({share:.2%})"
         yield Status.FAILED, text
     for number, what in (
         (counts.wrong, "wrong (content, order or time stamp)"),
@@ -213,7 +213,7 @@ def _unsustained(seen: Observation) -> Iterator[Finding]:
         yield Status.UNSUSTAINED, text
     if seen.censored:
         text = (
-            f"{seen.censored:,} measured events had not come out by the drain deadline; "
+            f"{seen.censored:,} measured events had no output by the drain deadline; "
             "percentiles that reach them are lower bounds (≥)"
         )
         yield Status.UNSUSTAINED, text
@@ -260,8 +260,8 @@ def _notes(seen: Observation) -> Iterator[str]:
 def _drift(seen: Observation) -> Iterator[str]:
     if seen.warm_up is not None and seen.warm_up.falling:
         yield (
-            f"drift: the percentiles of the cycles still fell after a warm-up of {seen.warm_up.seconds:,.0f} s; "
-            "a longer --warmup shows the warm engine"
+            f"drift: the percentiles of the cycles were still falling after a warm-up of {seen.warm_up.seconds:,.0f} "
+            "s; a longer --warmup shows the warm engine"
         )
     cycles = seen.cycle_figures
     if len(cycles) < LEAST_CYCLES:

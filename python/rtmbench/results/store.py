@@ -57,11 +57,11 @@ class RunDirectory:
 
         Raises:
             PreflightError: the directory exists, or cannot be made or written.
-            ConfigurationError: `run_id` is no plain file name.
+            ConfigurationError: `run_id` is not a plain file name.
 
         """
         if not _NAME.fullmatch(run_id):
-            raise ConfigurationError(f"The run id {run_id[:80]!r} is no plain file name.")
+            raise ConfigurationError(f"The run id {run_id[:80]!r} is not a plain file name.")
         path = Path(root) / run_id
         try:
             Path(root).mkdir(parents=True, exist_ok=True)
@@ -166,7 +166,7 @@ class RunEntry:
 
 
 def load(reference: str | os.PathLike[str], root: Path = Path("results")) -> Result:
-    """Read the document of a run, given its id (under `root`), its directory or its file.
+    """Read the document of a run by its id (under `root`), its directory or its file.
 
     Raises:
         ConfigurationError: no such run, not a result, of an unknown major version, cut short.
@@ -178,7 +178,9 @@ def load(reference: str | os.PathLike[str], root: Path = Path("results")) -> Res
     except OSError as error:
         raise ConfigurationError(f"The result {path} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:
-        raise ConfigurationError(f"The result {path} is no JSON ({error}); was it cut short or edited?") from error
+        raise ConfigurationError(
+            f"The result {path} is not JSON ({error}). The file may be truncated or edited."
+        ) from error
     return Result.from_dict(document, source=str(path))
 
 
@@ -186,7 +188,7 @@ def locate(reference: str | os.PathLike[str], root: Path = Path("results")) -> P
     """Give the path of a run's document, for its id, its directory or the file itself.
 
     Raises:
-        ConfigurationError: there is no such run; the message names what there is.
+        ConfigurationError: the run is unknown; the message names the newest runs.
 
     """
     name = os.fspath(reference)
@@ -199,9 +201,9 @@ def locate(reference: str | os.PathLike[str], root: Path = Path("results")) -> P
         if candidate.is_file():
             return candidate
     newest = [path.name for path in _directories(root)][:3]
-    there = f"The newest there are {', '.join(newest)}." if newest else "There are no runs there."
+    there = f"The newest runs are {', '.join(newest)}." if newest else "The directory contains no runs."
     raise ConfigurationError(
-        f"There is no run {name[:120]!r} in {Path(root).absolute()}. {there} "
+        f"Unknown run {name[:120]!r} in {Path(root).absolute()}. {there} "
         "Name a run's id, its directory or its result.json, or another place with `--results DIR`."
     )
 
@@ -234,7 +236,7 @@ def verify_manifest(path: Path) -> list[str]:
 
 
 def write_file(path: Path, document: Any) -> None:
-    """Write a JSON file beside the runs, whole or not at all; its directory is made.
+    """Write a JSON file next to the runs, whole or not at all; create its directory.
 
     Raises:
         PreflightError: the directory cannot be written.
@@ -261,10 +263,10 @@ def load_all(reference: str | os.PathLike[str], root: Path = Path("results")) ->
 
 
 def locate_all(reference: str | os.PathLike[str], root: Path = Path("results")) -> list[Path]:
-    """Give the paths of the documents that a run's or an experiment's id, a directory or a file stands for.
+    """Give the paths of the documents that a run's or an experiment's id, a directory or a file names.
 
     Raises:
-        ConfigurationError: there is no such run or experiment.
+        ConfigurationError: the run or experiment is unknown.
 
     """
     try:

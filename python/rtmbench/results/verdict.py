@@ -6,7 +6,7 @@ A latency is called *faster* or *slower* where all of this holds, else it is "no
    together (Holm over all cells and both percentiles, 4 % in all);
 2. so does a permutation test, which assumes no distribution (Holm over the cells, 5 % for each percentile);
 3. the near bound of the 95 % interval lies beyond the noise band: what a further experiment with the *same* engine on
-   both sides is predicted to show on this machine. Without a measured band there is no verdict on p99.
+   both sides is predicted to show on this machine. Without a measured band, p99 has no verdict.
 
 Trials that failed or did not sustain the rate come first. Where one side has clearly more of them, the verdict is
 *worse* or *better* and no latency is judged. Where they are fewer, a latency can only be called slower, and only on the
@@ -32,7 +32,7 @@ FASTER, SLOWER, NO_DIFFERENCE, NO_VERDICT = "faster", "slower", "no difference s
 WORSE, BETTER = "worse", "better"
 FIGURES = ("p50", "p99")
 FAMILY_LEVEL = 0.04
-"""Share of false verdicts that the statistics allow where all cells are alike. A little under the promised 5 %, since
+"""Share of false verdicts that the statistics allow where all cells are equal. A little under the promised 5 %, since
 trials with rare long stalls are less well-behaved than Student's distribution assumes."""
 GUARD_LEVEL = 0.05
 """Of the permutation test of one percentile, over all comparisons. Six pairs can reach 2/64 = 0.031: enough for one
@@ -213,8 +213,8 @@ def _band_note(band: NoiseBand, *, p99: bool) -> str:
     if band.measured and band.p99 is not None:
         return f"noise band of this machine: p50 ±{band.p50 - 1:.1%}, p99 ±{band.p99 - 1:.1%}"
     return (
-        f"no noise band was measured for these cells (`run --aa`), so p50 is held against an assumed "
-        f"±{band.p50 - 1:.0%}" + (", and there is no verdict on p99" if p99 else "")
+        f"these cells have no measured noise band (`run --aa`), so p50 is compared with an assumed "
+        f"±{band.p50 - 1:.0%}" + (", and p99 has no verdict" if p99 else "")
     )
 
 

@@ -47,7 +47,7 @@ SETTINGS = (
 def collect(spark: SparkSession, query: StreamingQuery, io: Io | None = None) -> dict[str, Any]:
     """Read back what a running query runs on and with which settings; secrets are left out.
 
-    `io` is a pipeline's; a query of the user's own has none.
+    `io` is a pipeline's; a custom query has none.
     """
     execution = execution_of(query)
     context = spark.sparkContext

@@ -26,7 +26,7 @@ class Failure:
 
     @property
     def refused(self) -> bool:
-        """Whether Spark does not run such a query at all, as opposed to a query that broke."""
+        """Whether Spark refused the query, as opposed to a query that failed."""
         return "REAL_TIME_MODE" in self.code or self.code.startswith(_REFUSALS)
 
     @classmethod
@@ -71,7 +71,7 @@ def _causes(throwable: Any) -> Iterator[Any]:
 def _condition(throwable: Any) -> str | None:
     try:
         return throwable.getCondition() or None
-    except Exception:  # noqa: BLE001 - py4j's way to say that this one is no SparkThrowable
+    except Exception:  # noqa: BLE001 - py4j raises this for an exception that is not a SparkThrowable
         return None
 
 

@@ -1,4 +1,4 @@
-"""Runs a PySpark file that is the user's own, as `python FILE` would, and says what its query is doing.
+"""Runs a custom PySpark file as `python FILE` would, and reports the state of its query.
 
 `rtmbench` starts it as `python -m rtmbench.spark.foreign FILE`. The file needs to know nothing of rtmbench: the first
 query that it starts is found as it starts.
@@ -35,7 +35,7 @@ _MESSAGE = 600
 
 
 class _StoppedError(BaseException):
-    """A stop was asked for."""
+    """A stop was requested."""
 
 
 class _Watch(threading.Thread):
@@ -53,7 +53,7 @@ class _Watch(threading.Thread):
         self._over = threading.Event()
 
     def hook(self) -> None:
-        """Have every start of a query told to this watch."""
+        """Report every start of a query to this watch."""
         from pyspark.sql.streaming import DataStreamWriter  # noqa: PLC0415 - only here is PySpark at hand
 
         writer_class: Any = DataStreamWriter
@@ -83,7 +83,7 @@ class _Watch(threading.Thread):
             self._follow(query, session)
             if not self._over.is_set() and query.exception() is not None:
                 self.failure = Failure.of_query(query)
-        except Exception:  # noqa: BLE001 - a JVM that ends throws anything; the file's process says why it ended
+        except Exception:  # noqa: BLE001 - a JVM that ends throws anything; the file's process reports why it ended
             if not self._over.is_set():
                 traceback.print_exc()
 
@@ -109,7 +109,7 @@ class _Watch(threading.Thread):
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run the file, and exit: 0 stopped as asked, 1 it failed or ended by itself, 64 Spark refused its query."""
+    """Run the file, and exit: 0 stopped on request, 1 it failed or ended by itself, 64 Spark refused its query."""
     (name,) = sys.argv[1:] if arguments is None else arguments
     path = Path(name).resolve()
     # The file may be a pipeline of rtmbench's own kind, which would write into these too.
@@ -141,7 +141,7 @@ def _taken(name: str) -> Path | None:
 
 
 def _run(path: Path, watch: _Watch) -> Failure:
-    """Run the file until a stop is asked for; what else ends it is a failure."""
+    """Run the file until a stop is requested; any other end is a failure."""
     sys.argv = [str(path)]
     sys.path.insert(0, str(path.parent))
     watch.hook()
@@ -155,14 +155,14 @@ def _run(path: Path, watch: _Watch) -> Failure:
     except SystemExit as error:
         if error.code not in (None, 0):
             ended = f"{path.name} ended with exit code {error.code}"
-    except Exception as error:  # noqa: BLE001 - whatever it raises is told
+    except Exception as error:  # noqa: BLE001 - every exception is reported
         traceback.print_exc()
         return watch.failure or _of(error, path)
     # A query that has failed is seen by its watch a moment later.
     if watch.query is not None:
         watch.join(2 * PROGRESS_S)
         return watch.failure or Failure(code="QUERY_ENDED", message=f"{ended}, and its query with it.")
-    message = f"{ended} and started no streaming query. It has to call start() on a DataStreamWriter."
+    message = f"{ended} and started no streaming query. It must call start() on a DataStreamWriter."
     return Failure(code="NO_QUERY", message=message)
 
 

@@ -47,7 +47,7 @@ class Io:
     """How far the watermark stays behind the newest event time."""
     source_properties: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     sink_properties: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """Kafka client settings beside or instead of the defaults; they may hold secrets, so repr leaves them out."""
+    """Kafka client settings that extend or replace the defaults; they may hold secrets, so repr omits them."""
     facts: Path | None = None
     """A file that `main` keeps true about the running query (JSON)."""
     progress: Path | None = None
@@ -135,7 +135,7 @@ class Io:
     def write(self, results: DataFrame) -> DataStreamWriter:
         """Prepare a writer of `key` and `value` to the output topic; its trigger is not set yet.
 
-        It writes in update mode, and in append mode where only closed windows are told.
+        It writes in update mode, and in append mode where it emits only closed windows.
         """
         checkpoint = self.checkpoint_dir or tempfile.mkdtemp(prefix="rtmbench-checkpoint-")
         return (

@@ -1,4 +1,4 @@
-"""The latency of a query that is the user's own: started as it is, and measured where its results arrive."""
+"""The latency of a custom query: started unchanged, and measured where its results arrive."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def measured(
 ) -> Measured:
     """Start a query that writes to Kafka, and measure how old its results are when they arrive in its topic.
 
-    The query runs just as `writer.start()` runs it, with whatever trigger it has. Beside it, a latency consumer in this
+    The query runs just as `writer.start()` runs it, with its trigger. In addition, a latency consumer in this
     process reads the topic from its end on. A record's latency is the time of its receipt here minus the time stamp
     that it carries: what the whole way from there to a reader of the topic takes, Kafka on both sides included. The
     clocks of this machine and of whatever stamps the events must agree.
@@ -60,7 +60,7 @@ def measured(
             number since the Unix epoch in s, ms, µs or ns, which shows in its size, or an ISO 8601 text. Let the query
             pass on the time stamp of (the newest of) its input.
         bootstrap_servers: the Kafka of the topic.
-        kafka_properties: what this process needs to read from it beside that, as for TLS and SASL, in librdkafka's
+        kafka_properties: what else this process needs to read from it, as for TLS and SASL, in librdkafka's
             names.
         threads: they share the partitions.
 
@@ -76,7 +76,7 @@ def measured(
 
     if not callable(getattr(writer, "start", None)):
         raise ConfigurationError(
-            f"measured() takes a DataStreamWriter, as `df.writeStream…` gives it before its start(), and no"
+            f"measured() takes a DataStreamWriter, as `df.writeStream…` returns it before its start(), not"
             f" {type(writer).__name__}. It starts the query itself, after its consumer."
         )
     config = {
@@ -93,8 +93,8 @@ def measured(
         raise ConfigurationError(redact(str(error), config)) from None
     except _core.KafkaError as error:
         raise _core.KafkaError(
-            f"{redact(str(error), config)}. The query was not started: its output topic has to exist before, and"
-            " bootstrap_servers has to be the Kafka that it writes to."
+            f"{redact(str(error), config)}. The query was not started: its output topic must exist before, and"
+            " bootstrap_servers must be the Kafka that the query writes to."
         ) from None
     try:
         query = writer.start()
@@ -273,7 +273,7 @@ class Measured:
             time.sleep(QUIET_S)
 
     def _summary(self) -> tuple[str, list[str], list[str]]:
-        """Return what stands above the figures, the figures, and what to know about them."""
+        """Return the line above the figures, the figures, and the notes about them."""
         now = self._now()
         records = f"{self.output_topic}: {plural(now.received, 'record')} in {now.at_us / SECOND_US:.1f} s"
         head = " · ".join(filter(None, [records, self._mode or self._mode_now()]))
@@ -291,27 +291,27 @@ class Measured:
                 f" {self._sample()}"
             )
         if found.max >= HOUR_US:
-            yield "what is more than 1 h old counts as 1 h: a backlog, or a field that is not when the event was made"
+            yield "a record older than 1 h counts as 1 h: a backlog, or the field is not the creation time of the event"
         warning = self._clock(found).warning()
         if warning is not None:
             yield warning
 
     def _problem(self, now: _Counters, found: _core.Histogram) -> RtmbenchError | None:
-        """Return why there are no figures; None where there are some."""
+        """Return why no figure is available; None if figures are available."""
         if now.received == 0:
             return RunFailedError(
                 f"Nothing has arrived in {self.output_topic} in {now.at_us / SECOND_US:.1f} s. "
-                f"{self._stop_reason()} See that its input flows, and that it writes to this topic of this Kafka."
+                f"{self._stop_reason()} Check that its input flows, and that it writes to this topic of this Kafka."
             )
         if found.count and found.min >= HOUR_US:
             old = too_old(self.timestamp_field, self._consumer.units(), self.output_topic)
-            return ConfigurationError(f"{old}; reset() leaves out what has arrived until now.")
+            return ConfigurationError(f"{old}; reset() discards the records so far.")
         if found.count == 0:
             return ConfigurationError(
                 f"No time stamp {self.timestamp_field!r} in the output: {plural(now.received, 'record')} arrived in"
-                f" {self.output_topic}, and none can be timed. Such as {self._sample()}. Let the query pass on when"
-                " (the newest of) its input was made, as a field of its JSON value (epoch s, ms, µs or ns, or ISO 8601"
-                " text), or name another field."
+                f" {self.output_topic}, and none can be timed. Such as {self._sample()}. Make the query pass on when"
+                " (the newest of) its input was created, as a field of its JSON value (epoch s, ms, µs or ns, or ISO"
+                " 8601 text), or name another field."
             )
         disagreement = self._clock(found).problem()
         return None if disagreement is None else RunFailedError(disagreement)
@@ -324,7 +324,7 @@ class Measured:
 
     def _sample(self) -> str:
         samples = self._consumer.malformed_samples()
-        return samples[0] if samples else "none that was kept"
+        return samples[0] if samples else "none was kept"
 
     def _stop_reason(self) -> str:
         try:
@@ -334,8 +334,8 @@ class Measured:
                 return "The query has ended."
             # PySpark's own text holds the query's plan, and with it the options of its Kafka and their secrets.
             return f"The query has failed: {Failure.of_query(self.query).message}"
-        except Exception:  # noqa: BLE001 - a session that is gone, or without a JVM, must not hide what is to be said
-            return "What became of the query cannot be seen from here."
+        except Exception:  # noqa: BLE001 - a session that is gone, or without a JVM, must not hide the message
+            return "The state of the query is unknown here."
 
     def _mode_now(self) -> str:
         try:
@@ -346,7 +346,7 @@ class Measured:
         except Exception:  # noqa: BLE001 - as in `_stop_reason`
             return ""
         if not plan:
-            return "Real-Time Mode asked for, no batch planned yet"
+            return "Real-Time Mode requested, no batch planned yet"
         return "Real-Time Mode" if streams(plan) else "real-time trigger, but its operators wait for the end of a batch"
 
 

@@ -1,4 +1,4 @@
-"""What some pipelines need beside Spark: Python packages, and a class in a jar of their own."""
+"""What some pipelines need in addition to Spark: Python packages, and a class in a separate jar."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def jvm_class(spark: SparkSession, name: str, *, jar: str) -> Any:
     Raises `PreflightError` where the jar is not on the class path of Spark's driver.
     """
     found = getattr(spark._jvm, name)  # noqa: SLF001 - PySpark has no other way to a class of the JVM
-    # For a name that is no class, py4j makes up a package.
+    # For a name that is not a class, py4j creates a package.
     if type(found).__name__ != "JavaClass":
         raise PreflightError(
             f"Spark's class path has no {name}. It comes in {jar}: start with --jars and its path, or run the pipeline"

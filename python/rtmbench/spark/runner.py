@@ -38,8 +38,8 @@ PROGRESS_S = 1.0
 def main(build: Build, *, io: Io | None = None) -> NoReturn:
     """Run a pipeline's query until SIGTERM or SIGINT, then exit the process.
 
-    Exit codes: 0 stopped as asked, 1 the query failed, 2 a setting makes no sense, 3 something is missing on this
-    machine, 64 Spark refused the query. `io` is read from the environment unless it is given.
+    Exit codes: 0 stopped on request, 1 the query failed, 2 a setting is invalid, 3 something is missing on this
+    machine, 64 Spark refused the query. By default, `io` is read from the environment.
 
     With `--compare` on the command line, it does what `rtmbench run` does for this pipeline's pattern instead: the
     query and its Flink twin, side by side; further arguments are those of `rtmbench run`.
@@ -81,7 +81,7 @@ def _run(build: Build, io: Io, stop: _Stop) -> int:
             _follow(spark, query, io, facts, stop)
         except RtmbenchError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever PySpark or the JVM throws ends the run and is told
+        except Exception as error:  # noqa: BLE001 - whatever PySpark or the JVM throws ends the run and is reported
             return _failed(Failure.of(error), facts)
         if stop.requested or query.exception() is None:
             facts.update(state="stopped")
@@ -92,7 +92,7 @@ def _run(build: Build, io: Io, stop: _Stop) -> int:
 
 
 def _follow(spark: SparkSession, query: StreamingQuery, io: Io, facts: FactsFile, stop: _Stop) -> None:
-    """Watch a query until it ends or a stop is asked for; write its facts once, and its progress all along."""
+    """Watch a query until it ends or a stop is requested; write its facts once, and its progress continuously."""
     progress = ProgressFile(io.progress)
     told, plan = False, ""
     while query.isActive and not stop.wait(PROGRESS_S if plan else POLL_S):
@@ -132,7 +132,7 @@ def _say(message: str) -> None:
 
 
 class _StoppedError(BaseException):
-    """A stop was asked for before there was a query to stop."""
+    """A stop was requested before a query existed."""
 
 
 class _Stop:

@@ -16,7 +16,7 @@ def session(app_name: str = "rtmbench") -> SparkSession:
     """Return the running Spark session, or start one.
 
     Master, memory and connector come from where Spark takes them otherwise: `spark-submit`'s options and
-    `spark-defaults.conf`. Python workers run this interpreter, unless `PYSPARK_PYTHON` says which one.
+    `spark-defaults.conf`. Python workers run this interpreter, unless `PYSPARK_PYTHON` names another.
 
     Raises `PreflightError` where PySpark is not installed.
     """

@@ -27,7 +27,7 @@ def check(spark: SparkSession, io: Io, writer: DataStreamWriter) -> None:
     """Refuse a start that would starve: a real-time task holds its slot for the whole batch.
 
     There is one task for each input partition and, where a shuffle streams, one for each of its partitions at the same
-    time. Without a shuffle Spark starts with fewer slots and says nothing, and some partitions never come out; with one
+    time. Without a shuffle Spark starts with fewer slots silently and never reads some partitions; with one
     that streams it counts as is done here and ends the query with CONCURRENT_SCHEDULER_INSUFFICIENT_SLOT, unless
     `spark.scheduler.pipelinedGroup.slotCheck.enabled` is off.
 
@@ -40,7 +40,7 @@ def check(spark: SparkSession, io: Io, writer: DataStreamWriter) -> None:
         if slots < partitions:
             raise PreflightError(
                 f"Topic {io.input_topic} has {partitions} partitions, but Spark has {slots} slots, and in Real-Time"
-                " Mode each partition needs one of its own; the others would never be read. Start with"
+                " Mode each partition needs a slot; Spark would never read the others. Start with"
                 f" --master 'local[{partitions}]' or more cores on the cluster, or use a topic of at most {slots}"
                 " partitions."
             )
@@ -73,7 +73,7 @@ def _shuffles(writer: DataStreamWriter) -> int:
 
 
 def _partitions(spark: SparkSession, io: Io) -> int:
-    jvm: Any = spark.sparkContext._jvm  # noqa: SLF001 - the Kafka client beside the connector is the one with the right settings
+    jvm: Any = spark.sparkContext._jvm  # noqa: SLF001 - the Kafka client of the connector is the one with the right settings
     properties = jvm.java.util.Properties()
     for name, value in {**io.source_properties, "bootstrap.servers": io.bootstrap_servers}.items():
         if name not in SOURCE:
@@ -95,7 +95,7 @@ def _partitions(spark: SparkSession, io: Io) -> int:
         reason = str(cause.getCause() or cause.toString()) if cause is not None else str(error)
         raise PreflightError(
             f"Topic {io.input_topic} cannot be read from {io.bootstrap_servers}: {reason} Create the topic before the"
-            " query starts, and see that the address is right (KAFKA_BOOTSTRAP_SERVERS, RTMBENCH_INPUT_TOPIC)."
+            " query starts, and check the address (KAFKA_BOOTSTRAP_SERVERS, RTMBENCH_INPUT_TOPIC)."
         ) from error
     finally:
         admin.close()

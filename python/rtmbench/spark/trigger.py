@@ -1,4 +1,4 @@
-"""The real-time trigger for every PySpark that has Real-Time Mode, and how to tell whether a query runs in it."""
+"""The real-time trigger for every PySpark that has Real-Time Mode, and the check whether a query runs in it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def real_time_trigger(writer: DataStreamWriter, interval: str = "5 minutes") -> 
     `interval` is how long one batch runs before it commits its offsets and state, such as `"5 seconds"`: a checkpoint
     interval, not a latency.
 
-    Raises `ConfigurationError` for an interval that is no duration, and `PreflightError` where Spark has no Real-Time
-    Mode or the writer belongs to a Spark Connect session without it.
+    Raises `ConfigurationError` for an interval that is not a duration, and `PreflightError` where Spark has no
+    Real-Time Mode or the writer belongs to a Spark Connect session without it.
     """
     duration_ms(interval)
     if "realTime" in inspect.signature(writer.trigger).parameters:
@@ -36,8 +36,8 @@ def real_time_trigger(writer: DataStreamWriter, interval: str = "5 minutes") -> 
         jvm_writer, jvm = writer._jwrite, writer._spark._sc._jvm  # noqa: SLF001 - PySpark 4.1 has no other way
     except AttributeError as error:
         raise PreflightError(
-            f"{type(writer).__module__}.{type(writer).__name__} has neither trigger(realTime=...) nor a JVM beside it,"
-            " so Real-Time Mode cannot be asked for. Use PySpark 4.2 or newer, or a session without Spark Connect."
+            f"{type(writer).__module__}.{type(writer).__name__} has neither trigger(realTime=...) nor a JVM,"
+            " so it cannot start Real-Time Mode. Use PySpark 4.2 or newer, or a session without Spark Connect."
         ) from error
     real_time = getattr(getattr(jvm, _JVM_TRIGGER), "RealTime", None)
     if real_time is None:
@@ -72,7 +72,7 @@ def trigger_of(query: StreamingQuery) -> str:
 
 
 def is_real_time(query: StreamingQuery) -> bool:
-    """Tell whether a running query processes its input in Real-Time Mode, through every stage.
+    """Return whether a running query processes its input in Real-Time Mode, through every stage.
 
     It does when the JVM's query holds the real-time trigger *and* the plan of its running batch streams. What was asked
     for plays no part. Before the first batch is planned the answer is False.

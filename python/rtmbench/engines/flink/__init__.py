@@ -24,7 +24,7 @@ class Flink(EngineKind):
         return (f"flink@{version}", f"flink-connector-kafka@{version}")
 
     def variants(self, pattern: Pattern, version: str) -> tuple[Variant, ...]:  # noqa: ARG002 - the same in all
-        """Return the variants by what one output stands for: Flink always streams."""
+        """Return the variants by the meaning of one output: Flink always streams."""
         if pattern.job is not None:
             return (Variant(mode="", emit="output"),)
         if not pattern.keyed:

@@ -53,7 +53,7 @@ class FlinkCluster:
             raise RunFailedError(f"What answers {method} {path} is not Flink's REST API.") from error
 
     def text(self, path: str) -> str:
-        """GET what is no JSON, such as a log. Raises as `get` does."""
+        """GET text other than JSON, such as a log. Raises as `get` does."""
         return self._send("GET", path, timeout_s=30).text
 
     def log(self, process: int = -1) -> str:
@@ -61,7 +61,7 @@ class FlinkCluster:
         return str(self.processes[process].log) if self.processes else "on the cluster"
 
     def words(self, process: int = -1) -> str:
-        """Return what the log of a process says went wrong, as one clause."""
+        """Return the error in the log of a process, as one clause."""
         return logs.quote(self.processes[process].log) if self.processes else "Its logs are on the cluster."
 
     def _send(self, method: str, path: str, *, timeout_s: float, **options: Any) -> requests.Response:
@@ -85,7 +85,7 @@ class FlinkCluster:
             process.check()
 
     def ready(self, slots: int) -> bool:
-        """Tell whether the JobManager answers and the TaskManager has registered its slots."""
+        """Return whether the JobManager answers and the TaskManager has registered its slots."""
         try:
             response = self._session.get(f"{self.url}/overview", timeout=5)
             return bool(response.ok and response.json().get("slots-total", 0) >= slots)
@@ -113,7 +113,7 @@ def start_cluster(
 ) -> FlinkCluster:
     """Start both processes and return when all slots are registered.
 
-    Raises PreflightError where a port that was asked for is taken, RunFailedError where the cluster does not come up.
+    Raises PreflightError if a requested port is in use, RunFailedError if the cluster does not start.
     """
     if rest_port:
         ensure_free(rest_port, "Flink's REST API")
@@ -213,7 +213,7 @@ def _await(cluster: FlinkCluster, slots: int, timeout_s: float) -> None:
 
 
 def _without_url(error: requests.RequestException) -> str:
-    """Say what kind of failure it was: the whole text has the address, with a password where one is in it."""
+    """Return the kind of the failure: the whole text has the address, which may hold a password."""
     kinds = {
         requests.exceptions.SSLError: "TLS failed",
         requests.ConnectTimeout: "no connection in time",
@@ -224,7 +224,7 @@ def _without_url(error: requests.RequestException) -> str:
 
 
 def _reason(response: requests.Response) -> str:
-    """Return the first lines of what Flink says went wrong, without its stack traces."""
+    """Return the first lines of the error that Flink reports, without its stack traces."""
     try:
         errors = response.json().get("errors", [])
     except ValueError:

@@ -47,7 +47,7 @@ MODULE_OPTIONS = [f"--add-exports={name}=ALL-UNNAMED" for name in _EXPORTS] + [
 
 @dataclass(frozen=True, kw_only=True)
 class FlinkMemory:
-    """The memory of both processes in MiB; the parts of each add up to the total that was given."""
+    """The memory of both processes in MiB; the parts of each add up to the total of the setting."""
 
     job_heap: int
     job_off_heap: int
@@ -83,13 +83,13 @@ class FlinkMemory:
 
 
 def divide_memory(total_mb: int) -> FlinkMemory:
-    """Divide an engine's memory: the JobManager gets what it needs, the TaskManager's heap what is left.
+    """Divide an engine's memory: the JobManager gets what it needs, the TaskManager's heap the rest.
 
     Raises ConfigurationError below 1280 MiB.
     """
     if total_mb < MINIMUM_MB:
         raise ConfigurationError(
-            f"Flink was given {total_mb} MiB for a JobManager and a TaskManager; it needs {MINIMUM_MB} MiB or more."
+            f"Flink has {total_mb} MiB for a JobManager and a TaskManager; it needs {MINIMUM_MB} MiB or more."
         )
     large = total_mb >= LARGE_MB
     fixed: dict[str, int] = {

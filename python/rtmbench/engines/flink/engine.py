@@ -159,7 +159,7 @@ class FlinkEngine:
         return found or None
 
     def facts(self) -> dict[str, Any]:
-        """Return what Flink's REST API says of the cluster and the job, and the Kafka clients of themselves."""
+        """Return the settings from Flink's REST API and from the logs of the Kafka clients."""
         cluster, io = self._running(), self._io
         assert io is not None  # noqa: S101 - set together with the cluster
         job = f"/jobs/{self._job}"
@@ -215,7 +215,7 @@ class FlinkEngine:
         }
 
     def happenings(self, from_us: int) -> list[Happening]:
-        """Return the checkpoints so far; what Flink told of them is kept beside its logs."""
+        """Return the checkpoints so far; Flink's answers about them are kept next to its logs."""
         cluster, io = self._running(), self._io
         assert io is not None  # noqa: S101 - set together with the cluster
         statistics = self._checkpoint_statistics(cluster)
@@ -284,7 +284,7 @@ class FlinkEngine:
         return [] if self._own is None else list(self._own.flink_args)
 
     def _job_configuration(self, io: TrialIo) -> dict[str, Any]:
-        """Return what the request that runs the job says of its configuration, beside the cluster's."""
+        """Return the configuration in the request that runs the job, in addition to the cluster's."""
         if self._own is None:
             return {}
         # Our jobs set the interval themselves; another's may leave it to the cluster.
@@ -302,7 +302,7 @@ class FlinkEngine:
         configuration: dict[str, str],
         execution: dict[str, Any],  # noqa: ARG002 - for a cluster that is not ours
     ) -> dict[str, Any]:
-        """Return the settings that are the cluster's own, and what the Kafka clients logged of theirs."""
+        """Return the settings of the cluster, and the settings that the Kafka clients logged."""
         return {
             "memory_mb": io.memory_mb,
             "priority": io.priority(),
@@ -387,7 +387,7 @@ class FlinkEngine:
             need, arithmetic = rest.needed_slots(vertices)
             raise RunFailedError(
                 f"{waiting} of {sum(vertex['parallelism'] for vertex in vertices)} tasks of Flink's job need a slot "
-                f"({arithmetic}), and all {overview['slots-total']} slots of the cluster are taken. Use --slots "
+                f"({arithmetic}), and all {overview['slots-total']} slots of the cluster are in use. Use --slots "
                 f"{max(need, overview['slots-total'] + 1)} or more, or a lower parallelism in the job."
             )
         return False
@@ -402,7 +402,7 @@ class FlinkEngine:
         entries = history.get("entries", [])
         lines = entries[0].get("stacktrace", "").splitlines() if entries else []
         causes = [line.strip() for line in lines if not line.startswith(("\t", " "))]
-        return " / ".join(dict.fromkeys([*causes[:1], *causes[-1:]])) or "no cause given"
+        return " / ".join(dict.fromkeys([*causes[:1], *causes[-1:]])) or "no cause reported"
 
     def _cancel(self, cluster: FlinkCluster) -> None:
         job = f"/jobs/{self._job}"

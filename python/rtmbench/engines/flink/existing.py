@@ -61,7 +61,7 @@ class ExistingFlinkEngine(FlinkEngine):
                 raise PreflightError(f"The Flink cluster of --flink-url cannot be used: {error}") from error
         if not build.startswith(f"{self.spec.version}."):
             raise PreflightError(
-                f"The cluster of --flink-url runs Flink {build}, and {self.spec} was asked for. Name the engine of its "
+                f"The cluster of --flink-url runs Flink {build}, but {self.spec} is requested. Name the engine of that "
                 "version, or another cluster."
             )
         self.build = build
@@ -140,13 +140,13 @@ def with_libraries(jar: Path, libraries: Sequence[Path], target: Path) -> Path:
 
 
 def _await_slots(cluster: FlinkCluster, need: int) -> None:
-    """Wait for the slots that the job before has just given back."""
+    """Wait for the slots that the previous job has released."""
     deadline = time.monotonic() + SLOTS_TIMEOUT_S
     while (free := cluster.get("/overview")["slots-available"]) < need:
         if time.monotonic() > deadline:
             raise PreflightError(
                 f"The cluster of --flink-url has {free} free slots, and the job needs {need}. Use fewer --partitions, "
-                "add task managers, or cancel what else runs there."
+                "add task managers, or cancel other jobs of the cluster."
             )
         time.sleep(POLL_S)
 

@@ -16,7 +16,7 @@ WAITING = ("CREATED", "SCHEDULED")
 PLACED = ("RUNNING", "FINISHED")
 """States of a task that runs or, with a bounded input, has run."""
 NEVER_S = 10 * 365 * 86_400.0
-"""Flink names a very long interval where a job has none of its own."""
+"""Flink reports a very long interval if a job has no interval."""
 _OFFSET = re.compile(r"\.topic\.(?P<topic>.+)\.partition\.(?P<partition>\d+)\.currentOffsets?$")
 
 
@@ -59,7 +59,7 @@ def slot_shortage(vertices: Sequence[Mapping[str, Any]], slots: int) -> str:
 
 
 def interval_s(settings: Mapping[str, Any]) -> float | None:
-    """Return the checkpoint interval in seconds from `/jobs/ID/checkpoints/config`; None where there is none."""
+    """Return the checkpoint interval in seconds from `/jobs/ID/checkpoints/config`; None if there is none."""
     interval_ms = settings.get("interval")
     if not interval_ms or interval_ms / 1000 > NEVER_S:
         return None

@@ -23,7 +23,7 @@ POLL_S = 0.02
 
 
 class TransportEngine(PlainEngine):
-    """Starts nothing: the trial's output topic has to be its input topic."""
+    """Starts nothing: the trial's output topic must be its input topic."""
 
     def __init__(self, spec: EngineSpec, *, emit: Emission = "row") -> None:
         self.spec = spec
@@ -35,13 +35,13 @@ class TransportEngine(PlainEngine):
         """Check that what is sent is what is read."""
         if io.output_topic != io.input_topic:
             raise ConfigurationError(
-                f"The transport engine reads what was sent: its output topic has to be {io.input_topic!r}, "
+                f"The transport engine reads what was sent: its output topic must be {io.input_topic!r}, "
                 f"not {io.output_topic!r}."
             )
 
 
 class RelayEngine(PlainEngine):
-    """Copies the input topic to the output topic in a process of its own, as an engine's would be: every record once.
+    """Copies the input topic to the output topic in a separate process, like an engine: every record once.
 
     Its Kafka clients have the engines' settings.
     """

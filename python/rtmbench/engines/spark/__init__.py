@@ -64,7 +64,7 @@ class Spark(EngineKind):
     def hint(self, spec: EngineSpec, pattern: Pattern, engines: Sequence[EngineSpec]) -> str:
         """Name the version that runs a pattern in real time, where the default mode of this one does not.
 
-        Empty where a mode was asked for, where the default streams, and where the better version runs anyway.
+        Empty for an explicit mode, for a default that streams, and if the better version runs anyway.
         """
         if spec.mode or pattern.job is not None:
             return ""

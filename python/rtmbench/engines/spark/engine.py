@@ -41,7 +41,7 @@ ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvi
 CHANGELOG = "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled"
 BOUNDED = "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage"
 ROCKSDB_MB = "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB"
-# Spark finds this out in the first batch only, but it says what a refusal says: this query cannot run here.
+# Spark detects this in the first batch only, but it means the same as a refusal: this query cannot run here.
 NEVER_STARTS = "STDS_FAILED_TO_READ_OPERATOR_METADATA"
 PLAIN_LOCAL_FILES = {
     "spark.hadoop.fs.file.impl": "io.rtmbench.spark.PlainLocalFileSystem",
@@ -62,7 +62,7 @@ def divide_memory(total_mb: int) -> int:
     """
     if total_mb < MINIMUM_MB:
         raise ConfigurationError(
-            f"Spark was given {total_mb} MiB for its JVM and its Python process; it needs {MINIMUM_MB} MiB or more."
+            f"Spark has {total_mb} MiB for its JVM and its Python process; it needs {MINIMUM_MB} MiB or more."
         )
     return max(flink_config.divide_memory(total_mb).data_plane_heap, min(LEAST_HEAP_MB, total_mb - MINIMUM_OVERHEAD_MB))
 
@@ -110,7 +110,7 @@ class SparkEngine:
         ]
 
     def start(self, io: TrialIo) -> None:
-        """Start the pipeline; return when its query runs, and in the mode that was asked for."""
+        """Start the pipeline, and return when its query runs in the requested mode."""
         if self._file is None or self._spark is None:
             raise ConfigurationError("The Spark engine was started before it was prepared.")
         need, arithmetic = SPARK.required_slots(
@@ -133,7 +133,7 @@ class SparkEngine:
     def check(self) -> None:
         """Raise RunFailedError where the process or the query has ended, EngineRefusedError where it cannot run."""
         process = self._running()
-        # A query that fails ends its process; what it said counts for more than that it ended.
+        # A query that fails ends its process; its error counts for more than the end of the process.
         facts = self._read_facts()
         refused, error = facts.get("refused"), facts.get("error")
         if error is not None and error["code"].partition(".")[0] == NEVER_STARTS:
@@ -314,13 +314,13 @@ class SparkEngine:
             self.check()
             time.sleep(POLL_S)
         raise RunFailedError(
-            f"Spark {self.build} was asked for the mode {self.mode} and does not run in it (trigger "
+            f"Spark {self.build} does not run in the requested mode {self.mode} (trigger "
             f"{facts.get('trigger')}, every stage in real time: {facts.get('real_time')}): its figures would be those "
             f"of another mode (log: {process.log})."
         )
 
     def _remark(self, facts: Mapping[str, Any]) -> str:
-        """Return what a reader has to know of the mode that a custom job runs in."""
+        """Return what a reader must know about the mode of a custom job."""
         if self.mode == "rtm":
             return ""
         return BATCH_BOUND if self.mode == "rtm-unchecked" else f"{MICROBATCH} (trigger {facts['trigger']})"
@@ -349,7 +349,7 @@ class SparkEngine:
 
 
 def _mode_of(facts: Mapping[str, Any]) -> str:
-    """Return the mode that a query of the user's own runs in."""
+    """Return the mode in which a custom query runs."""
     if facts.get("real_time") is True:
         return "rtm"
     return "rtm-unchecked" if str(facts.get("trigger")).startswith("RealTimeTrigger") else "microbatch"

@@ -76,7 +76,7 @@ def slot_shortage(facts: Mapping[str, Any], *, file: str, configured_master: str
         cause = f"The script sets the master {master}, which overrides rtmbench's {configured_master}"
         way_out = f"Remove .master(…) from the script, or give it {need} slots or more"
     else:
-        cause = f"rtmbench gave it {configured_master}"
+        cause = f"rtmbench set the master {configured_master}"
         way_out = f"Use --slots {need} or more, or fewer --partitions"
     return (
         f"{file} runs with {slots} slots and needs {need} at once in Real-Time Mode: {' + '.join(parts)} = {need}. The "

@@ -1,4 +1,4 @@
-"""What every Spark process here gets alike: loopback addresses, configuration as files, the running interpreter."""
+"""The settings that every Spark process shares: loopback addresses, configuration files, the running interpreter."""
 
 from __future__ import annotations
 
