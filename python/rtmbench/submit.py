@@ -122,7 +122,8 @@ def serve_kafka(results: Path, *, port: int, offline: bool, say: Callable[[Kafka
         service = platform.kafka(port)
         say(service)
         while True:
-            service.process.check()
+            if service.process is not None:
+                service.process.check()
             time.sleep(CHECK_EVERY_S)
 
 

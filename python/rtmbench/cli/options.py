@@ -80,7 +80,7 @@ def setting(name: str, *, sweepable: bool = False, **attributes: Any) -> Callabl
         made["type"] = Listed(kind) if sweepable and row.sweepable else kind
         if row.metavar:
             made["metavar"] = f"{row.metavar}[,…]" if sweepable and row.sweepable else row.metavar
-        if row.default is not None and row.kind != "repeated":
+        if row.default is not None:
             made["show_default"] = _shown(row)
     if row.configurable:
         made |= {"envvar": [row.variable, *row.variables], "show_envvar": False}
