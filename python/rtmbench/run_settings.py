@@ -91,7 +91,7 @@ class Setting:
             return f"{self.flag} is {value!r}; use one of: {', '.join(self.choices)}."
         if self.least is not None and self.most is not None and not self.least <= value <= self.most:
             span = f"{self.least:,} to {self.most:,} {self.unit}".rstrip()
-            return f"{self.flag} is {value:g}, which is out of range: give {span}."
+            return f"{self.flag} is {self.text(value)}, which is out of range: give {span}."
         return None
 
     def text(self, value: Any) -> str:
@@ -185,7 +185,7 @@ class RunSettings:
         default_text="uniform",
         metavar="EXPONENT",
         least=0,
-        most=10.0,
+        most=10,
         sweepable=True,
         commands=LOAD,
     )
@@ -315,7 +315,7 @@ class RunSettings:
         "Time between Flink's checkpoints, and length of Spark's real-time batches.",
         unit="s",
         # Spark refuses a shorter real-time batch unless `realTimeMode.minBatchDuration` is lowered.
-        least=5.0,
+        least=5,
         most=3_600,
         sweepable=True,
         commands=STARTS_AN_ENGINE | NEEDS_DISK,

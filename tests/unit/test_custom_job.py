@@ -167,8 +167,8 @@ def test_a_function_is_found_or_told(files):
     ("wishes", "said"),
     [
         ({}, "no job to measure"),
-        ({"spark_job": "none.py"}, "--spark-job is none.py, which is not a .py file"),
-        ({"flink_jar": "job.py"}, "--flink-jar is job.py, which is no .jar file"),
+        ({"spark_job": "none.py"}, "--spark-job is none.py, but there is no file"),
+        ({"flink_jar": "job.py"}, "--flink-jar is job.py, which is not a .jar file"),
         ({"spark_job": "job.py", "flink_class": "A"}, "go with --flink-jar"),
         ({"spark_job": "job.py", "template": "order.json", "events": "a.py:b"}, "exclude each other"),
         ({"spark_job": "job.py", "first_output_s": 0}, "out of range"),

@@ -15,7 +15,6 @@ CASES = (
     "run",
     "run 05",
     "run 01 02 nine",
-    "run 01 --engines storm",
     "run 01 --engines flink@9",
     "run 01 --engines spark@4.3:fast",
     "run 01 --engines flink:close",

@@ -27,7 +27,7 @@ def find(name: str) -> Claim:
     if claim is None:
         close = difflib.get_close_matches(name, CLAIMS, n=1)
         guess = f" Did you mean {close[0]}?" if close else ""
-        raise ConfigurationError(f"There is no claim {name!r}.{guess} `rtmbench claims --list` shows all of them.")
+        raise ConfigurationError(f"Unknown claim {name!r}.{guess} `rtmbench claims --list` shows all of them.")
     return claim
 
 

@@ -70,24 +70,20 @@ class Listed(click.ParamType[Any]):
 def setting(name: str, *, sweepable: bool = False, **attributes: Any) -> Callable[[Command], Command]:
     """Return the option of one setting; `attributes` are click's, instead of those that the table gives."""
     row = SETTINGS[name]
-    kind = _type(row)
-    made: dict[str, Any] = {"help": _help(row), "default": row.default}
+    made: dict[str, Any] = {"help": _help(row, attributes), "default": row.default}
     if row.kind == "flag":
         made["is_flag"] = True
     elif row.kind == "repeated":
         made |= {"multiple": True, "metavar": row.metavar}
     else:
-        made["type"] = Listed(kind) if sweepable and row.sweepable else kind
+        several = sweepable and row.sweepable
+        made["type"] = Listed(_type(row)) if several else _type(row)
         if row.metavar:
-            made["metavar"] = f"{row.metavar}[,…]" if sweepable and row.sweepable else row.metavar
-        if row.default is not None:
-            made["show_default"] = _shown(row)
+            made["metavar"] = f"{row.metavar}[,…]" if several else row.metavar
     if row.configurable:
         made |= {"envvar": [row.variable, *row.variables], "show_envvar": False}
-    made |= attributes
-    if "default" in attributes and "show_default" not in attributes:
-        made["show_default"] = True
-    return click.option(row.flag, row.parameter, **made)
+    attributes.pop("help", None)
+    return click.option(row.flag, row.parameter, **{**made, **attributes})
 
 
 def settings(command: str, *, sweepable: bool = False, without: tuple[str, ...] = ()) -> Callable[[Command], Command]:
@@ -138,14 +134,17 @@ def _type(row: Setting) -> Any:
     return types[row.kind]
 
 
-def _help(row: Setting) -> str:
-    return f"{row.help} [default: {row.default_text}]" if row.default_text else row.help
-
-
-def _shown(row: Setting) -> str | bool:
-    if row.kind == "names":
-        return ",".join(row.default)
-    return row.text(row.default) if row.kind == "duration" else True
+def _help(row: Setting, attributes: dict[str, Any]) -> str:
+    """Return the help text with the default, in words where the setting has none."""
+    text = attributes.get("help", row.help)
+    default = attributes.get("default", row.default)
+    if row.kind in ("flag", "repeated") or attributes.get("required"):
+        return text
+    if default is None:
+        # Another text than the table's has its own words for what happens without a value.
+        return text if "help" in attributes else f"{text} [default: {row.default_text}]"
+    shown = ",".join(default) if row.kind == "names" else row.text(default)
+    return f"{text} [default: {shown}]"
 
 
 __all__ = [

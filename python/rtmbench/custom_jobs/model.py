@@ -213,8 +213,10 @@ def _file(given: str | os.PathLike[str] | None, flag: str, ending: str) -> Path 
     if given is None:
         return None
     path = Path(given).resolve()
-    if path.suffix != ending or not path.is_file():
+    if path.suffix != ending:
         raise ConfigurationError(f"{flag} is {given}, which is not a {ending} file.")
+    if not path.is_file():
+        raise ConfigurationError(f"{flag} is {given}, but there is no file {path}.")
     return path
 
 
