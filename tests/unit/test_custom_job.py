@@ -580,7 +580,7 @@ def test_what_an_oracle_says_fails_the_trial(request_):
     assert trial.status.value == "failed"
     assert trial.latency_us is None
     assert trial.outputs.complaints == [f"{trial.outputs.received} orders", "no prices"]
-    assert "says: no prices" in " ".join(trial.reasons)
+    assert "reports: no prices" in " ".join(trial.reasons)
     assert exit_code([result]) == 1
 
 

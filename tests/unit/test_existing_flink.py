@@ -49,7 +49,7 @@ def test_the_document_says_that_there_was_one_and_not_which():
     assert "example" not in json.dumps(document)
     assert "29092" not in json.dumps(document)
     (note,) = (note for note in found.notes if "existing cluster" in note)
-    assert "not fresh for each trial" in note
+    assert "not new for each trial" in note
     assert "flink" not in settings().document()
 
 

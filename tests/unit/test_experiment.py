@@ -19,7 +19,8 @@ from rtmbench.experiment.progress import Silent
 from rtmbench.experiment.runner import exit_code, run
 from rtmbench.experiment.settings import RunRequest
 from rtmbench.experiment.settings import resolve as resolved
-from rtmbench.experiment.trial import TrialPlan, TrialRunner
+from rtmbench.experiment.trial import TrialRunner
+from rtmbench.experiment.trial_plan import TrialPlan
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.platform.scheduling import SchedulingGroup, probe
 from rtmbench.results import contention

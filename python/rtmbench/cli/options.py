@@ -136,7 +136,7 @@ def _type(row: Setting) -> Any:
 
 def _help(row: Setting, attributes: dict[str, Any]) -> str:
     """Return the help text with the default, in words where the setting has none."""
-    text = attributes.get("help", row.help)
+    text: str = attributes.get("help", row.help)
     default = attributes.get("default", row.default)
     if row.kind in ("flag", "repeated") or attributes.get("required"):
         return text
