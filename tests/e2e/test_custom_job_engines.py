@@ -20,6 +20,7 @@ from rtmbench.engines.consumption import unread_partitions
 from rtmbench.errors import RunFailedError
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
+from rtmbench.run_settings import RunSettings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -82,7 +83,7 @@ class Job:
             work=work,
             logs=logs,
             memory_mb=1_536,
-            local_files="hadoop",
+            settings=RunSettings(local_files="hadoop"),
         )
 
     def __enter__(self):

@@ -241,7 +241,7 @@ def test_a_baseline_has_a_plain_name(root, name):
 
 def test_baselines_that_are_not_there_or_not_whole_are_clear_errors(root):
     run(compare, root, "--save-baseline", "main", "six")
-    with pytest.raises(ConfigurationError, match=r"no baseline 'mian'.*There are: main"):
+    with pytest.raises(ConfigurationError, match=r"Unknown baseline 'mian'.*There are: main"):
         run(compare, root, "--baseline", "mian", "six")
     (root / "baselines" / "main.json").write_text("{}")
     with pytest.raises(ConfigurationError, match="is not a baseline"):

@@ -166,7 +166,7 @@ def test_a_function_is_found_or_told(files):
 @pytest.mark.parametrize(
     ("wishes", "said"),
     [
-        ({}, "no job to measure"),
+        ({}, "No job to measure"),
         ({"spark_job": "none.py"}, "--spark-job is none.py, but there is no file"),
         ({"flink_jar": "job.py"}, "--flink-jar is job.py, which is not a .jar file"),
         ({"spark_job": "job.py", "flink_class": "A"}, "go with --flink-jar"),

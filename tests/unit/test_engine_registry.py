@@ -77,7 +77,7 @@ def test_an_installed_package_adds_an_engine(installed):
     assert choose(spec, find_pattern("01")).emit == "row"
     with pytest.raises(ConfigurationError, match=r"mine@2 has no pattern 02 \(Tumbling window count\)"):
         choose(parse_engine("mine@2"), find_pattern("02"))
-    with pytest.raises(ConfigurationError, match=r"Unknown engine 'storm'\. .*relay, mine@1, mine@2"):
+    with pytest.raises(ConfigurationError, match=r"Unknown engine 'storm'\. .*relay.*, mine@1, mine@2"):
         parse_engine("storm")
 
 
@@ -86,7 +86,7 @@ def test_a_broken_package_is_named_and_spoils_nothing_else(installed):
     assert str(parse_engine("flink")) == "flink@1.20"
     with pytest.raises(PreflightError, match=r"engine mine of rtmbench-mine cannot be loaded: KeyError: 'price'\."):
         parse_engine("mine")
-    with pytest.raises(ConfigurationError, match="relay, mine"):
+    with pytest.raises(ConfigurationError, match=r"relay.*, mine"):
         parse_engine("storm")
 
 

@@ -80,7 +80,7 @@ def test_a_profile_can_be_chosen_whatever_the_machine() -> None:
     assert (spec.rate, spec.partitions, spec.shuffle_partitions, spec.engine_memory_mb) == (10_000, 16, 16, 4096)
     assert "smaller than the 8 cores" in spec.note
     assert scale(machine(16, 64 * 1024), "laptop").rate == 5_000
-    with pytest.raises(ConfigurationError, match=r"no profile 'desktop'.*spec, laptop"):
+    with pytest.raises(ConfigurationError, match=r"Unknown profile 'desktop'.*spec, laptop"):
         scale(small, "desktop")
 
 

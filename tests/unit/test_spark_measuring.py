@@ -278,7 +278,7 @@ def test_what_cannot_be_measured_is_refused_before_the_query_starts(config):
             kafka_properties={"no.such.property": "x", "sasl.password": "hidden"},
         )
     assert "hidden" not in str(error.value)
-    with pytest.raises(ConfigurationError, match=r"takes a DataStreamWriter.* and no Query"):
+    with pytest.raises(ConfigurationError, match=r"takes a DataStreamWriter.*, not Query"):
         measured(Query(None), "orders", "at", bootstrap_servers=config["bootstrap.servers"])
 
 
