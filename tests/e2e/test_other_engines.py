@@ -52,7 +52,9 @@ def test_a_program_runs_as_an_engine_and_is_checked_like_one(tmp_path):
     document = json.loads(run.stdout)
     right, wrong = the_trial(document, "right"), the_trial(document, "wrong")
     counts = right["counts"]
-    assert (right["status"], counts["missing"], counts["unexpected"], counts["wrong"]) == ("valid", 0, 0, 0)
+    # Valid or contended: the machine of a test may be busy.
+    assert right["valid"], right["reasons"]
+    assert (counts["missing"], counts["unexpected"], counts["wrong"]) == (0, 0, 0)
     assert counts["expected"] == counts["received"] > 500
     assert any(reason.startswith("boundary-free") for reason in right["reasons"])
     assert wrong["status"] == "failed"
