@@ -42,7 +42,8 @@ from rtmbench.results.status import Observation, classify
 if TYPE_CHECKING:
     from pathlib import Path
 
-run = functools.partial(runner.run, limits=TimeLimits(stamp_s=0.3, quiet_cycles=0.1))
+QUICK = TimeLimits(stamp_s=0.3, quiet_cycles=0.1)
+run = functools.partial(runner.run, limits=QUICK)
 MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
 ORDER = '{"order":{{i}},"who":"{{key}}","meta":{"at":{{scheduled_at_us}}}}'
 
@@ -658,7 +659,8 @@ def test_topics_that_the_jobs_expect_are_made_and_deleted(request_):
         _core.end_offsets({}, "large-orders")
 
 
-def test_python_measures_a_job_too(request_, files):
+def test_python_measures_a_job_too(request_, files, monkeypatch):
+    monkeypatch.setattr(runner, "run", run)
     request = request_()
     found = rtmbench.run_job(
         flink_jar="job.jar",
