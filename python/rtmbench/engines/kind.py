@@ -6,6 +6,7 @@ names it, so that a package outside of the tree can add one (`examples/engine-ka
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,8 @@ class Setup:
     settings: RunSettings
 
 
-class EngineKind:
-    """The description of one engine. Subclasses override what differs; they must define `variants` and `create`."""
+class EngineKind(ABC):
+    """The description of one engine. Subclasses override what differs."""
 
     name: str = ""
     """What it is called on the command line."""
@@ -42,9 +43,9 @@ class EngineKind:
         """Return the names of the locked artifact bundles that a version runs from."""
         return ()
 
+    @abstractmethod
     def variants(self, pattern: Pattern, version: str) -> tuple[Variant, ...]:
         """Return the ways in which a version runs a pattern, the default first; none where it has no such pattern."""
-        raise NotImplementedError
 
     def required_slots(self, variant: Variant, *, partitions: int, shuffle_partitions: int) -> tuple[int, str]:  # noqa: ARG002
         """Return how many slots a variant needs at least, and the arithmetic in words."""
@@ -57,9 +58,9 @@ class EngineKind:
         """
         return ""
 
+    @abstractmethod
     def create(self, spec: EngineSpec, setup: Setup) -> Engine:
         """Make the engine; nothing of it is started or fetched yet."""
-        raise NotImplementedError
 
 
 __all__ = ["EngineKind", "Setup"]

@@ -288,6 +288,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         notes.extend(silent)
     decided: dict[str, Any] = {
         **{each.name: getattr(request, each.name) for each in fields(RunSettings)},
+        "engines": names,
         "rate": float(rate),
         "arrivals": str(arrivals),
         "out_of_order": None if request.out_of_order is None else str(parse_out_of_order(request.out_of_order)),
