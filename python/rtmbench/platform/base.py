@@ -30,7 +30,7 @@ class FlinkAddress:
 
 
 class Platform(Protocol):
-    """Gives addresses and processes, and states what cannot be observed there. A context manager that ends it all."""
+    """Gives addresses and processes. A context manager that ends all that it started."""
 
     @property
     def java(self) -> Java:
@@ -55,11 +55,6 @@ class Platform(Protocol):
     @property
     def flink(self) -> FlinkAddress | None:
         """An existing Flink cluster to run jobs on; None: one is started for each trial."""
-        ...
-
-    @property
-    def unobserved(self) -> tuple[str, ...]:
-        """What cannot be observed of a run on this platform, one sentence each."""
         ...
 
     def __enter__(self) -> Self:

@@ -10,7 +10,6 @@ from rtmbench.platform.local import LocalPlatform
 if TYPE_CHECKING:
     from rtmbench.platform.base import FlinkAddress
 
-KAFKA_UNOBSERVED = "Kafka runs elsewhere: its CPU time, memory, GC pauses and version are not observed."
 FLINK_UNOBSERVED = (
     "Flink runs on an existing cluster: its processes are not new for each trial, and their CPU time and memory are "
     "not observed. A comparison with an engine on this machine compares the two machines as well."
@@ -30,14 +29,9 @@ class ExistingPlatform(LocalPlatform):
         """The existing Flink cluster; None: one is started for each trial."""
         return self._flink
 
-    @property
-    def unobserved(self) -> tuple[str, ...]:
-        """What cannot be observed here, one sentence each."""
-        return (KAFKA_UNOBSERVED,) if self._flink is None else (KAFKA_UNOBSERVED, FLINK_UNOBSERVED)
-
     def kafka(self, port: int = 0, *, timeout_s: float = 60) -> KafkaService:  # noqa: ARG002 - nothing is started
         """Return the existing Kafka; the checks before a run have shown that it answers."""
         return KafkaService(bootstrap_servers=self._bootstrap_servers, process=None, build="")
 
 
-__all__ = ["FLINK_UNOBSERVED", "KAFKA_UNOBSERVED", "ExistingPlatform"]
+__all__ = ["FLINK_UNOBSERVED", "ExistingPlatform"]
