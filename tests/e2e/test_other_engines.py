@@ -1,4 +1,4 @@
-"""Engines that are not rtmbench's own, on a real broker: a program of one's own, and a package that adds an engine."""
+"""Engines that are not rtmbench's own, on a real broker: a custom program, and a package that adds an engine."""
 
 from __future__ import annotations
 

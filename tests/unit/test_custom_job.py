@@ -165,7 +165,7 @@ def test_a_function_is_found_or_told(files):
 
 @pytest.mark.usefixtures("files")
 @pytest.mark.parametrize(
-    ("wishes", "said"),
+    ("requested", "said"),
     [
         ({}, "No job to measure"),
         ({"spark_job": "none.py"}, "--spark-job is none.py, but there is no file"),
@@ -179,9 +179,9 @@ def test_a_function_is_found_or_told(files):
         ({"spark_job": "job.py", "template": "none.json"}, "cannot be read"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_started(wishes, said):
+def test_what_makes_no_sense_is_refused_before_anything_is_started(requested, said):
     with pytest.raises(ConfigurationError) as raised:
-        custom_job(**wishes)
+        custom_job(**requested)
     assert said in str(raised.value)
 
 
@@ -470,10 +470,10 @@ def request_(files, monkeypatch):
         TrialPlan, "slug", property(lambda plan: f"{plan.name}-{plan.trial}-{next(numbers)}"), raising=True
     )
 
-    def make(**wishes):
+    def make(**requested):
         return RunRequest(
             patterns=(),
-            job=custom_job(flink_jar="job.jar", **wishes),
+            job=custom_job(flink_jar="job.jar", **requested),
             rate=200,
             arrivals="constant",
             partitions=1,

@@ -116,7 +116,7 @@ def produce(
     create: bool,
     partitions: int | None,
     as_json: bool,
-    **wishes: Any,
+    **values: Any,
 ) -> None:
     """Send events on a schedule that is never re-based: lateness shows as schedule slip.
 
@@ -136,15 +136,15 @@ def produce(
             config,
             topic,
             _core.Workload(
-                wishes["seed"], keys=wishes["keys"], zipf_exponent=wishes["zipf"], payload_bytes=wishes["payload"]
+                values["seed"], keys=values["keys"], zipf_exponent=values["zipf"], payload_bytes=values["payload"]
             ),
-            _schedule(schedule, rate, wishes["seed"]),
-            count=wishes["count"],
-            duration_s=wishes["duration"],
-            first_index=wishes["first_index"],
-            precision=wishes["precision"],
-            spin_share=wishes["spin_share"],
-            shard=wishes["shard"],
+            _schedule(schedule, rate, values["seed"]),
+            count=values["count"],
+            duration_s=values["duration"],
+            first_index=values["first_index"],
+            precision=values["precision"],
+            spin_share=values["spin_share"],
+            shard=values["shard"],
         )
     if create:
         with client_errors(config):

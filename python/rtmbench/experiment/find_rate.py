@@ -50,15 +50,15 @@ def search(experiment: Experiment) -> list[Result]:
                 run = experiment.add_run(pattern, **_at(settings, rate, spec))
                 if not points:
                     minutes = run.estimate_s() / 60
-                    view.say(f"at most {budget} rates, about {minutes:.0f} min each, on {run.columns[0].name}")
+                    view.say(f"at most {budget} rates, about {minutes:.0f} min each, on {run.cell_runs[0].name}")
                 outcome = _try(run, rate, experiment)
                 one.record(rate, outcome[0])
-                points.append(rate_point(rate, run.directory.run_id, outcome, run.columns[0].trials))
+                points.append(rate_point(rate, run.directory.run_id, outcome, run.cell_runs[0].trials))
                 runs.append(run)
-                view.say(f"{run.columns[0].name} at {rate:,.0f} events/s: {outcome[0]} {outcome[1]}".rstrip())
-                if run.columns[0].refusal is not None:
+                view.say(f"{run.cell_runs[0].name} at {rate:,.0f} events/s: {outcome[0]} {outcome[1]}".rstrip())
+                if run.cell_runs[0].refusal is not None:
                     break
-            found.append(one.found(runs[-1].columns[0].name, points, quick=settings.quick))
+            found.append(one.found(runs[-1].cell_runs[0].name, points, quick=settings.quick))
         results += _tied(runs, found)
     return results
 
@@ -85,13 +85,13 @@ def _try(run: PatternRun, rate: float, experiment: Experiment) -> tuple[str, str
     """Run the floors and then trials until one does not pass."""
     run.prepare()
     run.begin()
-    column = run.columns[0]
+    cell_run = run.cell_runs[0]
     problem = next(filter(None, (judge_floor(floor.trials[-1], rate) for floor in run.floors)), "")
     outcome = (HARNESS, problem) if problem else (PASSED, "")
     for number in range(1, run.settings.trials + 1):
-        if outcome[0] != PASSED or column.refusal is not None:
+        if outcome[0] != PASSED or cell_run.refusal is not None:
             break
-        run.trial(column, number)
+        run.trial(cell_run, number)
         (cell,), _ = run.judged()
         outcome = judge_trial(cell.trials[-1], cell, experiment.options.targets)
     run.finish()

@@ -62,7 +62,7 @@ class CellRun:
         return self.engine.spec.engine in FLOORS
 
     def cell(self) -> Cell:
-        """Return the column as in a document."""
+        """Return the cell as in a document."""
         spec = self.engine.spec
         return Cell(
             name=self.name,
@@ -107,11 +107,11 @@ class PatternRun:
         self.grid = axes
         self.sustained: list[Sustained] | None = None
         self.created_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
-        self.columns = [self._column(spec) for spec in engines or self.settings.cells(pattern)]
+        self.cell_runs = [self._cell_run(spec) for spec in engines or self.settings.cells(pattern)]
         if experiment.options.aa:
-            twins = [replace(self._column(c.engine.spec), name=c.name + AGAIN) for c in self.columns]
-            self.columns = [column for both in zip(self.columns, twins, strict=True) for column in both]
-        self.floors = [self._column(parse_engine(name)) for name in BRACKETS]
+            twins = [replace(self._cell_run(c.engine.spec), name=c.name + AGAIN) for c in self.cell_runs]
+            self.cell_runs = [cell_run for both in zip(self.cell_runs, twins, strict=True) for cell_run in both]
+        self.floors = [self._cell_run(parse_engine(name)) for name in BRACKETS]
         self.result: Result | None = None
         self._kafka_build = ""
 
@@ -128,18 +128,18 @@ class PatternRun:
         # The harness may be run as an engine too: a cell and a floor of one name.
         cells = {cell.name: cell for cell in result.cells}
         floors = {cell.name: cell for cell in result.floors}
-        both = [(c, cells.get(c.name)) for c in self.columns] + [(c, floors.get(c.name)) for c in self.floors]
-        for column, cell in both:
+        both = [(c, cells.get(c.name)) for c in self.cell_runs] + [(c, floors.get(c.name)) for c in self.floors]
+        for cell_run, cell in both:
             if cell is None:
                 continue
-            column.trials.extend(cell.trials)
-            column.facts = cell.facts or {}
-            column.refusal = None if self.experiment.options.retry_failed else cell.refusal
+            cell_run.trials.extend(cell.trials)
+            cell_run.facts = cell.facts or {}
+            cell_run.refusal = None if self.experiment.options.retry_failed else cell.refusal
 
     def prepare(self) -> None:
         """Fetch and build what the engines need."""
-        for column in self.columns:
-            column.engine.prepare()
+        for cell_run in self.cell_runs:
+            cell_run.engine.prepare()
         self.directory.write(self.document())
 
     def begin(self) -> None:
@@ -150,10 +150,10 @@ class PatternRun:
         """Run trial `number` of every engine and the floors after it; the document is on disk after each."""
         if number > self.settings.trials:
             return
-        order = self.columns if number % 2 else self.columns[::-1]
-        for column in order:
-            if column.refusal is None:
-                self.trial(column, number)
+        order = self.cell_runs if number % 2 else self.cell_runs[::-1]
+        for cell_run in order:
+            if cell_run.refusal is None:
+                self.trial(cell_run, number)
         self._floors(number + 1)
         for cell in self.judged()[0]:
             for trial in cell.trials:
@@ -185,27 +185,27 @@ class PatternRun:
         settings = self.settings
         floor = SET_UP_FLOOR_S + settings.floor_warmup_s + settings.floor_duration_s
         total = 0.0
-        for column in (*self.columns, *self.floors):
+        for cell_run in (*self.cell_runs, *self.floors):
             engine = SET_UP_ENGINE_S + settings.expected_warmup_s + settings.duration_s
-            engine += 2 * settings.tail_s(column.engine.spec, self.pattern) if not column.is_floor else 0.0
-            trials = range(1, settings.trials + 1 + column.is_floor)
-            total += sum(floor if column.is_floor else engine for number in trials if self._due(column, number))
+            engine += 2 * settings.tail_s(cell_run.engine.spec, self.pattern) if not cell_run.is_floor else 0.0
+            trials = range(1, settings.trials + 1 + cell_run.is_floor)
+            total += sum(floor if cell_run.is_floor else engine for number in trials if self._due(cell_run, number))
         return total
 
     def _floors(self, number: int) -> None:
-        for column in self.floors:
-            self.trial(column, number)
+        for cell_run in self.floors:
+            self.trial(cell_run, number)
 
     def effective_settings(self) -> Parity:
         """Start each engine once and return what they say of their settings."""
         facts: dict[str, dict[str, Any]] = {}
         refused = {}
-        for column in self.columns:
-            self.view.say(f"starting {column.name}")
+        for cell_run in self.cell_runs:
+            self.view.say(f"starting {cell_run.name}")
             try:
-                facts[column.name] = TrialRunner(column.engine, self._plan(column, 1, 1)).read_settings()
+                facts[cell_run.name] = TrialRunner(cell_run.engine, self._plan(cell_run, 1, 1)).read_settings()
             except EngineRefusedError as error:
-                refused[column.name] = error.code
+                refused[cell_run.name] = error.code
         source = "engines that were started for it"
         return Parity(
             pattern=self.pattern.id, source=source, rows=parity(facts, load_rows(self.settings)), refused=refused
@@ -228,7 +228,8 @@ class PatternRun:
             versions=self._versions(),
             settings=self.settings.document() | self._modes(),
             parity=parity(
-                {column.name: column.facts for column in self.columns if column.facts}, load_rows(self.settings)
+                {cell_run.name: cell_run.facts for cell_run in self.cell_runs if cell_run.facts},
+                load_rows(self.settings),
             ),
             cells=cells,
             floors=floors,
@@ -242,7 +243,9 @@ class PatternRun:
 
     def judged(self) -> tuple[list[Cell], list[Cell]]:
         """Return cells and floors, with the trials labelled that were disturbed as far as the floors so far show it."""
-        return contention.judged([column.cell() for column in self.columns], [column.cell() for column in self.floors])
+        return contention.judged(
+            [cell_run.cell() for cell_run in self.cell_runs], [cell_run.cell() for cell_run in self.floors]
+        )
 
     def _comparisons(self, result: Result) -> list[Comparison]:
         bands = self.experiment.bands
@@ -274,28 +277,28 @@ class PatternRun:
             found["slo"] = [target.text for target in options.targets]
         return found
 
-    def _due(self, column: CellRun, number: int) -> list[int]:
-        return attempts_due(column.trials, number, retry_failed=self.experiment.options.retry_failed)
+    def _due(self, cell_run: CellRun, number: int) -> list[int]:
+        return attempts_due(cell_run.trials, number, retry_failed=self.experiment.options.retry_failed)
 
-    def trial(self, column: CellRun, number: int) -> None:
+    def trial(self, cell_run: CellRun, number: int) -> None:
         """Run one trial, again where it was void, and put it on disk."""
-        for attempt in self._due(column, number):
-            if self.experiment.cold and not column.is_floor:
+        for attempt in self._due(cell_run, number):
+            if self.experiment.cold and not cell_run.is_floor:
                 self._warm_broker()
-            runner = TrialRunner(column.engine, self._plan(column, number, attempt))
+            runner = TrialRunner(cell_run.engine, self._plan(cell_run, number, attempt))
             try:
                 trial = runner.run()
             except (KeyboardInterrupt, Terminated):
                 with shielded():
-                    column.trials.append(runner.interrupted())
+                    cell_run.trials.append(runner.interrupted())
                     self.directory.write(self.document())
                 raise
             self.experiment.cold = False
-            column.trials.append(self._relabelled(column, trial))
-            column.refusal = runner.refusal
-            column.facts = runner.facts or column.facts
+            cell_run.trials.append(self._relabelled(cell_run, trial))
+            cell_run.refusal = runner.refusal
+            cell_run.facts = runner.facts or cell_run.facts
             self.directory.write(self.document())
-            self._announce(column, trial)
+            self._announce(cell_run, trial)
             if trial.status is not Status.VOID:
                 return
 
@@ -307,21 +310,21 @@ class PatternRun:
             TrialRunner(self.floors[0].engine, plan).run()
         self.experiment.cold = False
 
-    def _relabelled(self, column: CellRun, trial: Trial) -> Trial:
+    def _relabelled(self, cell_run: CellRun, trial: Trial) -> Trial:
         """Note that a trial was retried on request, and why."""
-        before = [t for t in column.trials if t.trial == trial.trial and t.status in (Status.FAILED, Status.REFUSED)]
+        before = [t for t in cell_run.trials if t.trial == trial.trial and t.status in (Status.FAILED, Status.REFUSED)]
         if not before or trial.status not in (Status.VALID, Status.CONTENDED):
             return trial
         text = f"retried on request: attempt {before[-1].attempt} was {before[-1].status.value}"
         return replace(trial, reasons=[*trial.reasons, text])
 
-    def _plan(self, column: CellRun, number: int, attempt: int) -> TrialPlan:
-        floor, spec = column.is_floor, column.engine.spec
+    def _plan(self, cell_run: CellRun, number: int, attempt: int) -> TrialPlan:
+        floor, spec = cell_run.is_floor, cell_run.engine.spec
         settings = self.floor_settings if floor else self.settings
         return TrialPlan(
             pattern=self.pattern,
             settings=settings,
-            name=column.name,
+            name=cell_run.name,
             trial=number,
             trials=settings.trials + 1 if floor else settings.trials,
             attempt=attempt,
@@ -333,11 +336,11 @@ class PatternRun:
             bootstrap_servers=self.kafka.bootstrap_servers,
             kafka=self.kafka.process,
             directory=self.directory,
-            scratch=self.platform.scratch(column.name.replace("@", "-").replace(":", "-")),
+            scratch=self.platform.scratch(cell_run.name.replace("@", "-").replace(":", "-")),
             show=self.view.update,
             limits=self.experiment.limits,
             group=lambda: self.platform.group(
-                column.name, nice=NICE if settings.shared_cores else 0, memory_mb=settings.memory_mb
+                cell_run.name, nice=NICE if settings.shared_cores else 0, memory_mb=settings.memory_mb
             ),
         )
 
@@ -346,15 +349,15 @@ class PatternRun:
         cold = self.experiment.cold and self.kafka.process is not None
         return self.settings.broker_warmup_s if cold else self.settings.floor_warmup_s
 
-    def _announce(self, column: CellRun, trial: Trial) -> None:
+    def _announce(self, cell_run: CellRun, trial: Trial) -> None:
         latency = trial.latency_us
         figures = f", p50 {latency.p50 / 1000:.2f} ms, p99 {latency.p99 / 1000:.2f} ms" if latency else ""
         if trial.close_latency_us is not None:
             figures = f", close p50 {trial.close_latency_us.p50 / 1000:.2f} ms"
         reason = f" ({trial.reasons[0]})" if trial.reasons and not trial.valid else ""
-        self.view.say(f"{column.name} trial {trial.trial}: {trial.status.value}{figures}{reason}")
+        self.view.say(f"{cell_run.name} trial {trial.trial}: {trial.status.value}{figures}{reason}")
 
-    def _column(self, spec: EngineSpec) -> CellRun:
+    def _cell_run(self, spec: EngineSpec) -> CellRun:
         engine = create_engine(
             spec,
             pattern=self.pattern.id,
@@ -383,4 +386,4 @@ class PatternRun:
             versions["kafka"] = build
         if self.pattern.job is not None:
             versions |= self.pattern.job.versions()
-        return versions | {column.name: column.engine.build for column in self.columns}
+        return versions | {cell_run.name: cell_run.engine.build for cell_run in self.cell_runs}
