@@ -6,6 +6,7 @@ VENV ?= .venv
 PATTERN ?= 01
 ARGS ?= --quick
 SAMPLE_RESULTS ?= target/sample
+RECORDING ?= target/recording
 MAVEN ?= mvn -q -B -f pipelines/pom.xml
 BIN := $(VENV)/bin
 SOURCES := $(shell git ls-files -- src python pipelines build.rs Cargo.toml Cargo.lock pyproject.toml 2>/dev/null)
@@ -76,6 +77,11 @@ sample: $(VENV)/.installed ## Record what rtmbench.sample() gives anew (half an 
 	$(BIN)/rtmbench engines fetch flink@1.20 spark@4.1 spark@4.3
 	$(BIN)/python tools/sample.py record $(SAMPLE_RESULTS)
 	$(BIN)/python tools/sample.py pack $(SAMPLE_RESULTS)
+
+.PHONY: record
+record: $(VENV)/.installed $(VENV)/.bench ## Record every figure of the documents; hours, may be interrupted; for a quiet machine
+	$(BIN)/rtmbench engines fetch all
+	$(BIN)/python tools/record.py run $(RECORDING)
 
 .PHONY: bench
 bench: $(VENV)/.installed $(VENV)/.bench ## The core beside other Kafka clients on a real broker; for a quiet machine
