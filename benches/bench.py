@@ -78,7 +78,7 @@ class Bench:
         return {"bootstrap.servers": self.servers, **JAVA, "partitioner": "murmur2_random", **more}
 
     def run(self, name, command, parse=json.loads, *, optional=False):
-        """Run a contender in a process of its own; keep what it says, its CPU time, its memory and the broker's.
+        """Run a contender in a process of its own; keep its output, its CPU time, its memory and the broker's.
 
         An optional one may fail, as a client does that does not speak this broker's protocol.
         """

@@ -199,7 +199,7 @@ class Threads:
                 # It has ended since the directory was listed.
                 continue
             name = name.strip()
-            # librdkafka names the threads of a producer and of a consumer alike.
+            # librdkafka names the threads of a producer and of a consumer by the same name.
             if name.startswith("rdk:"):
                 name += " (receiving)" if path.name in self.receiving else " (sending)"
             nanoseconds = int(scheduled.split()[0])

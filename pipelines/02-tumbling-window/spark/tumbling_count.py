@@ -22,7 +22,7 @@ def build(spark: SparkSession, io: Io) -> DataStreamWriter:
         .agg(
             f.count("*").alias("count"),
             f.sum("value").alias("sum"),
-            # That of the newest event, which need not be the greatest where events come out of order.
+            # That of the newest event, which need not be the greatest where events arrive out of order.
             f.max_by("produced_at", "scheduled_at_us").alias("produced_at"),
             f.max("scheduled_at_us").alias("scheduled_at_us"),
         )

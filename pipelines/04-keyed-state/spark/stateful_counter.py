@@ -3,7 +3,7 @@
 In the JVM (mode `rtm`): transformWithState by its JVM API, with the processor in KeyedCounter.java.
     One result for each event. Real-time from Spark 4.3 on.
 In Python (`microbatch`): transformWithState as PySpark has it, in micro-batches: one result for
-    each event, told when its batch is done. `rtm-unchecked` tries the same in Real-Time Mode.
+    each event, emitted when its batch is done. `rtm-unchecked` tries the same in Real-Time Mode.
 By aggregate (`rtm-aggregate`): RTM's own running count. Spark keeps the state, and the code says
     what to count but not how; it can neither set a timer nor emit anything but the totals.
     Real-time from Spark 4.3 on; where it waits for its batch, one result a key and batch.

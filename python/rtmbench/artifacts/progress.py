@@ -28,7 +28,7 @@ _LINE_EVERY_S = 5.0
 
 
 class Reporter(Protocol):
-    """Told by the fetcher, from several threads, how far it is. Sizes are bytes."""
+    """Called by the fetcher, from several threads, with its progress. Sizes are bytes."""
 
     def start(self, files: int, size: int) -> None:
         """Announce what will be downloaded in all."""

@@ -15,7 +15,8 @@ from rtmbench.claims.lab import REAL_TIME_US, Topics, wait
 from rtmbench.claims.model import BATCH_BOUND, REAL_TIME, Latency, Observation
 from rtmbench.engines.flink.cluster import FlinkCluster, start_cluster
 from rtmbench.engines.flink.config import divide_memory
-from rtmbench.engines.flink.engine import ENDED, class_path
+from rtmbench.engines.flink.engine import ENDED
+from rtmbench.engines.flink.source import class_path
 from rtmbench.engines.spark import process as spark_process
 from rtmbench.errors import RunFailedError
 from rtmbench.patterns import pipelines
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from rtmbench import _core
     from rtmbench.artifacts import Bundle
+    from rtmbench.json_object import JsonObject
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
 
@@ -92,9 +94,9 @@ class Bench:
         )
         base = spark_process.environment(self.platform.environment(), root=self.bundle.root, work=work)
         log = self.platform.logs / f"{name}.log"
-        given = {"KAFKA_BOOTSTRAP_SERVERS": self.topics.servers, "RTMBENCH_CLAIMS_LOG": str(log), **(variables or {})}
+        own = {"KAFKA_BOOTSTRAP_SERVERS": self.topics.servers, "RTMBENCH_CLAIMS_LOG": str(log), **(variables or {})}
         argv = [sys.executable, *arguments]
-        return self.platform.spawn(name, argv, env={**base, **given}, cwd=work), work
+        return self.platform.spawn(name, argv, env={**base, **own}, cwd=work), work
 
     def defaults(self, *names: str) -> dict[str, str]:
         """Read defaults of the Java classes of this engine and its connector."""
@@ -155,7 +157,7 @@ class Bench:
         twice: bool = False,
         drain_s: float = 15.0,
     ) -> Observation:
-        """Put load on a Flink job; tell how fast its results come, as `Lab.probe` does for Spark."""
+        """Put load on a Flink job; observe how fast its results arrive, as `Lab.probe` does for Spark."""
         source, sink = self.topics.create(), self.topics.create()
         workload = self.topics.workload(keys)
         if twice:
@@ -166,7 +168,9 @@ class Bench:
             )
         wanted = expected(sent)
         if received != wanted or latency is None:
-            return Observation(verdict="incomplete", detail=f"{received} of {wanted} results came out", latency=latency)
+            return Observation(
+                verdict="incomplete", detail=f"{received} of {wanted} results were received", latency=latency
+            )
         verdict = REAL_TIME if latency.p50 < REAL_TIME_US else BATCH_BOUND
         return Observation(verdict=verdict, detail=f"{received} results of {sent} events", latency=latency)
 
@@ -234,10 +238,10 @@ class Bench:
         return state["state"] == "RUNNING" and all(one["status"] == "RUNNING" for one in state["vertices"])
 
 
-def facts_of(work: Path) -> dict[str, Any]:
+def facts_of(work: Path) -> JsonObject:
     """Return what a pipeline has written about itself so far."""
     try:
-        facts: dict[str, Any] = json.loads((work / "facts.json").read_text("utf-8"))
+        facts: JsonObject = json.loads((work / "facts.json").read_text("utf-8"))
     except FileNotFoundError:
         return {}
     return facts

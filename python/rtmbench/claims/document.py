@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtmbench.claims.model import Outcome
 from rtmbench.claims.registry import CLAIMS
@@ -15,6 +15,7 @@ from rtmbench.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from rtmbench.json_object import JsonObject
     from rtmbench.platform.machine import Machine
 
 NAME = "claims.json"
@@ -27,7 +28,7 @@ class ClaimsRun:
 
     run_id: str
     created_at: str
-    host: dict[str, Any]
+    host: JsonObject
     versions: dict[str, str]
     """Engine and version, such as `spark@4.1` → what ran, such as `4.1.4`."""
     complete: bool = False
@@ -66,7 +67,7 @@ class ClaimsRun:
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
             if document.pop("schema") != SCHEMA:
-                raise ConfigurationError(f"{file} is no run of claims of this version ({SCHEMA}).")
+                raise ConfigurationError(f"{file} is not a run of claims of this version ({SCHEMA}).")
             outcomes = [Outcome.read(one) for one in document.pop("outcomes")]
             return cls(**document, outcomes=outcomes)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -76,8 +77,8 @@ class ClaimsRun:
     def merged(cls, runs: Iterable[ClaimsRun]) -> ClaimsRun:
         """Put runs together; of a claim at a version that several have, the newest counts.
 
-        What was observed is compared with what is expected today. A claim that is no more is left out, and so is an
-        outcome without an observation, which is no evidence.
+        What was observed is compared with what is expected today. A claim that no longer exists is left out, and so is
+        an outcome without an observation.
 
         Raises ConfigurationError where they come from different machines.
         """

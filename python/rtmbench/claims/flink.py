@@ -34,9 +34,9 @@ def stateless(bench: Bench) -> Observation:
 
 @FAMILY.claim(
     id="flink-keyed-state",
-    statement="Flink's keyed state of one's own gives a result for each event.",
+    statement="Custom keyed state in Flink gives a result for each event.",
     engine="flink",
-    feature="state of one's own",
+    feature="custom state",
     expected=_flink(REAL_TIME),
     method="A KeyedProcessFunction with a ValueState under load: one result an event, and their latency.",
     alone=True,
@@ -157,7 +157,7 @@ def exactly_once_uncommitted(bench: Bench) -> Observation:
 
 @FAMILY.claim(
     id="flink-sink-guarantee",
-    statement="Flink's Kafka sink guarantees nothing unless it is told to.",
+    statement="Flink's Kafka sink guarantees nothing by default.",
     engine="flink",
     expected=_flink("none"),
     method="A KafkaSink built without a guarantee: the one that it has.",

@@ -87,7 +87,7 @@ class Topics:
 
 @dataclass
 class Load:
-    """What was sent to a query, and what came out of it."""
+    """What was sent to a query, and what it emitted."""
 
     sent: int
     received: int
@@ -168,7 +168,7 @@ class Lab:
         try:
             yield query
         finally:
-            # A query that cannot be stopped has failed already, and that is what is told.
+            # A query that cannot be stopped has failed already, and that is what is reported.
             with contextlib.suppress(Exception):
                 query.stop()
 
@@ -184,7 +184,7 @@ class Lab:
         keys: int = 100,
         rate: float = RATE,
     ) -> Observation:
-        """Run the query that `build` makes of the events under load; tell how it ran, or why it did not.
+        """Run the query that `build` makes of the events under load; report how it ran, or why it did not.
 
         Each event has to give one result with its `key` and its `scheduled_at_us`, or as many as `expected` says.
         """
@@ -228,7 +228,7 @@ class Lab:
                     also(workload)
                     load = self.load(query, source, sink, workload, expected=expected, rate=rate)
                     failure = Failure.of_query(query) if query.exception() is not None else None
-                    # Between two batches there is no plan to tell it by, and results may come just then.
+                    # Between two batches there is no plan to read it from, and results may arrive just then.
                     real_time = failure is None and (
                         interval is None or wait(lambda: in_real_time_mode(query), BATCH_S)
                     )
@@ -262,7 +262,7 @@ class Lab:
                 first.stop()
                 sent = first.join(10).generated
             if query.isActive and consumer.snapshot().received:
-                # What still comes of the first events was delayed by the start and is no measurement.
+                # What still arrives of the first events was delayed by the start and is no measurement.
                 drain(consumer, query, expected(sent))
                 consumer.reset_live()
                 generator = self.topics.generator(source, workload, rate=rate, seconds=seconds, first=sent)
@@ -280,7 +280,7 @@ class Lab:
 
 
 def in_real_time_mode(query: StreamingQuery) -> bool:
-    """Tell whether a query's running batch is one of Real-Time Mode, whether or not its records stream all the way."""
+    """Return whether a query's running batch is one of Real-Time Mode; its records need not stream all the way."""
     return trigger_of(query).startswith("RealTimeTrigger") and "RealTimeStreamScan" in plan_of(query)
 
 
@@ -297,7 +297,7 @@ def drain(consumer: _core.LatencyConsumer, query: StreamingQuery, expected: int)
 
 
 def wait(condition: Callable[[], bool], timeout_s: float) -> bool:
-    """Wait until a condition holds; tell whether it did in time."""
+    """Wait until a condition holds; return whether it did in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() >= deadline:
@@ -307,9 +307,9 @@ def wait(condition: Callable[[], bool], timeout_s: float) -> bool:
 
 
 def verdict_on(load: Load, expected: int, *, interval: str | None, real_time: bool) -> Observation:
-    """Say how a query ran by what came out of it."""
+    """Describe how a query ran, by what it emitted."""
     if load.received != expected or load.latency is None:
-        detail = f"{load.received:,} of {expected:,} results came out"
+        detail = f"{load.received:,} of {expected:,} results were received"
         return Observation(verdict="incomplete", detail=detail, latency=load.latency)
     detail = f"{load.received:,} results of {load.sent:,} events"
     if interval is None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from rtmbench.json_object import JsonObject
+
 REAL_TIME = "real time"
-"""Records come out while their batch runs."""
+"""The query emits records while their batch runs."""
 BATCH_BOUND = "batch-bound"
-"""Records come out when their batch ends, although the query runs in Real-Time Mode."""
+"""The query emits records when their batch ends, although it runs in Real-Time Mode."""
 MICRO_BATCH = "micro-batch"
-"""The query was run in micro-batches, and all records came out."""
+"""The query was run in micro-batches, and emitted all records."""
 REFUSED = "refused"
 FAILS = "fails"
 HOLDS = "holds"
@@ -78,7 +80,7 @@ class Observation:
             latency=Latency(**{name: latency[name] for name in ("count", "p50", "p99")}) if latency else None,
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Return it as JSON."""
         latency = self.latency
         return {
@@ -103,7 +105,7 @@ class Claim:
     """How it is observed, in a sentence."""
     run: Callable[..., Observation] = field(repr=False)
     feature: str = ""
-    """Its row in the support matrix; empty where the claim is no feature but a finding."""
+    """Its row in the support matrix; empty where the claim is not a feature but a finding."""
     documents: tuple[str, ...] = (LIMITATIONS,)
     """The documents that state it, relative to the repository."""
     alone: bool = False
@@ -117,7 +119,7 @@ class Claim:
         """The versions that the claim is about."""
         return tuple(self.expected)
 
-    def listed(self) -> dict[str, Any]:
+    def listed(self) -> JsonObject:
         """Return what `rtmbench claims --list --json` prints of it."""
         return {
             "id": self.id,
@@ -186,7 +188,7 @@ class Outcome:
         """Whether the command has to fail for it."""
         return self.status in {"broken", "not observed"}
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Return it as JSON."""
         return {**asdict(self), "observation": self.observation.to_dict() if self.observation else None}
 

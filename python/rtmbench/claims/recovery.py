@@ -49,7 +49,7 @@ def starved_partitions(lab: Lab) -> Observation:
         time.sleep(10)
         received, active = lab.topics.count(sink), query.isActive and query.exception() is None
     starves = active and received < 0.75 * sent
-    detail = f"{received} of {sent} events came out in 20 s, query {'active' if active else 'ended'}"
+    detail = f"{received} of {sent} events were received in 20 s, query {'active' if active else 'ended'}"
     return Observation(verdict="starves silently" if starves else "reads all", detail=detail)
 
 
@@ -168,7 +168,7 @@ def _offsets_of(document: Any, topic: str) -> dict[int, int]:
 def restart_window(
     config: Mapping[str, str], topic: str, committed: Mapping[int, int], killed_us: int
 ) -> list[tuple[int, int]]:
-    """Return the intended times, µs, whose events may come out twice: from the first one that was not committed.
+    """Return the intended times, µs, whose events may be emitted twice: from the first one that was not committed.
 
     An event intended for a time after the kill cannot have been processed before it. Where all events until the kill
     were committed, there is no such window.
@@ -268,7 +268,7 @@ def default_addresses(bench: Bench) -> Observation:
     text = process.log.read_text(encoding="utf-8", errors="replace")
     found = [line.removeprefix("addresses=") for line in text.splitlines() if line.startswith("addresses=")]
     if not found:
-        raise RunFailedError(f"Spark did not tell its default addresses (log: {process.log}).")
+        raise RunFailedError(f"Spark did not report its default addresses (log: {process.log}).")
     addresses = json.loads(found[0])
     reachable = not addresses["driver"].startswith(("127.", "localhost")) and addresses["ui"] == "true"
     # The address itself is the machine's affair and stays out of a result.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from rtmbench.json_object import JsonObject
     from rtmbench.platform.local import LocalPlatform
     from rtmbench.platform.process import Process
 
@@ -74,7 +75,7 @@ class Runner:
     platform: LocalPlatform
     report: Callable[[Outcome], None]
     begin: Callable[[str, str, str], None] = lambda _engine, _version, _what: None
-    """Told what is done next: engine, version, a claim's id or what is started."""
+    """Called with what is done next: engine, version, a claim's id or what is started."""
     _number: int = field(default=0, init=False)
 
     def run(self, plan: Plan) -> None:
@@ -105,7 +106,7 @@ class Runner:
             )
         except RtmbenchError as error:
             self.report(Outcome.without(claim, bench.version, bench.build, str(error)))
-        except Exception as error:  # noqa: BLE001 - the other claims are to be tried all the same
+        except Exception as error:  # noqa: BLE001 - the other claims are still to be tried
             problem = f"{type(error).__name__}: {error}"
             self.report(Outcome.without(claim, bench.version, bench.build, problem))
         else:
@@ -175,7 +176,7 @@ class _Deadline:
         return time.monotonic() > self._at
 
 
-def _follow(file: Path, process: Process, deadline: _Deadline) -> Iterator[dict[str, Any]]:
+def _follow(file: Path, process: Process, deadline: _Deadline) -> Iterator[JsonObject]:
     """Yield what a session writes, until it ends or is late."""
     position = 0
     while True:

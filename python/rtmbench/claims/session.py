@@ -38,7 +38,7 @@ def main(outcomes: Path, ids: list[str]) -> None:
                 result: dict[str, object] = {"observation": claim.run(lab).to_dict()}
             except NotObservableError as reason:
                 result = {"not_observable": str(reason)}
-            except Exception as error:  # noqa: BLE001 - the next claims are to be tried all the same
+            except Exception as error:  # noqa: BLE001 - the next claims are still to be tried
                 result = {"problem": f"{type(error).__name__}: {error}"}
             say(event="end", id=name, seconds=time.monotonic() - began, **result)
         spark.stop()

@@ -1,4 +1,4 @@
-"""Claims about queries with state: aggregates, windows, duplicates, joins, and state of one's own."""
+"""Claims about queries with state: aggregates, windows, duplicates, joins, and custom state."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def session_window(lab: Lab) -> Observation:
     engine="spark",
     feature="dropDuplicates",
     expected=STATEFUL,
-    method="`dropDuplicates(event_id)` under load in which the first events come twice: each event comes out once.",
+    method="`dropDuplicates(event_id)` under load whose first events are sent twice: each event is emitted once.",
 )
 def drop_duplicates(lab: Lab) -> Observation:
     """Drop events that come twice."""
@@ -258,7 +258,7 @@ def _with_state(events: DataFrame) -> DataFrame:
     method="A counter as StatefulProcessor with RocksDB and the allowlist off: what Spark says.",
 )
 def transform_with_state_python(lab: Lab) -> Observation:
-    """Count with state of one's own."""
+    """Count with custom state."""
     return lab.probe(_with_state, unchecked=True, conf={STATE_STORE: ROCKSDB})
 
 
@@ -271,7 +271,7 @@ def transform_with_state_python(lab: Lab) -> Observation:
     method="The same with default settings: what Spark says.",
 )
 def transform_with_state_python_checked(lab: Lab) -> Observation:
-    """Count with state of one's own under the allowlist."""
+    """Count with custom state under the allowlist."""
     return lab.probe(_with_state, conf={STATE_STORE: ROCKSDB})
 
 
@@ -314,10 +314,10 @@ def _in_the_jvm(events: DataFrame) -> DataFrame:
     engine="spark",
     feature="transformWithState in PySpark, micro-batches",
     expected=everywhere(MICRO_BATCH),
-    method="The same counter with RocksDB in micro-batches that follow each other at once: all results come out.",
+    method="The same counter with RocksDB in micro-batches that follow each other at once: all results are emitted.",
 )
 def transform_with_state_microbatch(lab: Lab) -> Observation:
-    """Count with state of one's own in micro-batches."""
+    """Count with custom state in micro-batches."""
     return lab.probe(_with_state, interval=None, conf={STATE_STORE: ROCKSDB})
 
 
@@ -334,7 +334,7 @@ def transform_with_state_microbatch(lab: Lab) -> Observation:
     method="The same counter in micro-batches with the default state store: what Spark says.",
 )
 def transform_with_state_rocksdb(lab: Lab) -> Observation:
-    """Count with state of one's own in the default store."""
+    """Count with custom state in the default store."""
     return lab.probe(_with_state, interval=None, conf={STATE_STORE: HDFS})
 
 

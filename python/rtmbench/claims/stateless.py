@@ -254,7 +254,7 @@ def rate_source(lab: Lab) -> Observation:
     engine="spark",
     feature="sink: console",
     expected=everywhere(BATCH_BOUND),
-    method="The console sink under load with 5 s batches: when each event's value stands in the program's output.",
+    method="The console sink under load with 5 s batches: when each event's value is in the program's output.",
 )
 def console_sink(lab: Lab) -> Observation:
     """Print the time at which each event was due, and look when it is printed."""
@@ -351,7 +351,7 @@ def _observe_lines(lab: Lab, writer: DataStreamWriter, source: str, file: Path, 
         lines.end()
     measured = sorted(lines.latencies_us[start:])
     if len(lines.latencies_us) != sent or not measured:
-        return Observation(verdict="incomplete", detail=f"{len(lines.latencies_us)} of {sent} events came out")
+        return Observation(verdict="incomplete", detail=f"{len(lines.latencies_us)} of {sent} events were received")
     latency = Latency(
         count=len(measured), p50=measured[len(measured) // 2], p99=measured[int((len(measured) - 1) * 0.99)]
     )

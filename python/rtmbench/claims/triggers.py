@@ -121,13 +121,13 @@ def _read(lab: Lab, topic: str, schema: str) -> Any:
 
 @FAMILY.claim(
     id="progress-at-batch-end",
-    statement="A query reports progress when a batch ends, not while it runs, whatever has come out meanwhile.",
+    statement="A query reports progress when a batch ends, not while it runs, even if it has emitted results.",
     engine="spark",
     expected=everywhere("holds"),
-    method="A batch of 30 s with load for 5 s: results that have come out, and progress events, before its end.",
+    method="A batch of 30 s with load for 5 s: results that were emitted, and progress events, before its end.",
 )
 def progress_at_batch_end(lab: Lab) -> Observation:
-    """Look for progress while results come out."""
+    """Look for progress while results are emitted."""
     source, sink = lab.topics.create(), lab.topics.create()
     with lab.running(lab.to_kafka(lab.events(source), sink).outputMode("update"), interval=LONG_BATCH) as query:
         load = lab.load(query, source, sink, lab.topics.workload())
@@ -145,7 +145,7 @@ def _progress(query: StreamingQuery) -> list[Any]:
 
 @FAMILY.claim(
     id="progress-without-latencies",
-    statement="Open-source Spark's progress tells no latency; `latencies` and `rtmMetrics` are Databricks'.",
+    statement="Open-source Spark's progress reports no latency; `latencies` and `rtmMetrics` are Databricks'.",
     engine="spark",
     expected=everywhere("holds"),
     method="The JSON of a progress event of a batch with rows: its keys.",
@@ -190,7 +190,7 @@ def adaptive_execution_off(lab: Lab) -> Observation:
 
 @FAMILY.claim(
     id="batch-boundary",
-    statement="Nothing comes out while a batch commits and the next one starts: the boundary makes the tail.",
+    statement="Nothing is emitted while a batch commits and the next one starts: the boundary makes the tail.",
     engine="spark",
     expected=everywhere("holds"),
     method="5 s batches, 200 events/s: the longest pause in the output around each boundary, against the longest in "

@@ -88,16 +88,16 @@ class _Watch(threading.Thread):
                 traceback.print_exc()
 
     def _follow(self, query: StreamingQuery, session: SparkSession) -> None:
-        told, plan = False, ""
+        reported, plan = False, ""
         while query.isActive and not self._over.wait(PROGRESS_S if plan else POLL_S):
             if not plan:
                 plan = plan_of(query)
                 # As in `rtmbench.spark.runner`: micro-batches are planned only when data comes.
-                if plan or not (told or trigger_of(query).startswith("RealTimeTrigger")):
+                if plan or not (reported or trigger_of(query).startswith("RealTimeTrigger")):
                     self.facts.update(
                         state="running", real_time=is_real_time(query), plan=plan, **collect(session, query)
                     )
-                    told = True
+                    reported = True
             self.progress.append(query)
 
     def end(self) -> None:

@@ -94,14 +94,14 @@ def _run(build: Build, io: Io, stop: _Stop) -> int:
 def _follow(spark: SparkSession, query: StreamingQuery, io: Io, facts: FactsFile, stop: _Stop) -> None:
     """Watch a query until it ends or a stop is requested; write its facts once, and its progress continuously."""
     progress = ProgressFile(io.progress)
-    told, plan = False, ""
+    reported, plan = False, ""
     while query.isActive and not stop.wait(PROGRESS_S if plan else POLL_S):
         if not plan:
             plan = plan_of(query)
             # Real-Time Mode shows only in a planned batch. Micro-batches are planned when data comes: no use to wait.
-            if plan or not (told or trigger_of(query).startswith("RealTimeTrigger")):
+            if plan or not (reported or trigger_of(query).startswith("RealTimeTrigger")):
                 facts.update(state="running", real_time=is_real_time(query), plan=plan, **collect(spark, query, io))
-                told = True
+                reported = True
         progress.append(query)
     if stop.requested:
         query.stop()

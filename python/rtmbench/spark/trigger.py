@@ -81,7 +81,7 @@ def is_real_time(query: StreamingQuery) -> bool:
 
 
 def streams(plan: str) -> bool:
-    """Tell from the text of a physical plan whether a record passes through all of it without waiting for its batch.
+    """Return, by the text of a physical plan, whether a record passes through all of it without waiting for its batch.
 
     It does when the input is read by a real-time scan and each shuffle streams. Spark 4.1 and 4.2 have no such shuffle:
     with the operator check off they run a query that has one, and its second stage starts when the batch ends.

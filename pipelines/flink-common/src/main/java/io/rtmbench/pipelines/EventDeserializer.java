@@ -53,7 +53,7 @@ public final class EventDeserializer implements KafkaRecordDeserializationSchema
 
   private static SuppressRestartsException failure(
       ConsumerRecord<byte[], byte[]> record, IOException cause) {
-    // The parser's message stands in this one instead of behind it: Flink's clients show the
+    // The parser's message is part of this one instead of its cause: Flink's clients show the
     // innermost cause.
     return new SuppressRestartsException(
         new IOException(

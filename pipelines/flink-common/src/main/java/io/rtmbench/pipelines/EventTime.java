@@ -6,7 +6,7 @@ import org.apache.flink.streaming.api.windowing.triggers.EventTimeTrigger;
 import org.apache.flink.streaming.api.windowing.triggers.Trigger;
 import org.apache.flink.streaming.api.windowing.windows.TimeWindow;
 
-/** When an event happened, how far time has come, and when a window tells its result. */
+/** When an event happened, how far time has come, and when a window emits its result. */
 public final class EventTime {
 
   private EventTime() {}

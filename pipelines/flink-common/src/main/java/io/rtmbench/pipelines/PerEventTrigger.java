@@ -5,7 +5,7 @@ import org.apache.flink.streaming.api.windowing.triggers.TriggerResult;
 import org.apache.flink.streaming.api.windowing.windows.TimeWindow;
 
 /**
- * Tells a window's result with each event, as Spark's Real-Time Mode does, and never again as the
+ * Emits a window's result with each event, as Spark's Real-Time Mode does, and never again as the
  * window closes.
  *
  * <p>It keeps no state and sets no timer: the window operator has one of its own for each window,
