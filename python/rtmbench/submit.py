@@ -11,6 +11,7 @@ from rtmbench.artifacts import Cache
 from rtmbench.engines import FLOORS, create_engine, spec_name
 from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.experiment.settings import resolve
+from rtmbench.kafka import warm_up
 from rtmbench.kafka.topics import partition_ends
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from rtmbench.engines.base import Engine
     from rtmbench.experiment.settings import RunRequest
-    from rtmbench.platform.kafka import KafkaService
 
 INPUT, OUTPUT = "benchmark-input", "benchmark-output"
 """The topics of the published setup, and the defaults of every pipeline, of `produce` and of `measure`."""
@@ -114,13 +114,18 @@ def set_up(bootstrap_servers: str, topics: Topics, partitions: int) -> list[str]
     return missing
 
 
-def serve_kafka(results: Path, *, port: int, offline: bool, say: Callable[[KafkaService], None]) -> None:
-    """Run a broker on the loopback address until an interrupt; what was in it is gone at the end."""
+def serve_kafka(results: Path, *, port: int, offline: bool, say: Callable[[str], None]) -> None:
+    """Run a broker on the loopback address until an interrupt; its topics are gone at the end.
+
+    Load warms it up first: a broker that has just been started delays records by up to hundreds of milliseconds.
+    """
     cache = Cache(offline=offline)
     logs = results / new_run_id("up")
     with LocalPlatform(java=find_java(), cache=cache, logs=logs) as platform:
         service = platform.kafka(port)
-        say(service)
+        say(f"warming the broker up for {warm_up.SECONDS:g} s")
+        warm_up.warm_up(service.bootstrap_servers)
+        say(f"Kafka {service.build} at {service.bootstrap_servers}; Ctrl-C stops it")
         while True:
             if service.process is not None:
                 service.process.check()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,16 +48,6 @@ class Clock:
     def agrees(self) -> bool:
         """Whether percentiles may be shown: at most half of the samples are negative."""
         return self.share <= MOST
-
-    def document(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {
-            "negative": self.negative,
-            "share": round(self.share, 6),
-            "median_us": self.median_us,
-            "ahead_us": self.ahead_us,
-            "ok": self.agrees,
-        }
 
     def problem(self) -> str | None:
         """Return why no percentile is shown; None if percentiles may be shown."""

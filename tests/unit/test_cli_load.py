@@ -10,12 +10,14 @@ import sys
 import time
 from datetime import UTC, datetime
 
+import jsonschema
 import pytest
 from confluent_kafka import Producer
 
 from rtmbench import _core
 from rtmbench.errors import ConfigurationError
 from rtmbench.kafka import properties
+from rtmbench.results import json_schema
 
 FIGURES = ["count", "min", "p50", "p90", "p95", "p99", "p99_9", "max"]
 
@@ -61,7 +63,8 @@ def test_produce_prints_one_document(broker, tmp_path):
     )
     assert code == 0, err
     document = json.loads(out)
-    assert list(document) == ["topic", "acked", "failed", "seconds", "rate", "slip_us"]
+    jsonschema.validate(document, json_schema("produce-1"))
+    assert document["client"] == {"linger_ms": 0.0, "batch_bytes": 16384, "acks": "all", "compression": "none"}
     assert (document["topic"], document["acked"], document["failed"]) == ("topic", 1000, 0)
     assert document["rate"] == pytest.approx(1000 / document["seconds"])
     assert 0.45 < document["seconds"] < 5
@@ -78,6 +81,32 @@ def test_produce_tells_people_what_it_did(broker, tmp_path):
     assert "topic: 750 events acknowledged" in out
     assert "schedule slip: p50" in out
     assert "1 s · " in err
+
+
+@pytest.mark.parametrize(
+    ("options", "linger_ms", "batch_bytes"),
+    [
+        (["--rate", "4999"], 0.0, 16_384),
+        (["--rate", "5000"], 1.0, 16_384),
+        (["--rate", "10", "--schedule", "step:0.1@10,60@8000"], 1.0, 16_384),
+        (["--rate", "max"], 5.0, 131_072),
+        (["--rate", "max", "--linger", "0.5", "--batch-size", "1000"], 0.5, 1_000),
+    ],
+)
+def test_the_settings_of_the_client_follow_the_rate(options, linger_ms, batch_bytes, broker, tmp_path):
+    code, out, err = call("produce", "--topic", "topic", "--count", 5, "--json", *options, cwd=tmp_path, broker=broker)
+    assert code == 0, err
+    client = json.loads(out)["client"]
+    assert (client["linger_ms"], client["batch_bytes"]) == (linger_ms, batch_bytes)
+
+
+def test_the_file_overrides_the_rate_and_an_option_overrides_the_file(broker, tmp_path):
+    file = tmp_path / "client.properties"
+    file.write_text("queue.buffering.max.ms=7\ncompression.type=lz4\nacks=1\n", encoding="utf-8")
+    options = ["--topic", "topic", "--count", 5, "--rate", 9000, "--kafka-properties", file, "--compression", "zstd"]
+    code, out, err = call("produce", *options, cwd=tmp_path, broker=broker)
+    assert code == 0, err
+    assert "client: linger 7 ms · batches up to 16,384 bytes · acks 1 · compression zstd" in out
 
 
 @pytest.mark.parametrize(
@@ -159,7 +188,7 @@ def test_measure_prints_one_document_and_an_interval_log(broker, quick, tmp_path
         out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     document = json.loads(out)
-    assert list(document) == ["topic", "seconds", "timestamp", "latency_us", "clock", "malformed"]
+    jsonschema.validate(document, json_schema("measure-1"))
     assert document["timestamp"] == {
         "field": "scheduled_at_us",
         "unit": "epoch µs",

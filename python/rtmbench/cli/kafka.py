@@ -42,14 +42,14 @@ def client_config(
     """Return the client's properties: those of the harness, then the file's. Raises `ConfigurationError`."""
     from rtmbench.kafka import properties as files  # noqa: PLC0415 - `--help` must not wait for it
 
-    given = files.read(kafka_properties) if kafka_properties else {}
-    servers = bootstrap_servers or given.get("bootstrap.servers")
+    properties = files.read(kafka_properties) if kafka_properties else {}
+    servers = bootstrap_servers or properties.get("bootstrap.servers")
     if not servers:
         raise ConfigurationError(
             "Which Kafka? Give --bootstrap-servers HOST:PORT, or set KAFKA_BOOTSTRAP_SERVERS, or name "
             "bootstrap.servers in the file of --kafka-properties."
         )
-    return {**defaults(servers), **given, "bootstrap.servers": servers}
+    return {**defaults(servers), **properties, "bootstrap.servers": servers}
 
 
 @contextlib.contextmanager
@@ -66,8 +66,8 @@ def client_errors(config: Mapping[str, str], way_out: str = "") -> Iterator[None
         raise ConfigurationError(redact(str(error), config)) from None
 
 
-def figures(histogram: Histogram) -> dict[str, int | None]:
-    """Return the figures of a histogram of µs; without samples, None except for the count."""
+def figures(histogram: Histogram) -> dict[str, Any]:
+    """Return the fields of `Percentiles` for a histogram of µs; without samples, None except for the count."""
     some = histogram.count > 0
     quantiles = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9}
     return {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rtmbench._core import ConsumerReport, Histogram, LatencyConsumer
+    from rtmbench.results.model.load import MeasureDocument
 
 _WIND_UP_S = 5.0
 _SECOND_US = 1_000_000
@@ -98,7 +100,8 @@ def measure(
     if hlog is not None:
         _write_log(hlog, start_us, intervals, withheld=problem is not None and report.latency.count > 0)
     if as_json:
-        click.echo(json.dumps(_document(topic, field, seconds, report, clock, withheld=problem is not None), indent=2))
+        document = _document(topic, field, seconds, report, clock, withheld=problem is not None)
+        click.echo(json.dumps(asdict(document), indent=2))
     else:
         _print(topic, seconds, report, withheld=problem is not None)
     if interruption is not None:
@@ -198,27 +201,31 @@ def _say_what_to_know(field: str, report: ConsumerReport, clock: Clock) -> None:
 
 def _document(
     topic: str, field: str, seconds: float, report: ConsumerReport, clock: Clock, *, withheld: bool
-) -> dict[str, Any]:
-    latency: dict[str, int | None] = figures(report.latency)
+) -> MeasureDocument:
+    from rtmbench.results.model import load  # noqa: PLC0415
+
+    found = figures(report.latency)
     if withheld:
-        latency = {name: value if name == "count" else None for name, value in latency.items()}
+        found = {name: value if name == "count" else None for name, value in found.items()}
     elif report.latency.count:
-        latency["min"] = report.min_us
-    latency["negative"] = report.negative
+        found["min"] = report.min_us
     units = dict(report.units)
-    return {
-        "topic": topic,
-        "seconds": round(seconds, 3),
-        "timestamp": {
-            "field": field,
-            "unit": next(iter(units), None),
-            "units": units,
-            "resolution_us": report.resolution_us,
-        },
-        "latency_us": latency,
-        "clock": clock.document(),
-        "malformed": report.malformed,
-    }
+    return load.MeasureDocument(
+        topic=topic,
+        seconds=round(seconds, 3),
+        timestamp=load.TimestampUnits(
+            field=field, unit=next(iter(units), None), units=units, resolution_us=report.resolution_us
+        ),
+        latency_us=load.SignedPercentiles(**found, negative=report.negative),
+        clock=load.ClockReport(
+            negative=clock.negative,
+            share=round(clock.share, 6),
+            median_us=clock.median_us,
+            ahead_us=clock.ahead_us,
+            ok=clock.agrees,
+        ),
+        malformed=report.malformed,
+    )
 
 
 def _print(topic: str, seconds: float, report: ConsumerReport, *, withheld: bool) -> None:

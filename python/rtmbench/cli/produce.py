@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from rtmbench._core import Generator, GeneratorReport, Histogram, Schedule
+    from rtmbench._core import Generator, GeneratorReport, Histogram
+    from rtmbench.experiment.arrivals import Arrivals
+    from rtmbench.results.model.load import ProduceDocument, ProducerSettings
+    from rtmbench.run_settings import SettingValues
 
 _WIND_UP_S = 0.7
 
@@ -98,9 +103,25 @@ class Shard(click.ParamType[tuple[int, int]]):
 @click.option(
     "--acks",
     type=click.Choice(["0", "1", "all"]),
-    default="all",
-    show_default=True,
-    help="Acknowledgements to wait for. Below `all` the producer is not idempotent: a retry may reorder or duplicate.",
+    help="Acknowledgements to wait for. Below `all` the producer is not idempotent: a retry may reorder or duplicate. "
+    "[default: all]",
+)
+@click.option(
+    "--linger",
+    type=click.FloatRange(0, 900_000),
+    metavar="MS",
+    help="Time to collect records for a request, in ms. [default: 0; 1 from 5,000 events/s on; 5 with --rate max]",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 2_147_483_647),
+    metavar="BYTES",
+    help="Most bytes of one partition in a request. [default: 16384; 131072 with --rate max]",
+)
+@click.option(
+    "--compression",
+    type=click.Choice(["none", "gzip", "snappy", "lz4", "zstd"]),
+    help="Compression of the requests. [default: none]",
 )
 @click.option("--create", is_flag=True, help="Create the topic if it does not exist.")
 @setting("partitions", type=click.IntRange(min=1), help="Partitions of a topic that --create creates. [default: 16]")
@@ -112,7 +133,6 @@ def produce(
     kafka_properties: Path | None,
     rate: float,
     schedule: str,
-    acks: str,
     create: bool,
     partitions: int | None,
     as_json: bool,
@@ -120,17 +140,17 @@ def produce(
 ) -> None:
     """Send events on a schedule that is never re-based: lateness shows as schedule slip.
 
+    The Kafka client's settings follow the rate; the file of --kafka-properties, and then the options, override them.
+
     Events are JSON with `produced_at` (epoch ms) and `scheduled_at_us` (epoch µs), the time each was meant for; the
     same seed makes the same events. `rtmbench measure` reads them anywhere downstream. An interrupt ends it with the
     report of what was sent, and exit 130.
     """
     from rtmbench import _core  # noqa: PLC0415 - `--help` must not wait for it
-    from rtmbench.kafka.clients import harness_producer  # noqa: PLC0415
+    from rtmbench.results.model.load import Percentiles, ProduceDocument  # noqa: PLC0415
 
-    config = client_config(harness_producer, bootstrap_servers, kafka_properties)
-    config["acks"] = acks
-    if acks != "all":
-        config["enable.idempotence"] = "false"
+    arrivals = _arrivals(schedule, rate)
+    config = _config(arrivals.highest(rate), bootstrap_servers, kafka_properties, values)
     with client_errors(config):
         generator = _core.Generator(
             config,
@@ -138,7 +158,7 @@ def produce(
             _core.Workload(
                 values["seed"], keys=values["keys"], zipf_exponent=values["zipf"], payload_bytes=values["payload"]
             ),
-            _schedule(schedule, rate, values["seed"]),
+            _core.Schedule.unpaced() if math.isinf(rate) else arrivals.schedule(rate, values["seed"]),
             count=values["count"],
             duration_s=values["duration"],
             first_index=values["first_index"],
@@ -151,35 +171,84 @@ def produce(
             _create(config, topic, partitions or 16)
     with client_errors(config, "" if create else " If the topic is missing, --create makes it."):
         generator.start()
-    interruption, outcome = _follow(generator, config)
-    outcome["topic"] = topic
-    slip = outcome.pop("slip")
-    unpaced = rate == float("inf")
+    interruption, sent = _follow(generator, config)
+    slip = None if math.isinf(rate) or sent.slip is None else sent.slip
+    document = ProduceDocument(
+        topic=topic,
+        acked=sent.acked,
+        failed=sent.failed,
+        seconds=sent.seconds,
+        rate=sent.rate,
+        slip_us=None if slip is None else Percentiles(**figures(slip)),
+        client=_client_settings(config),
+    )
     if as_json:
-        names = ("topic", "acked", "failed", "seconds", "rate")
-        document = {name: outcome[name] for name in names}
-        document["slip_us"] = None if unpaced or slip is None else figures(slip)
-        click.echo(json.dumps(document, indent=2))
+        click.echo(json.dumps(asdict(document), indent=2))
     else:
-        _print(outcome, None if unpaced else slip)
+        _print(document, slip)
     if interruption is not None:
         raise interruption
-    if outcome["failed"]:
+    if sent.failed:
         from rtmbench.kafka.properties import redact  # noqa: PLC0415
 
-        reasons = "; ".join(outcome["errors"][:3]) or "no reason reported"
-        raise RunFailedError(redact(f"{outcome['failed']:,} events were not delivered: {reasons}", config))
+        reasons = "; ".join(sent.errors[:3]) or "no reason reported"
+        raise RunFailedError(redact(f"{sent.failed:,} events were not delivered: {reasons}", config))
 
 
-def _schedule(shape: str, rate: float, seed: int) -> Schedule:
-    from rtmbench._core import Schedule  # noqa: PLC0415
+@dataclass(frozen=True, kw_only=True)
+class _Sent:
+    """What a load came to."""
+
+    acked: int
+    failed: int
+    seconds: float
+    rate: float
+    slip: Histogram | None = None
+    errors: list[str] = field(default_factory=list[str])
+
+
+def _config(
+    highest_rate: float, bootstrap_servers: str | None, kafka_properties: Path | None, values: SettingValues
+) -> dict[str, str]:
+    """Return the producer's properties: those that suit the rate, then the file's, then the options'."""
+    from rtmbench.kafka import clients  # noqa: PLC0415
+
+    config = client_config(
+        lambda servers: clients.harness_producer(
+            servers, clients.generator_linger_ms(highest_rate), clients.generator_batch_bytes(highest_rate)
+        ),
+        bootstrap_servers,
+        kafka_properties,
+    )
+    options = {
+        "acks": values["acks"],
+        "linger.ms": None if values["linger"] is None else f"{values['linger']:g}",
+        "batch.size": values["batch_size"],
+        "compression.codec": values["compression"],
+    }
+    config |= {name: str(value) for name, value in options.items() if value is not None}
+    if config["acks"] not in ("all", "-1"):
+        config["enable.idempotence"] = "false"
+    return config
+
+
+def _client_settings(config: Mapping[str, str]) -> ProducerSettings:
+    from rtmbench.results.model.load import ProducerSettings  # noqa: PLC0415
+
+    return ProducerSettings(
+        linger_ms=float(config["linger.ms"]),
+        batch_bytes=int(config["batch.size"]),
+        acks="all" if config["acks"] == "-1" else config["acks"],
+        compression=config["compression.codec"],
+    )
+
+
+def _arrivals(shape: str, rate: float) -> Arrivals:
     from rtmbench.experiment.arrivals import parse_arrivals  # noqa: PLC0415
 
-    if rate == float("inf"):
-        if shape != "constant":
-            raise ConfigurationError(f"--rate max has no schedule: leave --schedule {shape} out, or give a rate.")
-        return Schedule.unpaced()
-    return parse_arrivals(shape, option="--schedule", steps=True).schedule(rate, seed)
+    if math.isinf(rate) and shape != "constant":
+        raise ConfigurationError(f"--rate max has no schedule: leave --schedule {shape} out, or give a rate.")
+    return parse_arrivals(shape, option="--schedule", steps=True)
 
 
 def _create(config: Mapping[str, str], topic: str, partitions: int) -> None:
@@ -192,7 +261,7 @@ def _create(config: Mapping[str, str], topic: str, partitions: int) -> None:
         _core.create_topics(config, [topic], partitions=partitions)
 
 
-def _follow(generator: Generator, config: Mapping[str, str]) -> tuple[BaseException | None, dict[str, Any]]:
+def _follow(generator: Generator, config: Mapping[str, str]) -> tuple[BaseException | None, _Sent]:
     """Wait for the end, showing the counters each second; return what interrupted it, and what was sent."""
     from rtmbench.signals import Terminated, shielded  # noqa: PLC0415
 
@@ -214,10 +283,15 @@ def _follow(generator: Generator, config: Mapping[str, str]) -> tuple[BaseExcept
         seconds = time.monotonic() - started
         unconfirmed = now.generated - now.acked - now.failed
         click.echo(f"rtmbench: {unconfirmed:,} events were sent and not confirmed", err=True)
-        sent = {"acked": now.acked, "failed": now.failed, "seconds": seconds, "rate": now.acked / seconds}
-        return interruption, {**sent, "slip": None, "errors": []}
-    names = ("acked", "failed", "seconds", "rate", "errors")
-    return interruption, {**{name: getattr(report, name) for name in names}, "slip": report.slip_all}
+        return interruption, _Sent(acked=now.acked, failed=now.failed, seconds=seconds, rate=now.acked / seconds)
+    return interruption, _Sent(
+        acked=report.acked,
+        failed=report.failed,
+        seconds=report.seconds,
+        rate=report.rate,
+        slip=report.slip_all,
+        errors=report.errors,
+    )
 
 
 def _watch(generator: Generator, live: LiveLine, started: float) -> GeneratorReport:
@@ -229,11 +303,16 @@ def _watch(generator: Generator, live: LiveLine, started: float) -> GeneratorRep
         live.show(f"{time.monotonic() - started:4.0f} s · {now.generated:,} sent · {now.acked:,} acked{failed}")
 
 
-def _print(outcome: Mapping[str, Any], slip: Histogram | None) -> None:
+def _print(document: ProduceDocument, slip: Histogram | None) -> None:
+    client = document.client
     click.echo(
-        f"{outcome['topic']}: {outcome['acked']:,} events acknowledged in {outcome['seconds']:.1f} s "
-        f"({outcome['rate']:,.0f}/s), {outcome['failed']:,} failed"
+        f"{document.topic}: {document.acked:,} events acknowledged in {document.seconds:.1f} s "
+        f"({document.rate:,.0f}/s), {document.failed:,} failed"
     )
     if slip is not None and slip.count:
         texts = [f"{name} {duration_text(slip.percentile(q))}" for name, q in (("p50", 50), ("p95", 95), ("p99", 99))]
         click.echo(f"schedule slip: {' · '.join(texts)} · max {duration_text(slip.max)}")
+    click.echo(
+        f"client: linger {client.linger_ms:g} ms · batches up to {client.batch_bytes:,} bytes · acks {client.acks} · "
+        f"compression {client.compression}"
+    )

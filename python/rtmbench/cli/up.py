@@ -11,8 +11,6 @@ from rtmbench.cli.options import setting
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rtmbench.platform.kafka import KafkaService
-
 
 @click.command()
 @setting("kafka-port", type=click.IntRange(0, 65_535), default=9092, help="Port for the broker; 0: any free one.")
@@ -21,13 +19,11 @@ if TYPE_CHECKING:
 def up(kafka_port: int, *, offline: bool, results: Path) -> None:
     """Run a Kafka broker on this machine, on the loopback address, until Ctrl-C.
 
+    The broker is warmed up first: its first seconds would delay records by up to hundreds of milliseconds.
+
     Use it with `setup`, `produce`, `submit` and `measure` in other terminals, and with `run --bootstrap-servers`. Its
     topics are deleted at the end. `run` starts its own broker and does not need this one.
     """
     from rtmbench.submit import serve_kafka  # noqa: PLC0415 - `--help` must not wait for it
 
-    serve_kafka(results, port=kafka_port, offline=offline, say=_say)
-
-
-def _say(service: KafkaService) -> None:
-    click.echo(f"Kafka {service.build} at {service.bootstrap_servers}; Ctrl-C stops it", err=True)
+    serve_kafka(results, port=kafka_port, offline=offline, say=lambda text: click.echo(text, err=True))

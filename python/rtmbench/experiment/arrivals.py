@@ -75,6 +75,10 @@ class Arrivals:
             return Schedule.step(list(self.steps), seed)
         return Schedule.constant(rate, seed)
 
+    def highest(self, rate: float) -> float:
+        """Return the highest rate, in events/s, of the schedule at `rate`; the events of a burst count as its mean."""
+        return max([length_rate for _, length_rate in self.steps] or [rate, self.start_rate])
+
     def gap_s(self, rate: float) -> float:
         """Return how long no event is intended, between two bursts; 0 where arrivals have no such gaps."""
         return self.size / rate if self.shape == "burst" else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,9 @@ SINK: Mapping[str, str] = {
     "max.in.flight.requests.per.connection": "5",
 }
 LINGER_FROM_RATE = 5_000
+UNPACED_LINGER_MS = 5
+UNPACED_BATCH_BYTES = 131_072
+"""Settings for throughput, of a load without a rate."""
 PRECISION = "default"
 """How exactly the load generator keeps time; see `rtmbench._core.Generator`."""
 _LIBRDKAFKA = {"fetch.max.wait.ms": "fetch.wait.max.ms", "compression.type": "compression.codec"}
@@ -44,14 +48,23 @@ def generator_linger_ms(rate: float) -> int:
     """Return for how long the load generator's client collects records for a request, where `rate` is the highest.
 
     From `LINGER_FROM_RATE` events/s on they wait for each other a little, because a request for each of them would cost
-    the machine more than it spares the record (`docs/performance.md`).
+    the machine more than it spares the record (`docs/performance.md`). Without a rate only the throughput counts.
     """
+    if math.isinf(rate):
+        return UNPACED_LINGER_MS
     return 1 if rate >= LINGER_FROM_RATE else 0
 
 
-def harness_producer(bootstrap_servers: str, linger_ms: int = 0) -> dict[str, str]:
-    """Return the settings of the load generator, the engines' but for the linger, in librdkafka's names."""
+def generator_batch_bytes(rate: float) -> int:
+    """Return the most bytes of one partition in a request of the load generator, where `rate` is the highest."""
+    return UNPACED_BATCH_BYTES if math.isinf(rate) else int(SINK["batch.size"])
+
+
+def harness_producer(bootstrap_servers: str, linger_ms: int = 0, batch_bytes: int | None = None) -> dict[str, str]:
+    """Return the settings of the load generator, the engines' but for linger and batch, in librdkafka's names."""
     settings = {**SINK, "linger.ms": str(linger_ms)}
+    if batch_bytes is not None:
+        settings["batch.size"] = str(batch_bytes)
     return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(settings)}
 
 
@@ -107,6 +120,7 @@ __all__ = [
     "PRECISION",
     "SINK",
     "SOURCE",
+    "generator_batch_bytes",
     "generator_linger_ms",
     "generator_settings",
     "harness_consumer",

@@ -18,7 +18,13 @@ _OPTION = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]+))')
 _LINE = re.compile(r"\s*(?P<name>[^\s=:]+)\s*(?:[=:]|\s)\s*(?P<value>.*?)\s*$")
 
 # What the Java client calls otherwise, and what has no counterpart.
-_RENAMED = {"fetch.max.wait.ms": "fetch.wait.max.ms"}
+_RENAMED = {
+    "fetch.max.wait.ms": "fetch.wait.max.ms",
+    # Aliases within librdkafka: of two names for one setting, the last would win.
+    "compression.type": "compression.codec",
+    "queue.buffering.max.ms": "linger.ms",
+    "request.required.acks": "acks",
+}
 _JAVA_ONLY = {
     "ssl.truststore.location": "convert the truststore to PEM and name it as `ssl.ca.location`",
     "ssl.truststore.password": "a PEM file named by `ssl.ca.location` needs none",

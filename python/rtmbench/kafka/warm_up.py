@@ -1,0 +1,43 @@
+"""Load for a broker that has just been started: its JVM compiles what records go through only while they do."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from rtmbench import _core
+from rtmbench.kafka import clients
+
+SECONDS = 10.0
+RATE = 10_000.0
+PARTITIONS = 16
+
+
+def warm_up(bootstrap_servers: str, *, seconds: float = SECONDS, rate: float = RATE) -> None:
+    """Send events for `seconds` at `rate` events/s through a topic of its own and read them; the topic is deleted.
+
+    Raises KafkaError where the broker does not answer.
+    """
+    admin = {"bootstrap.servers": bootstrap_servers}
+    topic = f"rtmbench-warm-up-{secrets.token_hex(4)}"
+    _core.create_topics(admin, [topic], partitions=PARTITIONS)
+    consumer = _core.LatencyConsumer(clients.harness_consumer(bootstrap_servers), topic)
+    generator = _core.Generator(
+        clients.harness_producer(bootstrap_servers, clients.generator_linger_ms(rate)),
+        topic,
+        _core.Workload(0),
+        _core.Schedule.poisson(rate, 0),
+        duration_s=seconds,
+    )
+    try:
+        consumer.start()
+        generator.run()
+        time.sleep(0.1)
+    finally:
+        generator.stop()
+        consumer.stop()
+        consumer.join()
+        _core.delete_topics(admin, [topic])
+
+
+__all__ = ["warm_up"]
