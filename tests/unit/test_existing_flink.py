@@ -15,11 +15,13 @@ from rtmbench.custom_jobs.model import custom_job
 from rtmbench.engines import create_engine, parse_engine
 from rtmbench.engines.base import TrialIo
 from rtmbench.engines.flink.cluster import FlinkCluster
-from rtmbench.engines.flink.engine import FlinkEngine
-from rtmbench.engines.flink.existing import ExistingFlinkEngine, with_libraries
+from rtmbench.engines.flink.existing import ExistingCluster, with_libraries
+from rtmbench.engines.flink.source import OwnCluster
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.experiment.settings import RunRequest, resolve
 from rtmbench.platform.base import FlinkAddress
+from rtmbench.platform.existing import ExistingPlatform
+from rtmbench.platform.local import LocalPlatform
 from rtmbench.platform.machine import Machine
 from rtmbench.run_settings import RunSettings
 
@@ -48,9 +50,16 @@ def test_the_document_says_that_there_was_one_and_not_which():
     assert document["flink"] == "existing"
     assert "example" not in json.dumps(document)
     assert "29092" not in json.dumps(document)
-    (note,) = (note for note in found.notes if "existing cluster" in note)
-    assert "not new for each trial" in note
     assert "flink" not in settings().document()
+
+
+@pytest.mark.parametrize(("address", "parties"), [(None, ["Kafka"]), (FlinkAddress(url=URL), ["Kafka", "Flink"])])
+def test_the_platform_states_what_it_cannot_observe(tmp_path, address, parties):
+    local = {"java": None, "cache": None, "logs": tmp_path, "state": tmp_path}
+    with ExistingPlatform(bootstrap_servers="127.0.0.1:1", flink=address, **local) as platform:
+        assert [sentence.split()[0] for sentence in platform.unobserved] == parties
+    with LocalPlatform(**local) as platform:
+        assert list(platform.unobserved) == []
 
 
 def test_it_takes_no_job_of_the_users_own(tmp_path):
@@ -63,15 +72,16 @@ def test_it_takes_no_job_of_the_users_own(tmp_path):
 
 def there(url):
     """A platform with an existing Flink cluster."""
-    return SimpleNamespace(flink=FlinkAddress(url=url))
+    return SimpleNamespace(flink=FlinkAddress(url=url), cache=None)
 
 
-def test_the_engine_is_that_of_the_address():
-    spec = parse_engine("flink@1.20")
-    theirs = create_engine(spec, platform=there(URL), pattern="01")
-    assert isinstance(theirs, ExistingFlinkEngine)
-    assert type(create_engine(spec, platform=SimpleNamespace(flink=None), pattern="01")) is FlinkEngine
-    assert theirs.processes() == []
+@pytest.mark.parametrize(
+    ("platform", "source"), [(there(URL), ExistingCluster), (SimpleNamespace(flink=None), OwnCluster)]
+)
+def test_the_platform_decides_about_the_cluster(platform, source):
+    engine = create_engine(parse_engine("flink@1.20"), platform=platform, pattern="01")
+    assert type(engine._source) is source
+    assert engine.processes() == []
 
 
 def test_the_jar_brings_its_libraries(tmp_path):
@@ -132,13 +142,9 @@ def test_the_clients_settings_are_read_from_the_clusters_logs(tmp_path):
         settings=RunSettings(buffer_wait_ms=10),
     )
     with answering(pages) as url, closing(FlinkCluster(url=url, processes=[])) as cluster:
-        engine = create_engine(parse_engine("flink@1.20"), platform=there(url), pattern="01")
-        assert engine._effective(io, cluster, {}, {"restart-strategy": "none"}) == {
-            "memory_mb": None,
-            "priority": None,
+        source = ExistingCluster(FlinkAddress(url=url), cache=None)
+        assert source.settings(io, cluster, {}, {"restart-strategy": "none"}) == {
             "buffer_wait_ms": 10,
             "restarts": "none",
-            "sink.acks": "all",
-            "sink.linger.ms": "0",
-            "kafka-clients": "3.4.0",
+            "kafka_clients": {"sink.acks": "all", "sink.linger.ms": "0", "kafka-clients": "3.4.0"},
         }

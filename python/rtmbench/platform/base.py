@@ -57,6 +57,11 @@ class Platform(Protocol):
         """An existing Flink cluster to run jobs on; None: one is started for each trial."""
         ...
 
+    @property
+    def unobserved(self) -> Sequence[str]:
+        """What a run here cannot observe: one sentence for each party, for the report and the terminal."""
+        ...
+
     def __enter__(self) -> Self:
         """Begin to use it."""
         ...

@@ -234,7 +234,7 @@ def _create_v1(
 def _limit_v1(name: str, directory: Path, memory_mb: int, found: Sequence[Hierarchy]) -> Path | None:
     """Make the memory group that goes with `directory`; return None if the system allows none."""
     for hierarchy in found:
-        # A group below the top belongs to a container manager or to systemd: its memory is not ours to divide.
+        # A group below the top belongs to a container manager or to systemd: rtmbench does not divide its memory.
         if "memory" not in hierarchy.controllers or hierarchy.own != hierarchy.mount:
             continue
         memory = hierarchy.own / name

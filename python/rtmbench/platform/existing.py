@@ -8,8 +8,11 @@ from rtmbench.platform.kafka import KafkaService
 from rtmbench.platform.local import LocalPlatform
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rtmbench.platform.base import FlinkAddress
 
+KAFKA_UNOBSERVED = "Kafka runs already: the CPU time, memory and garbage collection of its brokers are not observed."
 FLINK_UNOBSERVED = (
     "Flink runs on an existing cluster: its processes are not new for each trial, and their CPU time and memory are "
     "not observed. A comparison with an engine on this machine compares the two machines as well."
@@ -29,9 +32,14 @@ class ExistingPlatform(LocalPlatform):
         """The existing Flink cluster; None: one is started for each trial."""
         return self._flink
 
+    @property
+    def unobserved(self) -> Sequence[str]:
+        """The brokers, and the existing Flink cluster."""
+        return (KAFKA_UNOBSERVED,) if self._flink is None else (KAFKA_UNOBSERVED, FLINK_UNOBSERVED)
+
     def kafka(self, port: int = 0, *, timeout_s: float = 60) -> KafkaService:  # noqa: ARG002 - nothing is started
         """Return the existing Kafka; the checks before a run have shown that it answers."""
         return KafkaService(bootstrap_servers=self._bootstrap_servers, process=None, build="")
 
 
-__all__ = ["FLINK_UNOBSERVED", "ExistingPlatform"]
+__all__ = ["ExistingPlatform"]

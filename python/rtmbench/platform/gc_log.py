@@ -1,6 +1,6 @@
 """Pauses of a JVM, read from its unified log (`-Xlog:gc,safepoint` with the decorations time, uptime and tags).
 
-Two kinds of line tell of a pause, and both are written at its end (JDK 17 and 21, any collector):
+Two kinds of line report a pause, and both are written at its end (JDK 17 and 21, any collector):
 
     [2026-11-25T15:16:05.178+0000][1.187s][gc       ] GC(0) Pause Young (Normal) (…) 26M->11M(384M) 28.832ms
     [2026-11-25T15:16:05.178+0000][1.187s][safepoint] Safepoint "G1CollectForAllocation", …, Total: 29111044 ns

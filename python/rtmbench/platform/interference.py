@@ -73,7 +73,7 @@ class InterferenceMeter:
             return None
         hertz = os.sysconf("SC_CLK_TCK")
         used = {role: ticks - before.ticks[role] for role, ticks in after.ticks.items() if role in before.ticks}
-        ours = sum(used.values()) + after.supervisors - before.supervisors
+        known = sum(used.values()) + after.supervisors - before.supervisors
         pressure = None
         if before.pressure_us is not None and after.pressure_us is not None:
             pressure = round((after.pressure_us - before.pressure_us) / 1e6, 3)
@@ -85,7 +85,7 @@ class InterferenceMeter:
                 for role, ticks in used.items()
             },
             # The machine's counters are sampled at each tick, those of processes are exact: a small rest means nothing.
-            other_cpu_s=round(max(0, after.busy - before.busy - ours) / hertz, 2),
+            other_cpu_s=round(max(0, after.busy - before.busy - known) / hertz, 2),
             steal_s=round(max(0, after.steal - before.steal) / hertz, 2),
             pressure_s=pressure,
         )

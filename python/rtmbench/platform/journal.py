@@ -10,7 +10,7 @@ import tempfile
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import platformdirs
 import psutil
@@ -19,6 +19,8 @@ from rtmbench.platform import cgroups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rtmbench.json_object import JsonObject
 
 TOKEN_VARIABLE = "RTMBENCH_SUPERVISED"  # noqa: S105 - a marker, not a secret
 REAP_TIMEOUT_S = 5.0
@@ -99,7 +101,7 @@ def _alive(pid: int, started: float | None = None) -> bool:
     return False
 
 
-def _supervises(entry: dict[str, Any]) -> bool:
+def _supervises(entry: JsonObject) -> bool:
     """Return whether the supervisor of a journal entry still runs; it does the work better than this process."""
     with contextlib.suppress(psutil.Error, OSError):
         process = psutil.Process(int(entry["supervisor"]))

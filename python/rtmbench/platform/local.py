@@ -79,6 +79,11 @@ class LocalPlatform:
         """None: a Flink cluster is started for each trial."""
         return None
 
+    @property
+    def unobserved(self) -> Sequence[str]:
+        """Nothing: broker and engines are processes of this machine."""
+        return ()
+
     def scratch(self, name: str) -> Path:
         """Create and return a new directory below the work directory."""
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.work))

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import psutil
 
@@ -21,6 +21,7 @@ from rtmbench.platform.session import SessionChild, SessionError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rtmbench.json_object import JsonObject
     from rtmbench.platform.scheduling import SchedulingGroup
 
 Child: TypeAlias = "subprocess.Popen[bytes] | SessionChild"
@@ -29,7 +30,7 @@ SUPERVISOR = Path(__file__).with_name("supervisor.py")
 LIFELINE_GRACE_S = 3.0
 SLACK_S = 2.0
 MEBIBYTE = 1024 * 1024
-OWN_SESSION: dict[str, Any] = {"cgroups": [], "nice": 0, "cpus": None, "own_session": True}
+OWN_SESSION: JsonObject = {"cgroups": [], "nice": 0, "cpus": None, "own_session": True}
 """How a child is scheduled that is in no group: as any other program."""
 
 
@@ -202,10 +203,10 @@ class Process:
             bufsize=0,
         )
 
-    def _event(self, popen: Child) -> dict[str, Any]:
+    def _event(self, popen: Child) -> JsonObject:
         assert popen.stdout is not None  # noqa: S101 - it was asked for
         line = popen.stdout.readline()
-        event: dict[str, Any] = json.loads(line) if line else {}
+        event: JsonObject = json.loads(line) if line else {}
         return event
 
     def _finish(self, popen: Child) -> None:
@@ -248,7 +249,7 @@ def describe_exit(code: int) -> str:
 
 
 def _high_water(pid: int) -> int:
-    """Return the peak of a process's resident set in bytes; 0 where the system does not tell."""
+    """Return the peak of a process's resident set in bytes; 0 where the system does not report it."""
     with contextlib.suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):

@@ -14,7 +14,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from rtmbench.platform import cgroups, journal
 from rtmbench.platform.session import Session, SessionError
@@ -22,6 +22,7 @@ from rtmbench.platform.session import Session, SessionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rtmbench.json_object import JsonObject
     from rtmbench.platform.process import Process
 
 Mechanism = Literal["cgroup-v2", "cgroup-v1", "autogroup", "nice", "none"]
@@ -61,10 +62,6 @@ class Priority:
         if self.cpus is not None:
             parts.append(f"CPUs {ranges(self.cpus)} of its own")
         return "; ".join(parts) if self.effective else EQUALS
-
-    def document(self) -> dict[str, Any]:
-        """Return what the result document keeps."""
-        return {"mechanism": self.mechanism, "effective": self.effective, "detail": self.detail}
 
 
 class SchedulingGroup:
@@ -118,7 +115,7 @@ class SchedulingGroup:
         elif self.session is not None:
             self.session.set_nice(self.nice)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> JsonObject:
         """Return what the supervisor must do so that its child is in the group before the child is executed."""
         return {
             "cgroups": [] if self.control is None else self.control.entrances,

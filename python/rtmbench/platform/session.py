@@ -18,6 +18,8 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rtmbench.json_object import JsonObject
+
 HOLDER = Path(__file__).with_name("session_holder.py")
 END_TIMEOUT_S = 2.0
 RATE_LIMIT_S = 2.0
@@ -32,16 +34,16 @@ class Session:
 
     def __init__(self) -> None:
         """Start the holder. Raises SessionError where the session has no nice value that could be set."""
-        ours, theirs = socket.socketpair()
+        near_end, far_end = socket.socketpair()
         self._lock = threading.Lock()
-        self._socket = ours
-        with theirs:
+        self._socket = near_end
+        with far_end:
             self._holder = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(HOLDER), str(theirs.fileno())],
+                [sys.executable, "-I", "-S", str(HOLDER), str(far_end.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[far_end.fileno()],
                 start_new_session=True,
             )
         try:
@@ -115,7 +117,7 @@ class Session:
             self._holder.kill()
             self._holder.wait()
 
-    def _request(self, request: Mapping[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
+    def _request(self, request: Mapping[str, Any], descriptors: list[int]) -> tuple[JsonObject, list[int]]:
         body = json.dumps(request).encode()
         with self._lock:
             try:
@@ -125,14 +127,14 @@ class Session:
                 raise SessionError(f"the process that holds the session is gone ({error.strerror})") from error
             return self._answer()
 
-    def _answer(self) -> tuple[dict[str, Any], list[int]]:
+    def _answer(self) -> tuple[JsonObject, list[int]]:
         try:
             text, descriptors, _, _ = socket.recv_fds(self._socket, 4096, 1, socket.MSG_CMSG_CLOEXEC)
             while text and not text.endswith(b"\n"):
                 text += self._socket.recv(4096)
         except OSError as error:
             raise SessionError(f"the process that holds the session is gone ({error.strerror})") from error
-        reply: dict[str, Any] = json.loads(text) if text else {"error": "the process that holds the session has ended"}
+        reply: JsonObject = json.loads(text) if text else {"error": "the process that holds the session has ended"}
         if "error" in reply:
             for descriptor in descriptors:
                 os.close(descriptor)

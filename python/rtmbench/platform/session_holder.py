@@ -17,12 +17,12 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from rtmbench.json_object import JsonObject
 
 LENGTH = 8
 
 
-def start(request: dict[str, Any], descriptors: list[int]) -> int:
+def start(request: JsonObject, descriptors: list[int]) -> int:
     """Start a child of this session with the two descriptors; return its pid."""
     os.chdir(request["cwd"])
     return os.posix_spawn(
@@ -40,9 +40,9 @@ def start(request: dict[str, Any], descriptors: list[int]) -> int:
     )
 
 
-def answer(connection: socket.socket, request: dict[str, Any], descriptors: list[int]) -> None:
+def answer(connection: socket.socket, request: JsonObject, descriptors: list[int]) -> None:
     """Do what the request asks for and answer it."""
-    reply: dict[str, Any]
+    reply: JsonObject
     passed: list[int] = []
     try:
         if "wait" in request:

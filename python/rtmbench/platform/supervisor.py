@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+    from rtmbench.json_object import JsonObject
+
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LEFTOVER_GRACE_S = 1.0
@@ -67,7 +69,7 @@ def process_table() -> dict[int, tuple[int, int, str]]:
 class Supervisor:
     """One child, its descendants, and their end."""
 
-    def __init__(self, options: dict[str, Any], command: list[str]) -> None:
+    def __init__(self, options: JsonObject, command: list[str]) -> None:
         self.options = options
         self.command = command
         self.child = 0

@@ -36,28 +36,19 @@ class Flink(EngineKind):
 
     def create(self, spec: EngineSpec, setup: Setup) -> Engine:
         """Make the engine."""
-        pattern, settings = setup.pattern, setup.settings
         # Imported here, so that a command that only parses names does not load an HTTP client.
-        if setup.platform.flink is not None:
-            from rtmbench.engines.flink.existing import ExistingFlinkEngine  # noqa: PLC0415
-
-            return ExistingFlinkEngine(
-                spec,
-                variant=setup.variant,
-                platform=setup.platform,
-                pattern=pattern.id,
-                address=setup.platform.flink,
-            )
         from rtmbench.engines.flink.engine import FlinkEngine  # noqa: PLC0415
+        from rtmbench.engines.flink.existing import ExistingCluster  # noqa: PLC0415
+        from rtmbench.engines.flink.source import OwnCluster  # noqa: PLC0415
 
-        return FlinkEngine(
-            spec,
-            variant=setup.variant,
-            platform=setup.platform,
-            pattern=pattern.id,
-            rest_port=settings.flink_port,
-            job=pattern.job,
+        platform = setup.platform
+        source = (
+            OwnCluster(platform, rest_port=setup.settings.flink_port)
+            if platform.flink is None
+            else ExistingCluster(platform.flink, cache=platform.cache)
         )
+        pattern = setup.pattern
+        return FlinkEngine(spec, variant=setup.variant, source=source, pattern=pattern.id, job=pattern.job)
 
 
 FLINK = Flink()

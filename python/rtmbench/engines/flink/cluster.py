@@ -31,7 +31,7 @@ TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 
 
 class FlinkCluster:
-    """A running JobManager and TaskManager, and the REST API of the former; none are ours in an existing cluster."""
+    """A running JobManager and TaskManager, and its REST API; an existing cluster has no processes here."""
 
     def __init__(self, *, url: str, processes: list[Process]) -> None:
         self.url = url

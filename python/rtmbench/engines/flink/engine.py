@@ -6,30 +6,28 @@ import contextlib
 import json
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from rtmbench import durations
 from rtmbench.engines.flink import rest
-from rtmbench.engines.flink.cluster import FlinkCluster, start_cluster
-from rtmbench.engines.flink.config import divide_memory
 from rtmbench.engines.flink.rest import checkpoints
 from rtmbench.errors import ConfigurationError, RunFailedError
-from rtmbench.kafka import clients
 from rtmbench.patterns import pipelines
+from rtmbench.results.model import EngineFacts, EngineSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rtmbench.artifacts import Bundle
     from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import Emission, EngineSpec, TrialIo, Variant
-    from rtmbench.platform.base import Platform
+    from rtmbench.engines.flink.cluster import FlinkCluster
+    from rtmbench.engines.flink.source import ClusterSource
+    from rtmbench.json_object import JsonObject
     from rtmbench.platform.process import Process
-    from rtmbench.results.model import Happening
+    from rtmbench.results.model import Interruption
 
 RUNNING_TIMEOUT_S = 120.0
 CANCEL_TIMEOUT_S = 1.5
-STOP_GRACE_S = 1.0
 POLL_S = 0.1
 METRICS_S = 0.5
 METRICS_ATTEMPTS = 4
@@ -43,62 +41,52 @@ ENDED = {"FAILED", "FAILING", "CANCELED", "CANCELLING", "FINISHED", "SUSPENDED"}
 
 
 class FlinkEngine:
-    """Flink at one pattern. Parallelism is the number of slots, at most one subtask for each input partition."""
+    """Flink running one pattern or a custom job, on the cluster that `source` gives.
+
+    Parallelism is the number of slots, at most one subtask for each input partition. Only the job is new in each trial
+    on an existing cluster.
+    """
 
     def __init__(
         self,
         spec: EngineSpec,
         *,
         variant: Variant,
-        platform: Platform,
+        source: ClusterSource,
         pattern: str,
-        rest_port: int = 0,
         job: CustomJob | None = None,
     ) -> None:
         self.spec = spec
         self.build = ""
         self.mode = variant.mode
         self.emit: Emission = variant.emit
-        self._platform = platform
+        self._source = source
         self._pattern = pattern
         self._own = job
-        self._rest_port = rest_port
-        self._class_path: list[Path] = []
         self._jar: Path | None = None
+        self._uploaded = ""
         self._io: TrialIo | None = None
         self._cluster: FlinkCluster | None = None
         self._job = ""
 
     def prepare(self) -> None:
-        """Fetch Flink and its Kafka connector, and find or build the job's jar."""
-        flink = self._platform.cache.ensure(f"flink@{self.spec.version}")
-        connector = self._platform.cache.ensure(f"flink-connector-kafka@{self.spec.version}")
-        self.build = flink.build
-        self._class_path = class_path(flink, connector)
+        """Prepare the cluster's source, and find or build the job's jar."""
+        self.build = self._source.prepare(self.spec.version)
         self._jar = pipelines.locate(self._pattern, "flink") if self._own is None else self._own.file("flink")
 
     def start(self, io: TrialIo) -> None:
-        """Start the cluster, submit the job, and return when every one of its tasks runs."""
+        """Open the cluster, submit the job, and return when every one of its tasks runs."""
         if self._jar is None:
             raise ConfigurationError("The Flink engine was started before it was prepared.")
         if self._own is not None:
             self._own.main_class()
         self._io = io
         io.work.mkdir(parents=True, exist_ok=True)
-        cluster = self._cluster = start_cluster(
-            self._platform,
-            self._class_path,
-            memory=divide_memory(io.memory_mb),
-            slots=io.slots,
-            state_backend=io.settings.state_backend,
-            buffer_wait_ms=io.settings.buffer_wait_ms,
-            work=io.work,
-            logs_directory=io.logs,
-            rest_port=self._rest_port,
-            group=io.group,
-        )
-        self._job = self._submit(cluster, io, self._jar)
+        cluster = self._cluster = self._source.open(io)
+        self._job = self._submit(cluster, io, self._source.jar(self._jar, io))
         self._await_running(cluster)
+        backend = self._checkpoint_settings(cluster).get("state_backend", "none")
+        self._source.check_job(io, short_name(backend, "StateBackend"))
 
     def check(self) -> None:
         """Raise RunFailedError where a process or the job has ended, or a task was restarted."""
@@ -126,7 +114,7 @@ class FlinkEngine:
     def restarts(self) -> int:
         """Return how often the job was restarted, by Flink's own account; a fast restart escapes `check`."""
         cluster = self._running()
-        metrics: list[dict[str, Any]] = []
+        metrics: list[JsonObject] = []
         with contextlib.suppress(RunFailedError):
             metrics = cluster.get(f"/jobs/{self._job}/metrics?get=numRestarts")
         return rest.restarts(cluster.get(f"/jobs/{self._job}"), metrics)
@@ -158,7 +146,7 @@ class FlinkEngine:
                 break
         return found or None
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> EngineFacts:
         """Return the settings from Flink's REST API and from the logs of the Kafka clients."""
         cluster, io = self._running(), self._io
         assert io is not None  # noqa: S101 - set together with the cluster
@@ -175,34 +163,36 @@ class FlinkEngine:
         backend = short_name(checkpoints.get("state_backend", "none"), "StateBackend")
         managed_mb = sum(memory["managedMemory"] // 2**20 for memory in memories)
         watermarks = (execution.get("user-config") or {}).get(WATERMARK_INTERVAL)
-        return {
-            "real_time": True,
-            "settings": {
-                "version": overview["flink-version"],
-                "java": _java_version(environment["version"]),
-                "slots": sum(manager["slotsNumber"] for manager in managers),
-                "parallelism": vertices[0]["parallelism"],
-                "keyed_parallelism": vertices[-1]["parallelism"] if len(vertices) > 1 else None,
-                "heap_mb": _heap_mb(environment["options"]) + data_heap_mb,
-                "data_plane_heap_mb": data_heap_mb,
-                "state_memory_mb": managed_mb if backend == "rocksdb" else None,
-                "collector": _collector(environment["options"]),
-                "checkpoint_interval_ms": checkpoints.get("interval"),
-                "checkpoint_mode": checkpoints.get("mode", "none").upper(),
-                "checkpoint_storage": short_name(checkpoints.get("checkpoint_storage", "none"), "CheckpointStorage"),
-                "state_backend": backend,
-                # A custom job does not say.
-                "sink_guarantee": "AT_LEAST_ONCE" if self._own is None else None,
-                "window_ms": io.window_ms,
-                "slide_ms": io.slide_ms,
-                "watermark_delay_ms": None if io.window_ms is None else io.watermark_delay_ms,
-                "idleness_ms": io.idleness_ms or None,
-                "watermark_interval_ms": None if io.window_ms is None or watermarks is None else int(watermarks),
-                "emission": self.emit,
-                "object_reuse": execution.get("object-reuse-mode"),
-                **self._effective(io, cluster, settings, execution),
-            },
-            "flink": {
+        return EngineFacts(
+            real_time=True,
+            settings=replace(
+                EngineSettings(
+                    version=overview["flink-version"],
+                    java=_java_version(environment["version"]),
+                    slots=sum(manager["slotsNumber"] for manager in managers),
+                    parallelism=vertices[0]["parallelism"],
+                    keyed_parallelism=vertices[-1]["parallelism"] if len(vertices) > 1 else None,
+                    heap_mb=_heap_mb(environment["options"]) + data_heap_mb,
+                    data_plane_heap_mb=data_heap_mb,
+                    state_memory_mb=managed_mb if backend == "rocksdb" else None,
+                    collector=_collector(environment["options"]),
+                    checkpoint_interval_ms=checkpoints.get("interval"),
+                    checkpoint_mode=checkpoints.get("mode", "none").upper(),
+                    checkpoint_storage=short_name(checkpoints.get("checkpoint_storage", "none"), "CheckpointStorage"),
+                    state_backend=backend,
+                    # A custom job does not report its own.
+                    sink_guarantee="AT_LEAST_ONCE" if self._own is None else None,
+                    window_ms=io.window_ms,
+                    slide_ms=io.slide_ms,
+                    watermark_delay_ms=None if io.window_ms is None else io.watermark_delay_ms,
+                    idleness_ms=io.idleness_ms or None,
+                    watermark_interval_ms=None if io.window_ms is None or watermarks is None else int(watermarks),
+                    emission=self.emit,
+                    object_reuse=execution.get("object-reuse-mode"),
+                ),
+                **self._source.settings(io, cluster, settings, execution),
+            ),
+            details={
                 "revision": overview["flink-revision"],
                 "configuration": settings,
                 "job_manager_options": environment["options"],
@@ -212,9 +202,9 @@ class FlinkEngine:
                 "execution": execution,
                 "vertices": [{key: vertex[key] for key in ("name", "parallelism", "status")} for vertex in vertices],
             },
-        }
+        )
 
-    def happenings(self, from_us: int) -> list[Happening]:
+    def interruptions(self, from_us: int) -> list[Interruption]:
         """Return the checkpoints so far; Flink's answers about them are kept next to its logs."""
         cluster, io = self._running(), self._io
         assert io is not None  # noqa: S101 - set together with the cluster
@@ -227,7 +217,7 @@ class FlinkEngine:
         return [] if self._cluster is None else list(self._cluster.processes)
 
     def stop(self) -> None:
-        """Cancel the job and stop both processes."""
+        """Cancel the job and give the cluster up."""
         cluster, self._cluster = self._cluster, None
         if cluster is None:
             return
@@ -236,85 +226,34 @@ class FlinkEngine:
                 with contextlib.suppress(RunFailedError):
                     self._cancel(cluster)
         finally:
-            self._job = ""
-            cluster.close()
-            self._platform.stop(*cluster.processes, grace_s=STOP_GRACE_S)
+            self._job, uploaded, self._uploaded = "", self._uploaded, ""
+            self._source.release(cluster, uploaded)
 
     def _submit(self, cluster: FlinkCluster, io: TrialIo, jar: Path) -> str:
-        identifier = self._upload(cluster, jar)
+        self._uploaded = _upload(cluster, jar)
         arguments = {
-            "--bootstrap-servers": self._bootstrap_servers(io),
+            "--bootstrap-servers": self._source.bootstrap_servers(io),
             "--input-topic": io.input_topic,
             "--output-topic": io.output_topic,
             "--checkpoint-interval-ms": str(io.checkpoint_interval_ms),
             "--buffer-timeout-ms": str(io.settings.buffer_wait_ms),
-            **self._client_settings(io),
+            **self._source.client_arguments(io),
             **self._event_time(io),
         }
         body = {
             "programArgsList": [text for pair in arguments.items() for text in pair] + self._own_arguments(),
             "parallelism": min(io.slots, io.partitions),
-            **self._job_configuration(io),
+            **self._source.job_configuration(io, self._own),
         }
-        started = cluster.request("POST", f"/jars/{identifier}/run", json=body, timeout_s=60)
+        started = cluster.request("POST", f"/jars/{self._uploaded}/run", json=body, timeout_s=60)
         return str(started["jobid"])
-
-    def _upload(self, cluster: FlinkCluster, jar: Path) -> str:
-        """Bring a jar to the cluster and return the name that it has there."""
-        with jar.open("rb") as file:
-            uploaded = cluster.request(
-                "POST",
-                "/jars/upload",
-                files={"jarfile": (jar.name, file, "application/java-archive")},
-                timeout_s=60,
-            )
-        return str(uploaded["filename"]).rpartition("/")[2]
-
-    def _bootstrap_servers(self, io: TrialIo) -> str:
-        """Return how the cluster reaches the broker."""
-        return io.bootstrap_servers
-
-    def _client_settings(self, io: TrialIo) -> dict[str, str]:
-        """Return the job's argument for the settings of its Kafka clients."""
-        properties = io.work / "kafka-clients.properties"
-        properties.write_text(clients.properties_file(), encoding="utf-8")
-        return {"--kafka-properties": str(properties)}
 
     def _own_arguments(self) -> list[str]:
         return [] if self._own is None else list(self._own.flink_args)
 
-    def _job_configuration(self, io: TrialIo) -> dict[str, Any]:
-        """Return the configuration in the request that runs the job, in addition to the cluster's."""
-        if self._own is None:
-            return {}
-        # Our jobs set the interval themselves; another's may leave it to the cluster.
-        request: dict[str, Any] = {
-            "flinkConfiguration": {"execution.checkpointing.interval": f"{io.checkpoint_interval_ms} ms"}
-        }
-        if self._own.flink_class is not None:
-            request["entryClass"] = self._own.flink_class
-        return request
-
-    def _effective(
-        self,
-        io: TrialIo,
-        cluster: FlinkCluster,
-        configuration: dict[str, str],
-        execution: dict[str, Any],  # noqa: ARG002 - for a cluster that is not ours
-    ) -> dict[str, Any]:
-        """Return the settings of the cluster, and the settings that the Kafka clients logged."""
-        return {
-            "memory_mb": io.memory_mb,
-            "priority": io.priority(),
-            # A custom job may have set another for itself.
-            "buffer_wait_ms": round(durations.milliseconds(configuration["execution.buffer-timeout.interval"])),
-            "restarts": configuration["restart-strategy.type"],
-            **clients.read_back(cluster.processes[-1].log),
-        }
-
-    def _checkpoint_settings(self, cluster: FlinkCluster) -> dict[str, Any]:
+    def _checkpoint_settings(self, cluster: FlinkCluster) -> JsonObject:
         try:
-            found: dict[str, Any] = cluster.get(f"/jobs/{self._job}/checkpoints/config")
+            found: JsonObject = cluster.get(f"/jobs/{self._job}/checkpoints/config")
         except RunFailedError:
             if self._own is None:
                 raise
@@ -323,10 +262,10 @@ class FlinkEngine:
             return {}
         return found
 
-    def _checkpoint_statistics(self, cluster: FlinkCluster) -> dict[str, Any]:
+    def _checkpoint_statistics(self, cluster: FlinkCluster) -> JsonObject:
         if not self._checkpoint_settings(cluster):
             return {}
-        found: dict[str, Any] = cluster.get(f"/jobs/{self._job}/checkpoints")
+        found: JsonObject = cluster.get(f"/jobs/{self._job}/checkpoints")
         return found
 
     def _offsets(self, cluster: FlinkCluster, vertex: str, topic: str) -> dict[int, int]:
@@ -419,10 +358,16 @@ class FlinkEngine:
         return self._cluster
 
 
-def class_path(flink: Bundle, connector: Bundle) -> list[Path]:
-    """Return Flink's own jars, most classes first, then the connector's."""
-    own = sorted((flink.root / "lib").glob("*.jar"), key=lambda jar: (not jar.name.startswith("flink-dist"), jar.name))
-    return [*own, *connector.jars]
+def _upload(cluster: FlinkCluster, jar: Path) -> str:
+    """Bring a jar to the cluster and return the name that it has there."""
+    with jar.open("rb") as file:
+        uploaded = cluster.request(
+            "POST",
+            "/jars/upload",
+            files={"jarfile": (jar.name, file, "application/java-archive")},
+            timeout_s=60,
+        )
+    return str(uploaded["filename"]).rpartition("/")[2]
 
 
 def _heap_mb(options: list[str]) -> int:
@@ -452,4 +397,4 @@ def _collector(options: list[str]) -> str:
     return "default"
 
 
-__all__ = ["ENDED", "FlinkEngine", "class_path", "short_name"]
+__all__ = ["ENDED", "FlinkEngine", "short_name"]

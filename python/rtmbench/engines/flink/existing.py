@@ -5,104 +5,78 @@ from __future__ import annotations
 import contextlib
 import time
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtmbench.engines.flink.cluster import FlinkCluster
-from rtmbench.engines.flink.engine import FlinkEngine, short_name
 from rtmbench.errors import PreflightError, RunFailedError
 from rtmbench.kafka import clients
-from rtmbench.patterns import pipelines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from rtmbench.engines.base import EngineSpec, TrialIo, Variant
-    from rtmbench.platform.base import FlinkAddress, Platform
+    from rtmbench.artifacts import Cache
+    from rtmbench.custom_jobs.model import CustomJob
+    from rtmbench.engines.base import TrialIo
+    from rtmbench.json_object import JsonObject
+    from rtmbench.platform.base import FlinkAddress
 
 SLOTS_TIMEOUT_S = 30.0
 POLL_S = 0.2
 
 
-class ExistingFlinkEngine(FlinkEngine):
-    """Flink at one pattern on an existing cluster: only the job is rtmbench's, and fresh in each trial.
+class ExistingCluster:
+    """A session cluster that somebody else runs; the job brings its Kafka connector with it.
 
-    The job brings its Kafka connector with it, since a cluster need not have one. `bootstrap_servers` is how the
-    cluster reaches the broker, where that differs from how this machine does. Who runs the cluster decides about its
-    memory, priority and checkpoint storage; none of its processes is seen from here.
+    Who runs the cluster decides about its memory, priority and checkpoint storage. None of its processes can be
+    observed from here.
     """
 
-    def __init__(
-        self,
-        spec: EngineSpec,
-        *,
-        variant: Variant,
-        platform: Platform,
-        pattern: str,
-        address: FlinkAddress,
-    ) -> None:
-        super().__init__(spec, variant=variant, platform=platform, pattern=pattern)
+    def __init__(self, address: FlinkAddress, *, cache: Cache) -> None:
         self._url = address.url.rstrip("/")
         self._servers = address.bootstrap_servers
-        self._uploaded = ""
+        self._cache = cache
+        self._libraries: Sequence[Path] = ()
 
-    def prepare(self) -> None:
-        """Fetch the connector, find or build the job's jar, and see that the cluster answers and has the version.
-
-        Raises PreflightError where it does not.
-        """
-        connector = self._platform.cache.ensure(f"flink-connector-kafka@{self.spec.version}")
-        self._class_path = list(connector.jars)
-        self._jar = pipelines.locate(self._pattern, "flink")
-        with contextlib.closing(FlinkCluster(url=self._url, processes=[])) as cluster:
+    def prepare(self, version: str) -> str:
+        """Fetch the connector, and check that the cluster answers and has the version."""
+        self._libraries = self._cache.ensure(f"flink-connector-kafka@{version}").jars
+        with contextlib.closing(self._connect()) as cluster:
             try:
                 build = str(cluster.get("/config")["flink-version"])
             except RunFailedError as error:
                 raise PreflightError(f"The Flink cluster of --flink-url cannot be used: {error}") from error
-        if not build.startswith(f"{self.spec.version}."):
+        if not build.startswith(f"{version}."):
             raise PreflightError(
-                f"The cluster of --flink-url runs Flink {build}, but {self.spec} is requested. Name the engine of that "
-                "version, or another cluster."
+                f"The cluster of --flink-url runs Flink {build}, but flink@{version} is requested. Name the engine of "
+                "that version, or another cluster."
             )
-        self.build = build
+        return build
 
-    def start(self, io: TrialIo) -> None:
-        """Submit the job when enough slots are free, and return when every one of its tasks runs."""
-        assert self._jar is not None  # noqa: S101 - found by prepare
-        self._io = io
-        io.work.mkdir(parents=True, exist_ok=True)
-        cluster = self._cluster = FlinkCluster(url=self._url, processes=[])
-        _await_slots(cluster, min(io.slots, io.partitions))
-        self._job = self._submit(cluster, io, with_libraries(self._jar, self._class_path, io.work / self._jar.name))
-        self._await_running(cluster)
-        found = short_name(cluster.get(f"/jobs/{self._job}/checkpoints/config")["state_backend"], "StateBackend")
-        if found != io.settings.state_backend:
-            raise RunFailedError(
-                f"The cluster of --flink-url keeps state in {found}, not in {io.settings.state_backend}."
-            )
+    def open(self, io: TrialIo) -> FlinkCluster:
+        """Return the cluster when enough slots are free."""
+        cluster = self._connect()
+        try:
+            _await_slots(cluster, min(io.slots, io.partitions))
+        except BaseException:
+            cluster.close()
+            raise
+        return cluster
 
-    def stop(self) -> None:
-        """Cancel the job and delete its jar from the cluster."""
-        cluster, uploaded = self._cluster, self._uploaded
-        super().stop()
-        self._uploaded = ""
-        if cluster is not None and uploaded:
-            with contextlib.suppress(RunFailedError), contextlib.closing(cluster):
-                cluster.request("DELETE", f"/jars/{uploaded}", timeout_s=3)
+    def jar(self, job: Path, io: TrialIo) -> Path:
+        """Return a copy of the job's jar with the connector in it."""
+        return with_libraries(job, self._libraries, io.work / job.name)
 
-    def _upload(self, cluster: FlinkCluster, jar: Path) -> str:
-        self._uploaded = super()._upload(cluster, jar)
-        return self._uploaded
-
-    def _bootstrap_servers(self, io: TrialIo) -> str:
+    def bootstrap_servers(self, io: TrialIo) -> str:
+        """Return how the cluster reaches the broker, where that differs from how this machine does."""
         return self._servers or io.bootstrap_servers
 
-    def _client_settings(self, io: TrialIo) -> dict[str, str]:  # noqa: ARG002 - a file here is none there
+    def client_arguments(self, io: TrialIo) -> dict[str, str]:  # noqa: ARG002 - no file of this machine is there
         """Return nothing: the job's own defaults are the settings that a file would give it."""
         return {}
 
-    def _job_configuration(self, io: TrialIo) -> dict[str, Any]:
-        """Return what a cluster of our own has in its configuration, and a job may have in its own."""
+    def job_configuration(self, io: TrialIo, job: CustomJob | None) -> JsonObject:  # noqa: ARG002 - it takes none
+        """Return what an own cluster has in its configuration, and a job may have in its own."""
         configuration = {
             "execution.checkpointing.incremental": "true",
             "restart-strategy.type": "none",
@@ -110,23 +84,41 @@ class ExistingFlinkEngine(FlinkEngine):
         }
         return {"flinkConfiguration": configuration}
 
-    def _effective(
-        self, io: TrialIo, cluster: FlinkCluster, configuration: dict[str, str], execution: dict[str, Any]
-    ) -> dict[str, Any]:
-        del configuration
-        logs: dict[str, str] = {}
+    def check_job(self, io: TrialIo, state_backend: str) -> None:
+        """Raise RunFailedError where the cluster overrides the state backend."""
+        if state_backend != io.settings.state_backend:
+            raise RunFailedError(
+                f"The cluster of --flink-url keeps state in {state_backend}, not in {io.settings.state_backend}."
+            )
+
+    def settings(
+        self,
+        io: TrialIo,
+        cluster: FlinkCluster,
+        configuration: dict[str, str],  # noqa: ARG002 - the job's own counts
+        execution: JsonObject,
+    ) -> JsonObject:
+        """Return the settings of the job, and those that the Kafka clients logged on the cluster."""
+        logged: dict[str, str] = {}
         for number, manager in enumerate(cluster.get("/taskmanagers")["taskmanagers"], start=1):
             log = io.logs / f"flink-taskmanager-{number}.log"
             with contextlib.suppress(RunFailedError):
                 log.write_text(cluster.text(f"/taskmanagers/{manager['id']}/log"), encoding="utf-8")
-                logs |= clients.read_back(log)
+                logged |= clients.read_back(log)
         return {
-            "memory_mb": None,
-            "priority": None,
             "buffer_wait_ms": io.settings.buffer_wait_ms,
             "restarts": execution.get("restart-strategy"),
-            **logs,
+            "kafka_clients": logged,
         }
+
+    def release(self, cluster: FlinkCluster, uploaded: str) -> None:
+        """Delete the job's jar from the cluster."""
+        with contextlib.closing(cluster), contextlib.suppress(RunFailedError):
+            if uploaded:
+                cluster.request("DELETE", f"/jars/{uploaded}", timeout_s=3)
+
+    def _connect(self) -> FlinkCluster:
+        return FlinkCluster(url=self._url, processes=[])
 
 
 def with_libraries(jar: Path, libraries: Sequence[Path], target: Path) -> Path:
@@ -151,4 +143,4 @@ def _await_slots(cluster: FlinkCluster, need: int) -> None:
         time.sleep(POLL_S)
 
 
-__all__ = ["ExistingFlinkEngine", "with_libraries"]
+__all__ = ["ExistingCluster", "with_libraries"]

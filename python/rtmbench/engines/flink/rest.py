@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from rtmbench.results.model import Happening
+from rtmbench.results.model import Interruption
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -105,13 +105,13 @@ def _plain(topic: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", topic)
 
 
-def checkpoints(statistics: Mapping[str, Any], from_us: int) -> list[Happening]:
+def checkpoints(statistics: Mapping[str, Any], from_us: int) -> list[Interruption]:
     """Return Flink's checkpoints, from the answer of `/jobs/ID/checkpoints`: trigger to last acknowledgement."""
     found = []
     for one in statistics.get("history", []):
         detail = f"{str(one['status']).lower()}, {one.get('state_size', 0):,} bytes"
         found.append(
-            Happening(
+            Interruption(
                 kind="savepoint" if one.get("is_savepoint") else "checkpoint",
                 source="flink",
                 at_ms=round(one["trigger_timestamp"] - from_us / 1e3, 1),
