@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 
@@ -51,6 +52,12 @@ def duration(seconds: float) -> str:
     whole = max(0, round(seconds))
     minutes, rest = divmod(whole, 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def minutes(seconds: float) -> str:
+    """Show a longer time to wait, rounded up: `1 min`, `2 h 05 min`."""
+    hours, rest = divmod(math.ceil(max(0.0, seconds) / 60), 60)
+    return f"{hours} h {rest:02d} min" if hours else f"{rest} min"
 
 
 def plural(number: int, singular: str, several: str | None = None) -> str:

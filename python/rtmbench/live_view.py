@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rtmbench.formatting import NO_FIGURE, clean, duration, milliseconds
+from rtmbench.formatting import NO_FIGURE, clean, duration, milliseconds, minutes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 LINE_EVERY_S = 5.0
 DRAW_EVERY_S = 0.25
 _NAME = 40
+_BAR = 32
 
 
 class StderrConsole(Console):
@@ -143,9 +145,16 @@ def _title(state: Progress) -> str:
     return f"{clean(state.engine, _NAME)} trial {state.trial}/{state.trials}"
 
 
+def _run(state: Progress) -> str:
+    """Show how far the whole run has got; nothing where that is not known."""
+    run = state.run
+    return "" if run is None else f"trial {run.trial} of {run.trials}, {minutes(run.seconds_left)} left"
+
+
 def _line(state: Progress) -> str:
     facts = [f"{name} {value}" for name, value in _facts(state).items()]
-    return " · ".join([_title(state), clean(state.phase, _NAME), *facts])
+    run = f"[{text}] " if (text := _run(state)) else ""
+    return run + " · ".join([_title(state), clean(state.phase, _NAME), *facts])
 
 
 def _panel(state: Progress) -> Table:
@@ -158,6 +167,8 @@ def _panel(state: Progress) -> Table:
     grid.add_row(*_pairs(facts, ("rate", "target", "left")))
     grid.add_row(*_pairs(facts, ("p50", "p99", "p99.9")))
     grid.add_row(*_pairs(facts, ("received", "backlog", "slip")))
+    if state.run is not None:
+        grid.add_row(ProgressBar(total=1, completed=state.run.share, width=_BAR), Text(_run(state), style="bold"))
     return grid
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from rtmbench.experiment.progress import Progress
+from rtmbench.experiment.progress import Progress, RunClock, RunProgress
 from rtmbench.live_view import LiveView, StderrConsole
 
 STATE = Progress(
@@ -62,6 +62,35 @@ def test_a_line_says_all_that_is_known(plain):
         "flink@1.20 trial 1/3 · measure · rate 1,000 of 1,000 events/s · p50 2.10 ms · "
         "p99 7.70 ms · p99.9 12.3 ms · slip 2 ms · received 12,345 · backlog 4 · left 12 s"
     )
+
+
+def test_a_line_begins_with_the_progress_of_the_whole_run(plain):
+    with LiveView(plain) as view:
+        view.update(replace(STATE, run=RunProgress(trial=3, trials=19, share=0.1, seconds_left=3_661)))
+    (line,) = lines(plain)
+    assert line.startswith("[trial 3 of 19, 1 h 02 min left] flink@1.20 trial 1/3 · measure · ")
+
+
+def test_a_terminal_has_a_bar_of_the_whole_run(terminal):
+    with LiveView(terminal) as view:
+        view.update(replace(STATE, run=RunProgress(trial=3, trials=19, share=0.5, seconds_left=61)))
+        shown = terminal.file.getvalue()
+    assert "trial 3 of 19, 2 min left" in shown
+    assert "━" * 16 in shown
+
+
+def test_the_clock_of_a_run_counts_trials_and_time(clock):
+    run = RunClock(clock=clock)
+    assert run.now() is None
+    run.begin_trial(10, 100.0)
+    clock.now = 25.0
+    assert run.now() == RunProgress(trial=1, trials=10, share=0.25, seconds_left=75.0)
+    # The trial took longer than estimated, and another one is repeated.
+    clock.now = 30.0
+    run.begin_trial(10, 90.0)
+    assert run.now() == RunProgress(trial=2, trials=11, share=0.25, seconds_left=90.0)
+    clock.now = 200.0
+    assert run.now().seconds_left == 0.0
 
 
 def test_a_line_leaves_out_what_is_not_known(plain):
