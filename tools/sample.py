@@ -48,15 +48,13 @@ SAMPLE = Path(__file__).resolve().parents[1] / "python" / "rtmbench" / "data" / 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "matrix.md"
 NO_VALID_TRIAL = 4
 LIMIT_BYTES = 3_000_000
-KEPT_FACTS = ("real_time", "settings")
-"""Of what an engine said of itself; the rest holds its whole configuration, with paths and ports."""
 # Kafka's and Spark's class names have dots, a unit has one slash: neither is a path.
 PATH = re.compile(r"(?:file:|(?<![\w.]))/(?:[\w.+-]+/)+[\w.+-]*")
 ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\w://")
 
 
 def record(results: Path) -> int:
-    """Run what the sample consists of; what came out is under `results`."""
+    """Run what the sample consists of; the results are under `results`."""
     results.mkdir(parents=True, exist_ok=True)
     # Nobody's own settings may leak into the sample; where the engines are kept changes no figure.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RTMBENCH_")}
@@ -225,7 +223,8 @@ def _pack(result: Result, directory: Path, target: Path) -> None:
 
 
 def _cell(cell: Cell) -> Cell:
-    facts = None if cell.facts is None else {name: cell.facts[name] for name in KEPT_FACTS if name in cell.facts}
+    # The details hold an engine's whole configuration, with paths and ports.
+    facts = None if cell.facts is None else dataclasses.replace(cell.facts, details=None)
     return dataclasses.replace(cell, facts=facts, trials=[_trial(trial) for trial in cell.trials])
 
 

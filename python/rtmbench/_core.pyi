@@ -111,7 +111,7 @@ def create_topics_async(
     """
 
 def delete_topics(config: Mapping[str, str], topics: Sequence[str], *, timeout_s: float = 30.0) -> None:
-    """Delete topics; one that does not exist is no error.
+    """Delete topics; one that does not exist is not an error.
 
     >>> delete_topics(kafka, ["orders", "counts"])  # doctest: +SKIP
     >>> delete_topics({"bootstrap.servers": "127.0.0.1:1"}, ["orders"], timeout_s=0.2)
@@ -267,13 +267,13 @@ def verify_stamped(
     """Read both topics after the drain, and judge outputs of any job by the time stamps that they carry.
 
     A field is read as by `LatencyConsumer`. An output with the time stamp of an input record is a sample: receipt minus
-    that time stamp. Nothing is known of what should come out, so nothing is missing; but each input record of the
+    that time stamp. The expected output is not known, so nothing is missing; but each input record of the
     measuring phase whose time stamp no output carries is a sample at `deadline_us`, censored. With `filters` the job
-    drops or merges records by design, and such a record is no sample; `uncovered` counts it in any case.
+    drops or merges records by design, and such a record is not a sample; `uncovered` counts it in any case.
 
     `append_time` is whether the outputs carry the ms in which the broker appended the input, instead of the input's
-    time stamps. `unread_partitions` are the input partitions of which nothing came out in the measuring phase, although
-    as much as came out of the others would be at least 10 outputs; only time stamps of one partition alone count.
+    time stamps. `unread_partitions` are the input partitions without any output in the measuring phase, although
+    as many outputs as the others have would be at least 10 outputs; only time stamps of one partition alone count.
 
     `input_from` and `output_from` are where the trial's records begin in each partition, `shared` says that the topics
     held others before. `measure`, `spool`, `hlog` and `cycles` are as in `verify()`; so are the errors.
@@ -392,7 +392,7 @@ def read_interval_log(path: str | PathLike[str]) -> list[tuple[int, int, Histogr
     """Read an interval log (.hlog, V2): a list of (start, length, histogram).
 
     Both times are in µs, the start since the epoch; recorded values are taken as µs, tags are ignored. ValueError
-    when the file is no interval log; OSError when it cannot be read.
+    when the file is not an interval log; OSError when it cannot be read.
 
     >>> import tempfile
     >>> from rtmbench import _core
@@ -755,7 +755,7 @@ class Generator:
     `shard` (i, n), i from 1 to n, sends only the events whose key belongs to that shard, each with the index and
     the intended time that it has in the whole: n generators with the same workload, schedule, `start_us` and end
     make exactly the workload of one. `count` counts the whole workload's events. `slip_log` is the file for an
-    HdrHistogram interval log (V2) of the slip in each second of intended times; OSError's message stands in the
+    HdrHistogram interval log (V2) of the slip in each second of intended times; OSError's message is in the
     KafkaError of `join()` where it cannot be written.
 
     >>> from rtmbench import _core
@@ -1402,7 +1402,7 @@ class Verdict:
     def close_latency(self) -> Histogram | None:
         """One sample per window: receipt of its last key's final result minus (window end + watermark delay).
 
-        Of the windows that must have closed, hold an event of the measuring phase, and came out for every key. None
+        Of the windows that must have closed, hold an event of the measuring phase, and were emitted for every key. None
         unless `emit` was "close".
         """
 
@@ -1438,7 +1438,7 @@ class Verdict:
 
     @property
     def stall_share(self) -> float:
-        """Share of the measuring time in which nothing came out for over 100 ms although input waited."""
+        """Share of the measuring time without any output for over 100 ms although input waited."""
 
     @property
     def stall_share_worst_partition(self) -> float:

@@ -480,13 +480,13 @@ def check_kafka(request: DoctorRequest) -> Check:
 
 def check_ports(request: DoctorRequest) -> Check:
     """Check that the requested ports are free."""
-    asked = [(request.flink_port, "--flink-port")]
+    requested = [(request.flink_port, "--flink-port")]
     if request.bootstrap_servers is None:
-        asked.insert(0, (request.kafka_port, "--kafka-port"))
-    asked = [(port, option) for port, option in asked if port]
-    for index, (port, option) in enumerate(asked):
+        requested.insert(0, (request.kafka_port, "--kafka-port"))
+    requested = [(port, option) for port, option in requested if port]
+    for index, (port, option) in enumerate(requested):
         problem = _port_problem(port)
-        if any(port == other for other, _ in asked[:index]):
+        if any(port == other for other, _ in requested[:index]):
             problem = "is requested twice"
         if problem:
             return _fail(
@@ -494,7 +494,7 @@ def check_ports(request: DoctorRequest) -> Check:
                 f"Port {port} {problem}.",
                 f"Choose another one with {option}, or leave {option} out to get a free one.",
             )
-    named = ", ".join(str(port) for port, _ in asked)
+    named = ", ".join(str(port) for port, _ in requested)
     return _ok("ports", f"{named} free" if named else "any free ones")
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
+SettingValues: TypeAlias = dict[str, Any]
+"""Values of settings by their fields; the row of each setting states its type."""
 Kind = Literal["number", "integer", "text", "duration", "flag", "path", "names", "repeated"]
 
 DEFAULT_ENGINES = ("flink@1.20", "spark@4.1")
@@ -517,4 +519,13 @@ def of_command(command: str) -> list[Setting]:
     return [row for row in SETTINGS.values() if command in row.commands]
 
 
-__all__ = ["DEFAULT_ENGINES", "SETTINGS", "Kind", "RunArguments", "RunSettings", "Setting", "of_command"]
+__all__ = [
+    "DEFAULT_ENGINES",
+    "SETTINGS",
+    "Kind",
+    "RunArguments",
+    "RunSettings",
+    "Setting",
+    "SettingValues",
+    "of_command",
+]

@@ -116,7 +116,7 @@ def test_the_relay_engine_copies_the_input_in_a_process_of_its_own(platform, tmp
         engine.check()
         assert _core.end_offsets(admin, "input") == _core.end_offsets(admin, "output")
         assert process.usage().cpu_seconds > 0
-        assert engine.facts()["settings"]["sink.acks"] == "all"
+        assert engine.facts().settings.kafka_clients["sink.acks"] == "all"
     finally:
         engine.stop()
     assert engine.processes() == []

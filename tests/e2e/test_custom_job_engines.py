@@ -162,7 +162,7 @@ def test_a_flink_job_that_changes_its_records_gets_its_own_results(start):
             order["order"]: order["amount"] for order in map(json.loads, (r.value for r in job.records(job.output)))
         }
         assert found == expected
-        assert job.engine.facts()["settings"]["object_reuse"] is False
+        assert job.engine.facts().settings.object_reuse is False
         # All partitions were read, and the engine says so.
         ends = _core.end_offsets(job.admin, job.input)
         assert job.engine.consumed() == dict(enumerate(ends))
@@ -175,7 +175,7 @@ def test_the_interval_of_a_flink_job_is_read_back(start):
         job.send()
         assert job.engine.interval_s() == 60.0
         assert job.engine.boundaries_so_far() <= 1
-        assert job.engine.facts()["settings"]["checkpoint_interval_ms"] == 60_000
+        assert job.engine.facts().settings.checkpoint_interval_ms == 60_000
 
 
 @pytest.mark.full
@@ -184,7 +184,7 @@ def test_a_flink_job_without_checkpoints_has_neither_interval_nor_boundaries(sta
         job.send()
         assert job.engine.interval_s() is None
         assert job.engine.boundaries_so_far() == 0
-        assert job.engine.happenings(_core.now_us()) == []
+        assert job.engine.interruptions(_core.now_us()) == []
 
 
 def test_a_flink_job_with_the_given_interval_counts_its_checkpoints(start):
@@ -196,9 +196,9 @@ def test_a_flink_job_with_the_given_interval_counts_its_checkpoints(start):
         while job.engine.boundaries_so_far() < 2:
             assert time.monotonic() < deadline
             time.sleep(0.5)
-        happenings = job.engine.happenings(started_us)
-        assert len(happenings) >= 2
-        assert {one.kind for one in happenings} == {"checkpoint"}
+        interruptions = job.engine.interruptions(started_us)
+        assert len(interruptions) >= 2
+        assert {one.kind for one in interruptions} == {"checkpoint"}
 
 
 def test_a_flink_job_that_restarts_faster_than_anybody_looks_is_found_out(start):
@@ -219,12 +219,12 @@ def test_the_interval_of_a_spark_query_is_read_back(start, monkeypatch):
         job.await_output(1)
         assert job.engine.interval_s() == 300.0
         assert job.engine.boundaries_so_far() == 0
-        assert job.engine.happenings(_core.now_us()) == []
+        assert job.engine.interruptions(_core.now_us()) == []
         assert job.engine.consumed() is None, "no batch has ended"
         facts = job.engine.facts()
-        assert facts["settings"]["checkpoint_interval_ms"] == 300_000
-        assert facts["settings"]["local_files"] == "hadoop"
-        assert facts["remark"] == ""
+        assert facts.settings.checkpoint_interval_ms == 300_000
+        assert facts.settings.local_files == "hadoop"
+        assert facts.remark == ""
 
 
 def test_a_spark_query_with_the_given_interval_says_what_it_consumed(start):
@@ -239,7 +239,7 @@ def test_a_spark_query_with_the_given_interval_says_what_it_consumed(start):
             time.sleep(0.5)
         assert job.engine.interval_s() == 5.0
         assert job.engine.boundaries_so_far() >= 1
-        happenings = job.engine.happenings(started_us)
-        assert len(happenings) >= 1
-        assert {one.kind for one in happenings} == {"batch_boundary"}
+        interruptions = job.engine.interruptions(started_us)
+        assert len(interruptions) >= 1
+        assert {one.kind for one in interruptions} == {"batch_boundary"}
         assert job.engine.restarts() == 0

@@ -58,7 +58,7 @@ def test_a_query_and_a_jar_are_measured_side_by_side(project):
         (trial,) = cell["trials"]
         outputs = trial["outputs"]
         assert trial["counts"] is None
-        assert outputs["received"] == outputs["stamped"] > 0
+        assert outputs["received"] == outputs["matched"] > 0
         assert (outputs["without"], outputs["foreign"], outputs["complaints"]) == (0, 0, [])
         assert outputs["oracle"] == "checks.py:large_orders"
         assert outputs["resolution_us"] == 1_000
@@ -98,7 +98,7 @@ def test_python_measures_a_job_with_events_of_its_own_and_named_topics(project, 
     for trial in trials:
         assert (trial.topics.input, trial.topics.output) == ("orders", "large-orders")
         assert trial.outputs.resolution_us == 1
-        assert trial.outputs.earlier == trial.outputs.foreign == 0
+        assert trial.outputs.earlier_events == trial.outputs.foreign_timestamp == 0
         assert trial.outputs.complaints == []
         assert trial.status.has_figures, trial.reasons
     assert run.engines == ["flink@1.20"]

@@ -222,21 +222,21 @@ def test_engine_runs_on_loopback_says_its_settings_and_leaves_nothing(running, n
         engine.stop()
     assert time.monotonic() - begin < 8
     assert_ended(processes.values(), 0)
-    settings = facts["settings"]
-    assert facts["real_time"] is True
-    assert settings["version"] == engine.build
-    assert settings["checkpoint_interval_ms"] == 5000
-    assert settings["collector"] == "G1GC"
-    assert settings["priority"] == found_priority.text
+    settings = facts.settings
+    assert facts.real_time is True
+    assert settings.version == engine.build
+    assert settings.checkpoint_interval_ms == 5000
+    assert settings.collector == "G1GC"
+    assert settings.priority == found_priority.text
     wanted = {f"source.{key}": value for key, value in clients.SOURCE.items()}
     wanted |= {f"sink.{key}": value for key, value in clients.SINK.items()}
-    assert {key: settings.get(key) for key in wanted} == wanted
+    assert {key: settings.kafka_clients.get(key) for key in wanted} == wanted
 
 
 def test_both_engines_run_with_the_same_settings():
     if len(FACTS) < 2:
         pytest.skip("needs the facts that both engines' tests leave")
-    different = {row["setting"] for row in parity(FACTS) if not row["same"]}
+    different = {row.setting for row in parity(FACTS) if not row.same}
     assert different <= {
         "engine build",
         "Java heap, all processes (MiB)",

@@ -103,7 +103,7 @@ def test_the_run_says_where_its_latency_came_from(finished):
     cells = {cell["engine"]: cell["trials"][0] for cell in finished[0]["cells"]}
     for engine, kind in (("flink", "checkpoint"), ("spark", "batch_boundary")):
         trial = cells[engine]
-        marks = [one for one in trial["happenings"] if one["kind"] == kind]
+        marks = [one for one in trial["interruptions"] if one["kind"] == kind]
         # As many as there are intervals in the measurement, give or take the one that lies across its edge.
         assert abs(len(marks) - trial["cycles"]) <= 1, marks
         assert all(one["duration_ms"] < 5_000 for one in marks)

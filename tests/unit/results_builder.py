@@ -22,7 +22,7 @@ from rtmbench.results import (
     compare_all,
     headline,
 )
-from rtmbench.results.model import Interference, RoleLoad, WarmUp
+from rtmbench.results.model import EnginePriority, Interference, ParityRow, RoleLoad, WarmUp
 
 RATE = 1_000
 
@@ -150,12 +150,12 @@ def result(*cells, floors=None, **changes):
             os="Linux",
             kernel="6.1",
             shared_cores=True,
-            priority={"mechanism": "cgroup v2", "effective": True, "detail": "weight 34 of 100"},
+            priority=EnginePriority(mechanism="cgroup-v2", effective=True, detail="weight 34 of 100"),
             filesystems={"work": "ext4", "kafka_log": "ext4"},
         ),
         versions={"rtmbench": "0.1.0", "kafka": "4.1.1"},
         settings=settings,
-        parity=[{"setting": "acks", "flink": "all", "spark": "all", "same": True, "note": ""}],
+        parity=[ParityRow(setting="acks", values={cell.name: "all" for cell in found}, same=True)],
         cells=found,
         floors=[transport()] if floors is None else floors,
         comparisons=compare_all(found, quick=bool(settings.get("quick"))),

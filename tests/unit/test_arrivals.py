@@ -15,6 +15,7 @@ from rtmbench.parity import load_rows, parity
 from rtmbench.platform.machine import Machine
 from rtmbench.report.sections import command
 from rtmbench.results import fingerprint
+from rtmbench.results.model import EngineFacts, EngineSettings, ParityRow
 
 MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
 
@@ -126,15 +127,12 @@ def test_the_load_is_in_the_document_the_fingerprint_and_the_command():
 
 
 def test_the_load_is_the_same_in_every_column_of_the_parity_table():
-    rows = {row["setting"]: row for row in parity({"a": {"settings": {"slots": 1}}}, load_rows(settings(zipf=1.0)))}
-    assert rows["load generator: arrivals"]["a"] == "poisson"
-    assert rows["load generator: keys"] == {
-        "setting": "load generator: keys",
-        "a": "zipf 1",
-        "same": True,
-        "note": "",
-    }
-    assert rows["load generator: enable.idempotence"]["a"] == "true"
+    facts = EngineFacts(settings=EngineSettings(slots=1))
+    rows = {row.setting: row for row in parity({"a": facts}, load_rows(settings(zipf=1.0)))}
+    assert rows["load generator: arrivals"].values["a"] == "poisson"
+    keys = "load generator: keys"
+    assert rows[keys] == ParityRow(setting=keys, values={"a": "zipf 1"}, same=True)
+    assert rows["load generator: enable.idempotence"].values["a"] == "true"
     assert "load generator: late events" not in rows
     assert load_rows(settings())["load generator: keys"] == "uniform"
     assert parity({}, load_rows(settings())) == []

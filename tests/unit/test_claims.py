@@ -215,7 +215,7 @@ def test_a_run_is_read_as_it_was_stored(tmp_path):
     assert "available_mb" not in run.to_json()
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"schema": "rtmbench.result/1"}', "[1]"])
+@pytest.mark.parametrize("text", ["", "{}", '{"schema": "rtmbench.result/2"}', "[1]"])
 def test_what_is_no_run_of_claims_is_refused(tmp_path, text):
     (tmp_path / NAME).write_text(text, encoding="utf-8")
     with pytest.raises(ConfigurationError, match=NAME):

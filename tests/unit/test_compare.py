@@ -288,8 +288,8 @@ def test_history_shows_a_cell_over_time_and_ends_the_trend_at_another_machine(tm
 def test_history_leaves_out_what_it_cannot_read(tmp_path):
     stored(tmp_path, "good", cell("flink@1.20", trials()))
     (tmp_path / "bad").mkdir()
-    (tmp_path / "bad" / "result.json").write_text('{"schema": "rtmbench.result/2"}')
+    (tmp_path / "bad" / "result.json").write_text('{"schema": "rtmbench.result/3"}')
     found = run(history, tmp_path)
     assert "left out" in found.stderr
-    assert "does not know" in found.stderr
+    assert "does not read" in found.stderr
     assert "good" in found.stdout

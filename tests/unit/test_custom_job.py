@@ -36,7 +36,7 @@ from rtmbench.experiment.settings import resolve as resolved
 from rtmbench.experiment.trial_plan import TimeLimits, TrialPlan
 from rtmbench.platform.machine import Machine
 from rtmbench.report import sections, terminal
-from rtmbench.results.model import Outputs, Result, json_schema
+from rtmbench.results.model import EngineFacts, EngineSettings, Outputs, Result, json_schema
 from rtmbench.results.status import Observation, classify
 
 if TYPE_CHECKING:
@@ -269,13 +269,13 @@ def outputs(**changes) -> Outputs:
     sound = Outputs(
         produced=1_000,
         received=600,
-        stamped=600,
-        without=0,
-        foreign=0,
-        earlier=0,
-        stamps=900,
-        covered=540,
-        crowded=0,
+        matched=600,
+        missing_timestamp=0,
+        foreign_timestamp=0,
+        earlier_events=0,
+        distinct_timestamps=900,
+        covered_timestamps=540,
+        duplicated_timestamps=0,
         timestamp_field="at",
         resolution_us=1,
         oracle=None,
@@ -303,7 +303,7 @@ def test_jobs_that_do_not_write_alike_get_no_verdict():
 
     alike = compare(cell("flink@1.20"), cell("spark@4.1"))
     assert "unlike" not in alike.note
-    fewer = compare(cell("flink@1.20"), cell("spark@4.1", stamped=60, covered=60))
+    fewer = compare(cell("flink@1.20"), cell("spark@4.1", matched=60, covered_timestamps=60))
     assert fewer.verdict == "no verdict"
     assert "unlike outputs" in fewer.note
 
@@ -376,9 +376,9 @@ class RelayJob:
         return self.read
 
     def facts(self):
-        return {"settings": {"version": "0"}, "remark": "micro-batches"}
+        return EngineFacts(settings=EngineSettings(version="0"), remark="micro-batches")
 
-    def happenings(self, _from_us):
+    def interruptions(self, _from_us):
         return []
 
     def processes(self):
@@ -510,8 +510,13 @@ def test_a_job_is_measured_by_the_time_stamps_of_its_outputs(request_, monkeypat
     assert trial.valid, trial.reasons
     assert trial.outputs.oracle == "test_custom_job.py:check"
     assert seen == [(trial.outputs.produced, trial.outputs.received)]
-    assert trial.outputs.stamped == trial.outputs.produced > 200
-    assert trial.latency_us.count == trial.outputs.stamps == trial.outputs.covered == pytest.approx(200, abs=2)
+    assert trial.outputs.matched == trial.outputs.produced > 200
+    assert (
+        trial.latency_us.count
+        == trial.outputs.distinct_timestamps
+        == trial.outputs.covered_timestamps
+        == pytest.approx(200, abs=2)
+    )
     assert trial.outputs.timestamp_field == "meta.at"
     assert trial.slip_us is not None
     assert "output checked by test_custom_job.py:check" in trial.reasons
@@ -530,8 +535,12 @@ def test_a_job_that_drops_events_has_lower_bounds(request_, monkeypatch):
     trial = the_trial(result)
     outputs = trial.outputs
     assert trial.status.value == "unsustained"
-    assert outputs.stamps == trial.latency_us.count == pytest.approx(200, abs=2)
-    assert trial.latency_us.censored == outputs.stamps - outputs.covered == pytest.approx(150, abs=2)
+    assert outputs.distinct_timestamps == trial.latency_us.count == pytest.approx(200, abs=2)
+    assert (
+        trial.latency_us.censored
+        == outputs.distinct_timestamps - outputs.covered_timestamps
+        == pytest.approx(150, abs=2)
+    )
     assert {"p50", "p99", "max"} <= set(trial.latency_us.censored_percentiles)
     (coverage,) = [reason for reason in trial.reasons if reason.startswith("coverage ")]
     assert re.match(
@@ -643,8 +652,8 @@ def test_a_topic_that_exists_is_used_and_left(request_):
     trial = the_trial(result)
     assert (trial.topics.input, trial.topics.output) == ("orders", "large-orders")
     assert trial.valid, trial.reasons
-    assert trial.outputs.earlier == 40
-    assert trial.outputs.stamped == trial.outputs.produced
+    assert trial.outputs.earlier_events == 40
+    assert trial.outputs.matched == trial.outputs.produced
     assert any("40 output records are of events from before the trial" in reason for reason in trial.reasons)
     assert _core.end_offsets(config, "orders")[0] == 40 + trial.outputs.produced
     with pytest.raises(ConfigurationError, match="has 1 partitions, not 3"):

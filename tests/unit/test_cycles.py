@@ -1,17 +1,17 @@
 from __future__ import annotations
 
 from rtmbench.experiment import cycles
-from rtmbench.results.model import Happening
+from rtmbench.results.model import Interruption
 
 START = 1_700_000_000_000_000
 
 
 def boundary(at_ms, duration_ms=200.0, kind="batch_boundary"):
-    return Happening(kind=kind, source="spark", at_ms=at_ms, duration_ms=duration_ms)
+    return Interruption(kind=kind, source="spark", at_ms=at_ms, duration_ms=duration_ms)
 
 
-def cut(happenings, length_s=20.0):
-    return cycles.observed(happenings, START, START + round(length_s * 1e6), lead_us=2_500_000)
+def cut(interruptions, length_s=20.0):
+    return cycles.observed(interruptions, START, START + round(length_s * 1e6), lead_us=2_500_000)
 
 
 def test_the_window_begins_and_ends_with_observed_boundaries():
@@ -29,8 +29,8 @@ def test_two_boundaries_make_one_cycle_not_three():
 
 
 def test_without_two_boundaries_no_cycle_is_whole():
-    for happenings in ([], [boundary(3_000.0)]):
-        found = cut(happenings, 15.0)
+    for interruptions in ([], [boundary(3_000.0)]):
+        found = cut(interruptions, 15.0)
         assert (found.cycles, found.edges_us, found.seconds, found.cycle_s) == (0, (), 15.0, None)
 
 

@@ -151,15 +151,15 @@ def test_the_parity_has_what_the_running_query_has(engine, tmp_path):
         return made.facts()
 
     found = read(**rocksdb, **bounded, **changelog, **spark.PLAIN_LOCAL_FILES)
-    assert found["settings"]["state_memory_mb"] == 96
-    assert found["settings"]["state_changelog"] == "true"
-    assert found["settings"]["data_plane_heap_mb"] == found["settings"]["heap_mb"] == 1184
-    assert found["settings"]["local_files"] == "plain"
-    assert found["remark"] == spark.PLAIN_REMARK, "an engine that was changed is named beside its figures"
+    assert found.settings.state_memory_mb == 96
+    assert found.settings.state_changelog == "true"
+    assert found.settings.data_plane_heap_mb == found.settings.heap_mb == 1184
+    assert found.settings.local_files == "plain"
+    assert found.remark == spark.PLAIN_REMARK, "an engine that was changed is named beside its figures"
     found = read(**rocksdb)
-    assert found["settings"]["state_memory_mb"] == "unbounded"
-    assert found["settings"]["local_files"] == "hadoop"
-    assert found["remark"] == ""
+    assert found.settings.state_memory_mb == "unbounded"
+    assert found.settings.local_files == "hadoop"
+    assert found.remark == ""
 
 
 def test_the_interval_is_the_one_of_the_running_trigger(engine):

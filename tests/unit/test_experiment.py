@@ -24,7 +24,7 @@ from rtmbench.experiment.trial_plan import TrialPlan
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.platform.scheduling import SchedulingGroup, probe
 from rtmbench.results import contention
-from rtmbench.results.model import json_schema
+from rtmbench.results.model import EnginePriority, json_schema
 from rtmbench.results.slo import Target
 from rtmbench.results.store import list_runs, load
 
@@ -174,10 +174,12 @@ def test_an_engine_is_lowered_before_its_load_and_leaves_no_group(request_, monk
     (result,) = run(replace(request_, engines=("relay",)))
     relay = seen.index(("load", "relay"))
     assert seen[relay - 1] == ("lower", "")
-    (row,) = [row for row in result.parity if row["setting"] == "priority"]
+    (row,) = [row for row in result.parity if row.setting == "priority"]
     expected = probe()
-    assert row["relay"] == expected.text
-    assert result.host.priority == expected.document()
+    assert row.values["relay"] == expected.text
+    assert result.host.priority == EnginePriority(
+        mechanism=expected.mechanism, effective=expected.effective, detail=expected.detail
+    )
     assert result.host.filesystems.keys() == {"work"}
     assert all(one.control is None and one.session is None for one in made)
     trial = result.cells[0].trials[0]

@@ -10,15 +10,17 @@ from rtmbench.platform import scheduling
 from rtmbench.platform.machine import Machine
 from rtmbench.platform.scheduling import Priority
 from rtmbench.results.fingerprint import machine_changes, machine_id
+from rtmbench.results.model import EnginePriority
 
-EFFECTIVE = {"mechanism": "cgroup-v1", "effective": True, "detail": "One group."}
-INERT = {"mechanism": "none", "effective": False, "detail": "Nothing."}
+EFFECTIVE = EnginePriority(mechanism="cgroup-v1", effective=True, detail="One group.")
+INERT = EnginePriority(mechanism="none", effective=False, detail="Nothing.")
 
 
 def test_priority_and_file_systems_belong_to_the_machine():
     old = result().host
     new = replace(old, priority=EFFECTIVE, filesystems={"work": "ext4", "kafka_log": "ext4"})
-    assert machine_id(new) == machine_id(replace(new, priority={**EFFECTIVE, "detail": "The same in other words."}))
+    reworded = replace(EFFECTIVE, detail="The same in other words.")
+    assert machine_id(new) == machine_id(replace(new, priority=reworded))
     assert machine_changes(new, replace(new, priority=INERT)) == [
         "priority_effective True → False",
         "priority_mechanism cgroup-v1 → none",
@@ -55,7 +57,7 @@ def test_host_has_what_was_read_back(monkeypatch, cores, shared):
     found = host(machine)
     assert found.shared_cores is shared
     assert asked == ([(5,)] if shared else [(0, (2, 3, 4, 5, 6, 7))])
-    assert found.priority == {"mechanism": "cgroup-v2", "effective": True, "detail": "One group."}
+    assert found.priority == EnginePriority(mechanism="cgroup-v2", effective=True, detail="One group.")
     assert found.filesystems is not None
     assert found.filesystems["work"] == found.filesystems["kafka_log"]
     # The log of a broker that exists already is on another machine, or may be.

@@ -13,12 +13,15 @@ from rtmbench.experiment.settings import RunRequest
 from rtmbench.parity import parity
 from rtmbench.report.parity import print_parity
 from rtmbench.results import CloseLatency, Status
+from rtmbench.results.model import EngineFacts, EngineSettings
 from rtmbench.results.parity import Parity
 from rtmbench.results.store import RunDirectory, new_run_id
 
 FACTS = {
-    "flink@1.20": {"settings": {"slots": 4, "buffer_wait_ms": 1, "emission": "update"}},
-    "spark@4.3": {"settings": {"slots": 8, "buffer_wait_ms": 1, "emission": "update", "new_one": "x"}},
+    "flink@1.20": EngineFacts(settings=EngineSettings(slots=4, buffer_wait_ms=1, emission="update")),
+    "spark@4.3": EngineFacts(
+        settings=EngineSettings(slots=8, buffer_wait_ms=1, emission="update", others={"new_one": "x"})
+    ),
 }
 
 
@@ -46,9 +49,9 @@ def test_the_newest_complete_run_of_just_these_engines_answers(tmp_path, monkeyp
     stored(tmp_path, complete=False)
     found = runner.effective_settings(request(tmp_path, "flink@1.20", "spark@4.3"))
     assert found.source == f"run {run_id}"
-    rows = {row["setting"]: row for row in found.rows}
-    assert rows["slots"]["same"] is False
-    assert rows["emission"]["same"] is True
+    rows = {row.setting: row for row in found.rows}
+    assert rows["slots"].same is False
+    assert rows["emission"].same is True
 
     def started(*_):
         raise LookupError

@@ -15,6 +15,7 @@ from rtmbench.kafka import clients
 from rtmbench.parity import parity
 from rtmbench.platform import jvm, kafka, logs
 from rtmbench.platform.java import Java
+from rtmbench.results.model import EngineFacts, EngineSettings, ParityRow
 
 
 @pytest.mark.parametrize(
@@ -193,27 +194,23 @@ def test_client_settings_are_the_same_for_all():
 
 
 def test_parity_shows_equal_different_missing_and_unknown_settings():
+    flink = EngineSettings(slots=4, java="17.0.1", object_reuse=True, others={"new": 1})
+    spark = EngineSettings(slots=4, java="17.0.2", others={"new": "1"})
     rows = parity(
         {
-            "flink@1.20": {"settings": {"slots": 4, "java": "17.0.1", "object_reuse": True, "new": 1}},
-            "spark@4.1": {"settings": {"slots": "4", "java": "17.0.2", "new": 1}},
-            "transport": {"settings": {}},
+            "flink@1.20": EngineFacts(settings=flink),
+            "spark@4.1": EngineFacts(settings=spark),
+            "transport": EngineFacts(),
         }
     )
-    by_name = {row["setting"]: row for row in rows}
-    assert by_name["slots"] == {
-        "setting": "slots",
-        "flink@1.20": 4,
-        "spark@4.1": "4",
-        "same": True,
-        "note": "",
-    }
-    assert by_name["Java"]["same"] is False
-    assert by_name["object reuse"]["spark@4.1"] is None
-    assert by_name["object reuse"]["same"] is False
-    assert by_name["object reuse"]["note"].startswith("Spark reuses its rows anyway; a custom job has Flink's default")
-    assert by_name["new"]["same"] is True
-    assert "transport" not in by_name["slots"]
+    by_name = {row.setting: row for row in rows}
+    assert by_name["slots"] == ParityRow(setting="slots", values={"flink@1.20": 4, "spark@4.1": 4}, same=True)
+    assert by_name["Java"].same is False
+    assert by_name["object reuse"].values["spark@4.1"] is None
+    assert by_name["object reuse"].same is False
+    assert by_name["object reuse"].note.startswith("Spark reuses its rows anyway; a custom job has Flink's default")
+    assert by_name["new"].same is True
+    assert "transport" not in by_name["slots"].values
 
 
 JAVA_FAILURE = """\

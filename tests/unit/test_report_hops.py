@@ -22,7 +22,7 @@ from rtmbench.report.write import to_markdown
 from rtmbench.results import Spread, Status
 from rtmbench.results.history import history
 from rtmbench.results.hops import EngineHop, cell_engine_hop
-from rtmbench.results.model import Cycle, Grid, WarmUp
+from rtmbench.results.model import Cycle, EnginePriority, Grid, WarmUp
 from rtmbench.results.noise import NoiseBands
 
 OWN = "engine's own hop"
@@ -190,10 +190,12 @@ def test_the_report_says_how_a_trial_was_warmed_up_and_what_it_read():
 def test_the_environment_has_priority_and_file_systems():
     found = result(cell())
     text = markdown(found)
-    assert "| priority of the engines | effective, cgroup v2, weight 34 of 100 |" in text
+    assert "| priority of the engines | effective, cgroup-v2, weight 34 of 100 |" in text
     assert "| file systems | engines' work directory on ext4, broker's log on ext4 |" in text
     assert "priority of the engines without effect" not in printed(found)
-    inert = dataclasses.replace(found.host, priority={"mechanism": "nice", "effective": False, "detail": "autogroup"})
+    inert = dataclasses.replace(
+        found.host, priority=EnginePriority(mechanism="nice", effective=False, detail="autogroup")
+    )
     assert "priority of the engines without effect" in printed(dataclasses.replace(found, host=inert))
 
 

@@ -21,7 +21,7 @@ from rtmbench.report import export, print_result, write
 from rtmbench.report.sections import command as command_line
 from rtmbench.results import Refusal, RunDirectory, Status, load
 from rtmbench.results.histogram_log import merged, read_histogram_log
-from rtmbench.results.model import Grid, RatePoint, Sustained, TargetOutcome
+from rtmbench.results.model import Grid, Offence, ParityRow, RatePoint, Sustained, TargetOutcome
 
 RECORDED = Path(__file__).parent / "data" / "recorded-run"
 HOSTILE = {
@@ -54,7 +54,8 @@ def hostile(text):
         [trial(1, Status.REFUSED, [text], latency_us=None)],
         refusal=Refusal(code=text, message=text),
     )
-    offending = trial(1, Status.FAILED, [text, text], latency_us=None, offending=[{"kind": text, "record": text}])
+    offence = Offence(kind=text, partition=None, offset=None, detail=text, record=text)
+    offending = trial(1, Status.FAILED, [text, text], latency_us=None, offending=[offence])
     found = result(cell(text, [trial(1, reasons=[text], files={"latency": text})]), refused, cell("x", [offending]))
     return dataclasses.replace(
         found,
@@ -64,7 +65,7 @@ def hostile(text):
         created_at=text,
         settings={**found.settings, "engines": [text], "notes": [text], text: text},
         versions={**found.versions, text: text},
-        parity=[{"setting": text, text: text, "same": False, "note": text}],
+        parity=[ParityRow(setting=text, values={text: text}, same=False, note=text)],
         host=dataclasses.replace(found.host, cpu=text, os=text),
     )
 
@@ -216,10 +217,10 @@ def test_the_exports_hold_every_sample(recorded, tmp_path):
     assert len(tables["trials"]) == len(trials)
     samples = sum(row["count"] for row in tables["histogram"])
     assert samples == sum(t.latency_us.count for t in trials) == sum(row["count"] for row in tables["timeline"])
-    assert {row["kind"] for row in tables["happenings"]} >= {"batch_boundary", "checkpoint", "gc_pause"}
+    assert {row["kind"] for row in tables["interruptions"]} >= {"batch_boundary", "checkpoint", "gc_pause"}
     parquet = pytest.importorskip("pyarrow.parquet")
     paths = export.write(recorded, tmp_path, "parquet")
-    assert {path.stem for path in paths} == {"trials", "timeline", "happenings", "histogram"}
+    assert {path.stem for path in paths} == {"trials", "timeline", "interruptions", "histogram"}
     assert sum(parquet.read_table(tmp_path / "histogram.parquet")["count"].to_pylist()) == samples
 
 

@@ -6,7 +6,7 @@ import pytest
 from results_builder import cell, latency, trial
 
 from rtmbench.results import NoiseBand, Status, compare, compare_all
-from rtmbench.results.model import CloseLatency, Failures, Happening, Spread, WarmUp
+from rtmbench.results.model import CloseLatency, Failures, Interruption, Spread, WarmUp
 from rtmbench.results.verdict import ratio_text, sentence
 
 
@@ -339,8 +339,8 @@ def test_boundary_free_is_compared_with_its_like_only():
     assert found.ratio_p50 is None
     assert "boundary-free" in found.note
     assert compare(free, free).pairs == 1
-    with_one = Happening(kind="checkpoint", source="flink", at_ms=41_230.7, duration_ms=566.0)
-    cut = cell("b", [trial(1, cycles=0, happenings=[with_one])])
+    with_one = Interruption(kind="checkpoint", source="flink", at_ms=41_230.7, duration_ms=566.0)
+    cut = cell("b", [trial(1, cycles=0, interruptions=[with_one])])
     assert compare(cut, free).ratio_p50 is None
     assert compare(cut, cell("a")).ratio_p50 is None
     assert compare(cut, cut).pairs == 1

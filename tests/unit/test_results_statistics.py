@@ -6,7 +6,7 @@ import pytest
 from results_builder import latency, trial
 
 from rtmbench.results import Status, cell_status, headline
-from rtmbench.results.model import Happening
+from rtmbench.results.model import Interruption
 
 V, C, U, F, R, O = (  # noqa: E741 - a legend for the table below
     Status.VALID,
@@ -114,5 +114,5 @@ def test_boundary_free_trials_make_no_headline_but_a_floor():
     trials = [trial(1, cycles=0)]
     assert headline(trials) is None
     assert headline(trials, floor=True).valid_trials == 1
-    checkpoint = Happening(kind="checkpoint", source="flink", at_ms=41_230.7, duration_ms=566.0)
-    assert headline([trial(1, cycles=0, happenings=[checkpoint])]) is None
+    checkpoint = Interruption(kind="checkpoint", source="flink", at_ms=41_230.7, duration_ms=566.0)
+    assert headline([trial(1, cycles=0, interruptions=[checkpoint])]) is None

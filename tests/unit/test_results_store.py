@@ -168,8 +168,8 @@ def test_a_document_cut_short_is_a_clear_error(tmp_path, text):
 def test_an_unknown_major_version_is_refused(run):
     run.write(result(cell()))
     document = json.loads((run.path / "result.json").read_text("utf-8"))
-    (run.path / "result.json").write_text(json.dumps({**document, "schema": "rtmbench.result/2"}))
-    with pytest.raises(ConfigurationError, match=r"rtmbench\.result/2.*does not know"):
+    (run.path / "result.json").write_text(json.dumps({**document, "schema": "rtmbench.result/3"}))
+    with pytest.raises(ConfigurationError, match=r"rtmbench\.result/3.*does not read"):
         load(run.path)
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
@@ -17,7 +17,7 @@ from rtmbench.engines.kind import EngineKind
 from rtmbench.errors import ConfigurationError, PreflightError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.platform import jvm, logs
-from rtmbench.results.model import Happening
+from rtmbench.results.model import EngineFacts, EngineSettings, Interruption
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import Emission, Engine, EngineSpec, TrialIo
@@ -118,10 +118,10 @@ class KafkaStreamsEngine(PlainEngine):
         """Return how often the first thread has committed."""
         return len(self._commits_ms())
 
-    def happenings(self, from_us: int) -> list[Happening]:
+    def interruptions(self, from_us: int) -> list[Interruption]:
         """Return the commits. Kafka Streams does not report how long each one took."""
         return [
-            Happening(
+            Interruption(
                 kind="checkpoint",
                 source=self.spec.engine,
                 at_ms=round(at_ms - from_us / 1e3, 1),
@@ -131,25 +131,26 @@ class KafkaStreamsEngine(PlainEngine):
             for at_ms in self._commits_ms()
         ]
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> EngineFacts:
         """Return its settings, with those that its Kafka clients logged."""
         if self._io is None or self._process is None:
-            return {"settings": {}}
+            return EngineFacts()
         io = self._io
-        settings = {
-            "version": VERSION,
-            "slots": self._threads(io),
-            "parallelism": io.partitions,
-            "checkpoint_interval_ms": io.checkpoint_interval_ms,
-            "emission": self.emit,
-            "state_backend": "rocksdb",
-            "priority": io.priority(),
-            "sink_guarantee": "AT_LEAST_ONCE",
-            **clients.read_back(self._process.log),
-        }
-        if io.window_ms is not None:
-            settings |= {"window_ms": io.window_ms, "watermark_delay_ms": io.watermark_delay_ms}
-        return {"settings": settings}
+        windowed = io.window_ms is not None
+        settings = EngineSettings(
+            version=VERSION,
+            slots=self._threads(io),
+            parallelism=io.partitions,
+            checkpoint_interval_ms=io.checkpoint_interval_ms,
+            emission=self.emit,
+            state_backend="rocksdb",
+            priority=io.priority(),
+            sink_guarantee="AT_LEAST_ONCE",
+            window_ms=io.window_ms,
+            watermark_delay_ms=io.watermark_delay_ms if windowed else None,
+            kafka_clients=clients.read_back(self._process.log),
+        )
+        return EngineFacts(settings=settings)
 
     def processes(self) -> list[Process]:
         """Return the one process."""

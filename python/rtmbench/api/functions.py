@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rtmbench.custom_jobs.oracle import Check
     from rtmbench.experiment.options import Options
     from rtmbench.experiment.settings import RunRequest
-    from rtmbench.run_settings import RunArguments
+    from rtmbench.run_settings import RunArguments, SettingValues
 
 
 def run(
@@ -227,7 +227,7 @@ def _run(
     engines: Iterable[str],
     slo: str | Iterable[str],
     results: str | os.PathLike[str],
-    settings: dict[str, Any],
+    settings: SettingValues,
 ) -> list[Run]:
     from rtmbench.experiment import runner  # noqa: PLC0415 - reading results must not wait for what a run needs
     from rtmbench.live_view import LiveView  # noqa: PLC0415
@@ -242,7 +242,7 @@ def _request(
     engines: Iterable[str],
     slo: str | Iterable[str],
     results: Path,
-    settings: dict[str, Any],
+    settings: SettingValues,
 ) -> tuple[RunRequest, Options]:
     from rtmbench.experiment.options import Options  # noqa: PLC0415 - see above
     from rtmbench.experiment.settings import RunRequest  # noqa: PLC0415

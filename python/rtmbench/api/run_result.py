@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Sequence
 
+    from rtmbench.json_object import JsonObject
     from rtmbench.report.figure import Plot
     from rtmbench.report.figures import Kind
     from rtmbench.results.model import Cell, Result, TargetOutcome, Trial
@@ -121,7 +122,7 @@ class Run:
     def timeline(self, engine: str, trial: int | None = None) -> _core.Table:
         """Return one row for each second of the measuring phase: count, p50, p99 and max in µs, backlog in events.
 
-        Rows of all trials unless one is named; the columns `trial` and `attempt` tell them apart.
+        Rows of all trials unless one is named; the columns `trial` and `attempt` identify them.
 
         Raises ConfigurationError for an unknown engine or trial, and where no timeline was kept.
 
@@ -387,7 +388,7 @@ class Comparison:
         """One for each pair: `comparison` holds ratios, intervals and verdicts, `sentence` is the text."""
         return self.report.entries
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Give the comparison as JSON values, as `rtmbench compare --json` prints it.
 
         >>> import rtmbench

@@ -12,11 +12,14 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rtmbench import signals
 from rtmbench.api import functions
 from rtmbench.errors import RtmbenchError
+
+if TYPE_CHECKING:
+    from rtmbench.json_object import JsonObject
 
 
 def main() -> int:
@@ -59,7 +62,7 @@ def _end_with_the_caller() -> None:
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
-def _say(document: dict[str, Any]) -> None:
+def _say(document: JsonObject) -> None:
     sys.stdout.write(json.dumps(document) + "\n")
     sys.stdout.flush()
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 import click
@@ -26,6 +26,9 @@ from rtmbench.artifacts.progress import reporter
 from rtmbench.artifacts.source import Sources, simple_links
 from rtmbench.artifacts.unpack import unpack
 from rtmbench.errors import ArtifactError, RtmbenchError
+
+if TYPE_CHECKING:
+    from rtmbench.json_object import JsonObject
 
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 
@@ -144,7 +147,7 @@ WANTED = {
 }
 
 
-def closure(jars: tuple[str, ...], without: frozenset[str], work: Path) -> list[dict[str, Any]]:
+def closure(jars: tuple[str, ...], without: frozenset[str], work: Path) -> list[JsonObject]:
     """Resolve jars and all that they need at run time, as entries of the lock."""
     dependencies = "".join(
         "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>".format(
@@ -175,11 +178,11 @@ def closure(jars: tuple[str, ...], without: frozenset[str], work: Path) -> list[
     return sorted(entries, key=lambda entry: str(entry["coordinate"]))
 
 
-def _entry(coordinate: str, path: Path) -> dict[str, Any]:
+def _entry(coordinate: str, path: Path) -> JsonObject:
     return {"coordinate": coordinate, "sha256": sha256(path), "size": path.stat().st_size}
 
 
-def archive(coordinate: str, rules: dict[str, str], work: Path) -> dict[str, Any]:
+def archive(coordinate: str, rules: dict[str, str], work: Path) -> JsonObject:
     """Look an archive up in the index, download and unpack it: an entry of the lock."""
     sources = Sources.configured()
     found = _index_entry(coordinate, sources, from_source=any(name.startswith("deps/") for name in rules))
@@ -228,7 +231,7 @@ def _index_entry(coordinate: str, sources: Sources, *, from_source: bool) -> Art
 def main(file: Path, names: tuple[str, ...]) -> None:
     """Resolve every bundle, or the named ones, and write the lock FILE (by default the package's own)."""
     locked = json.loads(file.read_text(encoding="utf-8"))["bundles"] if names else {}
-    bundles: dict[str, Any] = {}
+    bundles: JsonObject = {}
     with tempfile.TemporaryDirectory(prefix="rtmbench-relock-") as directory:
         work = Path(directory)
         for name, wanted in WANTED.items():
@@ -244,7 +247,7 @@ def main(file: Path, names: tuple[str, ...]) -> None:
             except RtmbenchError as error:
                 click.echo(f"error: {error}", err=True)
                 sys.exit(getattr(error, "exit_code", 1))
-            entry: dict[str, Any] = {"build": wanted.build}
+            entry: JsonObject = {"build": wanted.build}
             if wanted.classpath != ".":
                 entry["classpath"] = wanted.classpath
             bundles[name] = entry | {"artifacts": artifacts}

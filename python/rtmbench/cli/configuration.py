@@ -21,6 +21,8 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from rtmbench.run_settings import SettingValues
+
 FILE = Path("rtmbench.toml")
 
 # Read elsewhere than by a command's options: by the cache, the build, the tests, the supervisor, and the pipelines'
@@ -48,7 +50,7 @@ TARGETS = "slo"
 """The one key that is not a setting of a run but a target of its result. Its flag is repeatable."""
 
 
-def load(environment: Mapping[str, str]) -> dict[str, Any]:
+def load(environment: Mapping[str, str]) -> SettingValues:
     """Read `rtmbench.toml` into defaults for the commands.
 
     Raises `ConfigurationError` for a key of the file, or an `RTMBENCH_*` variable, that is unknown.
@@ -71,7 +73,7 @@ def load(environment: Mapping[str, str]) -> dict[str, Any]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{FILE} is not valid TOML: {error}.") from error
-    defaults: dict[str, dict[str, Any]] = {}
+    defaults: dict[str, SettingValues] = {}
     for key, value in document.items():
         if key not in keys:
             raise ConfigurationError(

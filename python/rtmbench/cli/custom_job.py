@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rtmbench.custom_jobs.model import CustomJob
+    from rtmbench.run_settings import SettingValues
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -72,25 +73,25 @@ def job_options(command: Command) -> Command:
     return command
 
 
-def take_job(values: dict[str, Any]) -> CustomJob | None:
+def take_job(values: SettingValues) -> CustomJob | None:
     """Take the options out of the values, and make a job of them; None if there is none.
 
     Raises ConfigurationError, and click's usage error for options that go with a job where there is none.
     """
-    given = {name: values.pop(name) for name in NAMES}
-    given = {name: value for name, value in given.items() if value is not None}
-    if not given:
+    arguments = {name: values.pop(name) for name in NAMES}
+    arguments = {name: value for name, value in arguments.items() if value is not None}
+    if not arguments:
         return None
-    if not given.keys() & {"spark_job", "flink_jar"}:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+    if not arguments.keys() & {"spark_job", "flink_jar"}:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in arguments)
         raise click.UsageError(f"{flags} requires a custom job: add --spark-job, --flink-jar, or both.")
     from rtmbench.custom_jobs.model import custom_job  # noqa: PLC0415 - `--help` must not wait for it
 
-    if "first_output" in given:
-        given["first_output_s"] = given.pop("first_output")
-    if "flink_args" in given:
+    if "first_output" in arguments:
+        arguments["first_output_s"] = arguments.pop("first_output")
+    if "flink_args" in arguments:
         try:
-            given["flink_args"] = shlex.split(given["flink_args"])
+            arguments["flink_args"] = shlex.split(arguments["flink_args"])
         except ValueError as error:
             raise click.UsageError(f"--flink-args cannot be split into words: {error}.") from error
-    return custom_job(**given)
+    return custom_job(**arguments)

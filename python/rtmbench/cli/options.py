@@ -13,7 +13,7 @@ from rtmbench.run_settings import SETTINGS, of_command
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rtmbench.run_settings import Setting
+    from rtmbench.run_settings import Setting, SettingValues
 
 Command = Any
 
@@ -103,7 +103,7 @@ def existing_kafka(command: Command) -> Command:
     return setting("bootstrap-servers", required=True, help="Address of the Kafka to use.")(command)
 
 
-def take_axes(values: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
+def take_axes(values: SettingValues) -> dict[str, tuple[Any, ...]]:
     """Take the settings with several values out: their names and values. The first value of each stays."""
     axes = {}
     for row in SETTINGS.values():
@@ -113,7 +113,7 @@ def take_axes(values: dict[str, Any]) -> dict[str, tuple[Any, ...]]:
     return axes
 
 
-def take_settings(values: dict[str, Any]) -> dict[str, Any]:
+def take_settings(values: SettingValues) -> SettingValues:
     """Take the settings out of the parameters of a command: arguments for a request."""
     return {row.field: values.pop(row.parameter) for row in SETTINGS.values() if row.parameter in values}
 

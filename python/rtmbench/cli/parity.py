@@ -32,8 +32,8 @@ def parity(context: click.Context, /, pattern: str, *, fresh: bool, as_json: boo
     from rtmbench.report.parity import print_parity  # noqa: PLC0415
 
     # A stored run may have had other settings than those of this command line.
-    given = {name for name in values if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    fresh = fresh or bool(given - _NO_SETTING_OF_AN_ENGINE)
+    on_command_line = {name for name in values if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    fresh = fresh or bool(on_command_line - _NO_SETTING_OF_AN_ENGINE)
     # Windows as in a quick run, so that a first result is soon there; the published setup has its own.
     request = RunRequest(patterns=(pattern,), quick=values["profile"] != "spec", **take_settings(values))
     found = runner.effective_settings(request, fresh=fresh, view=LiveView())

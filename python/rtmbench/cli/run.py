@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from rtmbench.experiment.options import Options
     from rtmbench.results.model import Result
+    from rtmbench.run_settings import SettingValues
 
 
 @click.command()
@@ -68,7 +69,7 @@ def run(patterns: tuple[str, ...], *, as_json: bool, **values: Any) -> int:
     return runner.exit_code(results)
 
 
-def _options(axes: dict[str, tuple[Any, ...]], values: dict[str, Any]) -> Options:
+def _options(axes: dict[str, tuple[Any, ...]], values: SettingValues) -> Options:
     """Take the options out that are not settings of a run."""
     from rtmbench.experiment.options import Options  # noqa: PLC0415
     from rtmbench.results.slo import Target  # noqa: PLC0415

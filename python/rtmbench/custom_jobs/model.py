@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from rtmbench.custom_jobs.oracle import Check
+    from rtmbench.json_object import JsonObject
 
 FIRST_OUTPUT_S = 120.0
 LONGEST_S = 3_600.0
@@ -127,7 +128,7 @@ class CustomJob:
                 "Lower --rate, --duration or --warmup, or leave --oracle out."
             )
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """Return the description for a result: names, no path of the machine."""
         return {
             "spark_job": self.spark_job.name if self.spark_job else None,

@@ -41,7 +41,7 @@ class Payload:
     texts: tuple[Text, ...] | None = None
     """Kafka key (None: the event's) and template of each record in turn; None: rtmbench's own events."""
     digest: str = ""
-    """Tells one payload from another; empty for rtmbench's own events."""
+    """Identifies the payload; empty for rtmbench's own events."""
     note: str = ""
 
     def record_bytes(self, payload_bytes: int | None) -> int | None:

@@ -53,13 +53,15 @@ class JobTopics:
 
     def delete(self) -> None:
         """Delete those that `create` made, and wait until they are gone: the next trial may use their names again."""
-        ours = sorted(self.created)
-        if not ours:
+        created = sorted(self.created)
+        if not created:
             return
-        _core.delete_topics(self.admin, ours, timeout_s=3)
+        _core.delete_topics(self.admin, created, timeout_s=3)
         self.created.clear()
         deadline = time.monotonic() + GONE_S
-        while any(partition_ends(self.admin, name, 1.0) is not None for name in ours) and time.monotonic() < deadline:
+        while (
+            any(partition_ends(self.admin, name, 1.0) is not None for name in created) and time.monotonic() < deadline
+        ):
             time.sleep(0.05)
 
 

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from rtmbench.errors import PreflightError, RtmbenchError
 from rtmbench.platform.scheduling import EQUALS
+from rtmbench.results.model import EngineFacts
 from rtmbench.run_settings import RunSettings
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from rtmbench.platform.process import Process
     from rtmbench.platform.scheduling import SchedulingGroup
-    from rtmbench.results.model import Happening
+    from rtmbench.results.model import Interruption
 
 
 Emission = Literal["row", "update", "batch", "close", "output"]
@@ -152,10 +153,10 @@ class Engine(Protocol):
         A partition of which nothing was read has its first offset, or is not there. Asked once, before the stop.
         """
 
-    def facts(self) -> dict[str, Any]:
-        """Return what the running engine reports: `settings` for `parity`, and its own details."""
+    def facts(self) -> EngineFacts:
+        """Return what the running engine reports about itself, read back where it can be."""
 
-    def happenings(self, from_us: int) -> list[Happening]:
+    def interruptions(self, from_us: int) -> list[Interruption]:
         """Return the batch boundaries or checkpoints so far, timed from `from_us` (µs since the Unix epoch).
 
         Asked once, after the measuring phase and before the stop: what it costs is not measured.
@@ -210,11 +211,11 @@ class PlainEngine:
         """Return None: whether all was read shows in the output alone."""
         return None
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> EngineFacts:
         """Return no settings."""
-        return {"settings": {}}
+        return EngineFacts()
 
-    def happenings(self, from_us: int) -> list[Happening]:  # noqa: ARG002 - the protocol's signature
+    def interruptions(self, from_us: int) -> list[Interruption]:  # noqa: ARG002 - the protocol's signature
         """Return none: nothing is made durable but by the broker."""
         return []
 

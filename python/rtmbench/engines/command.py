@@ -7,13 +7,14 @@ import re
 import shlex
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtmbench.engines.base import PlainEngine, Variant
 from rtmbench.engines.kind import EngineKind
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.platform import logs
+from rtmbench.results.model import EngineFacts, EngineSettings
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import Emission, Engine, EngineSpec, TrialIo
@@ -128,11 +129,11 @@ class CommandEngine(PlainEngine):
         """Return None: the program may commit when it likes."""
         return None
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> EngineFacts:
         """Return the settings that rtmbench passed to the program, without a query to the program."""
         if self._io is None:
-            return {"settings": {}}
-        return {"settings": {"slots": self._io.slots, "priority": self._io.priority()}}
+            return EngineFacts()
+        return EngineFacts(settings=EngineSettings(slots=self._io.slots, priority=self._io.priority()))
 
     def processes(self) -> list[Process]:
         """Return the program, with the processes that it starts."""

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rtmbench import _core
-    from rtmbench.results.model import Happening
+    from rtmbench.results.model import Interruption
 
 PERIODIC = frozenset({"batch_boundary", "checkpoint"})
-"""Kinds of happening that a cycle begins and ends with."""
+"""Kinds of interruption that a cycle begins and ends with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +48,11 @@ class Window:
         return max(spans, default=None)
 
 
-def observed(happenings: Iterable[Happening], begin_us: int, end_us: int, *, lead_us: int) -> Window:
+def observed(interruptions: Iterable[Interruption], begin_us: int, end_us: int, *, lead_us: int) -> Window:
     """Cut the phase from `begin_us` to `end_us` on the boundaries in it.
 
     Args:
-        happenings: what the engine reported, timed from `begin_us`.
+        interruptions: what the engine reported, timed from `begin_us`.
         begin_us: when the phase was declared begun, on the news of a boundary.
         end_us: when it was declared ended, on the news of another.
         lead_us: how long before its news a boundary may have begun.
@@ -61,21 +61,21 @@ def observed(happenings: Iterable[Happening], begin_us: int, end_us: int, *, lea
         From the first boundary to the last one; all of the phase, without edges, where there are fewer than two.
 
     """
-    starts = sorted({begin_us + round(one.at_ms * 1_000) for one in happenings if one.kind in PERIODIC})
+    starts = sorted({begin_us + round(one.at_ms * 1_000) for one in interruptions if one.kind in PERIODIC})
     edges = tuple(start for start in starts if begin_us - lead_us <= start <= end_us)
     if len(edges) < 2:  # noqa: PLR2004 - one cycle has two ends
         return Window(from_us=begin_us, to_us=end_us)
     return Window(from_us=edges[0], to_us=edges[-1], edges_us=edges)
 
 
-def boundaries_in(happenings: Iterable[Happening], seconds: float) -> int:
-    """Return how many boundaries overlap the first `seconds`, which the happenings are timed from."""
-    return sum(one.kind in BOUNDARIES for one in attribution.within(happenings, seconds))
+def boundaries_in(interruptions: Iterable[Interruption], seconds: float) -> int:
+    """Return how many boundaries overlap the first `seconds`, which the interruptions are timed from."""
+    return sum(one.kind in BOUNDARIES for one in attribution.within(interruptions, seconds))
 
 
-def shifted(happenings: Iterable[Happening], by_ms: float) -> list[Happening]:
-    """Return happenings whose times count from a moment `by_ms` later."""
-    return [replace(one, at_ms=round(one.at_ms - by_ms, 1)) for one in happenings]
+def shifted(interruptions: Iterable[Interruption], by_ms: float) -> list[Interruption]:
+    """Return interruptions whose times count from a moment `by_ms` later."""
+    return [replace(one, at_ms=round(one.at_ms - by_ms, 1)) for one in interruptions]
 
 
 def figures(verdict: _core.Verdict) -> list[Cycle]:

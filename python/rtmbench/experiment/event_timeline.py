@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rtmbench.platform import gc_log
-from rtmbench.results.model import Happening, Timeline
+from rtmbench.results.model import Interruption, Timeline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,22 +30,22 @@ def timeline(verdict: _core.Verdict, from_us: int) -> Timeline | None:
     )
 
 
-def stalls(verdict: _core.Verdict) -> list[Happening]:
+def stalls(verdict: _core.Verdict) -> list[Interruption]:
     """Return the times in which the engine emitted nothing although input was waiting."""
     found = verdict.stalls
     return [
-        Happening(kind="stall", source="output", at_ms=round(at / 1e3, 1), duration_ms=round(length / 1e3, 1))
+        Interruption(kind="stall", source="output", at_ms=round(at / 1e3, 1), duration_ms=round(length / 1e3, 1))
         for at, length in zip(found["from_us"].tolist(), found["length_us"].tolist(), strict=True)
     ]
 
 
-def pauses(logs: Path, kafka_logs: Path | None, from_us: int) -> list[Happening]:
+def pauses(logs: Path, kafka_logs: Path | None, from_us: int) -> list[Interruption]:
     """Return the pauses of all JVMs that logged to `logs` and of our broker, timed from `from_us` (µs)."""
     files = sorted(logs.glob(f"*{gc_log.SUFFIX}"))
     if kafka_logs is not None:
         files.append(kafka_logs / KAFKA_LOG)
     return [
-        Happening(
+        Interruption(
             kind=pause.kind,
             source=file.name.removesuffix(gc_log.SUFFIX),
             at_ms=round((pause.start_us - from_us) / 1e3, 1),

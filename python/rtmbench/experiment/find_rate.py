@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rtmbench.experiment.pattern_run import PatternRun
     from rtmbench.experiment.runner import Experiment
     from rtmbench.experiment.settings import Settings
-    from rtmbench.results.model import RatePoint, Result, Sustained
+    from rtmbench.results.model import RatePoint, Result, Scalar, Sustained
 
 RESOLUTION, RESOLUTION_QUICK = 1.1, 1.25
 BUDGET, BUDGET_QUICK = 12, 7
@@ -49,7 +49,7 @@ def search(experiment: Experiment) -> list[Result]:
             while (rate := one.next()) is not None:
                 run = experiment.add_run(pattern, **_at(settings, rate, spec))
                 if not points:
-                    minutes = run.estimate_s() / 60
+                    minutes = run.remaining()[1] / 60
                     view.say(f"at most {budget} rates, about {minutes:.0f} min each, on {run.cell_runs[0].name}")
                 outcome = _try(run, rate, experiment)
                 one.record(rate, outcome[0])
@@ -100,7 +100,7 @@ def _try(run: PatternRun, rate: float, experiment: Experiment) -> tuple[str, str
 
 def _tied(runs: list[PatternRun], found: list[Sustained]) -> list[Result]:
     """Write what was found, and all rates, into every document of the search."""
-    rates = sorted({run.settings.rate for run in runs})
+    rates: list[Scalar] = [*sorted({run.settings.rate for run in runs})]
     for run in runs:
         run.tie(Grid(axes={"rate": rates}, point={"rate": run.settings.rate}), found)
     return [run.result for run in runs if run.result is not None]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rtmbench.platform import machine as machines
 from rtmbench.platform import scheduling
 from rtmbench.platform.scheduling import NICE
-from rtmbench.results.model import Host
+from rtmbench.results.model import EnginePriority, Host
 
 if TYPE_CHECKING:
     from rtmbench.platform.machine import Machine
@@ -29,6 +29,6 @@ def host(machine: Machine, *, kafka: bool = True) -> Host:
         os=machine.os,
         kernel=machine.kernel,
         shared_cores=cpu_sets is None,
-        priority=priority.document(),
+        priority=EnginePriority(mechanism=priority.mechanism, effective=priority.effective, detail=priority.detail),
         filesystems=filesystems or None,
     )

@@ -154,13 +154,13 @@ class CustomJobSubject:
         outputs = Outputs(
             produced=found["produced"],
             received=found["received"],
-            stamped=found["stamped"],
-            without=found["without"],
-            foreign=found["foreign"],
-            earlier=found["earlier"],
-            stamps=found["stamps"],
-            covered=found["covered"],
-            crowded=found["crowded"],
+            matched=found["stamped"],
+            missing_timestamp=found["without"],
+            foreign_timestamp=found["foreign"],
+            earlier_events=found["earlier"],
+            distinct_timestamps=found["stamps"],
+            covered_timestamps=found["covered"],
+            duplicated_timestamps=found["crowded"],
             timestamp_field=self._field,
             resolution_us=found["resolution_us"],
             oracle=oracle.name if oracle else None,
@@ -198,9 +198,9 @@ class CustomJobSubject:
     def _coverage(self, outputs: Outputs, uncovered: int) -> Iterator[str]:
         if self._floor or not uncovered:
             return
-        share = outputs.covered / outputs.stamps
+        covered, distinct = outputs.covered_timestamps, outputs.distinct_timestamps
         text = (
-            f"coverage {share:.2%}: some output carries {outputs.covered:,} of {outputs.stamps:,} measured time stamps"
+            f"coverage {covered / distinct:.2%}: some output carries {covered:,} of {distinct:,} measured time stamps"
         )
         if self.job.filters:
             yield f"{text}; events without an output are not samples, because of --filters"
@@ -212,19 +212,19 @@ class CustomJobSubject:
 
     def _faults(self, verdict: _core.Verdict, outputs: Outputs) -> Iterator[str]:
         first = {one["kind"]: f"{one['detail']}: {one['record']}" for one in reversed(verdict.offending)}
-        if outputs.without:
+        if outputs.missing_timestamp:
             yield (
-                f"{outputs.without:,} of {outputs.received:,} output records have no time stamp in "
+                f"{outputs.missing_timestamp:,} of {outputs.received:,} output records have no time stamp in "
                 f"`{outputs.timestamp_field}` (the first: {first.get('timestamp', 'not kept')})"
             )
-        if outputs.foreign:
+        if outputs.foreign_timestamp:
             yield (
-                f"{outputs.foreign:,} of {outputs.received:,} output records have a time stamp in "
+                f"{outputs.foreign_timestamp:,} of {outputs.received:,} output records have a time stamp in "
                 f"`{outputs.timestamp_field}` that no input event has (the first: {first.get('foreign', 'not kept')})"
             )
-        if self._floor and outputs.stamped < outputs.produced:
-            yield f"{outputs.produced - outputs.stamped:,} of {outputs.produced:,} events have no output"
-        if not verdict.latency.count and not outputs.without and not outputs.foreign:
+        if self._floor and outputs.matched < outputs.produced:
+            yield f"{outputs.produced - outputs.matched:,} of {outputs.produced:,} events have no output"
+        if not verdict.latency.count and not outputs.missing_timestamp and not outputs.foreign_timestamp:
             yield f"none of {outputs.received:,} output records is of an event of the measuring phase"
         for complaint in outputs.complaints:
             yield f"the oracle {outputs.oracle} reports: {complaint}"
@@ -240,17 +240,20 @@ class CustomJobSubject:
             step = outputs.resolution_us / 1000
             yield f"time stamps are in ms or coarser, rounded down: a latency may be too long by up to {step:g} ms"
         # A job that writes more records than it reads has several for an event by design.
-        if outputs.stamped <= outputs.produced and outputs.crowded > CROWDED * outputs.stamps:
+        if (
+            outputs.matched <= outputs.produced
+            and outputs.duplicated_timestamps > CROWDED * outputs.distinct_timestamps
+        ):
             yield (
-                f"{outputs.crowded / outputs.stamps:.1%} of the time stamps are carried by more output records than "
-                "there are events of them: either the job writes several records for some events, or it stamps them "
-                "itself, and then the figures are invalid"
+                f"{outputs.duplicated_timestamps / outputs.distinct_timestamps:.1%} of the time stamps are carried by "
+                "more output records than there are events of them: either the job writes several records for some "
+                "events, or it stamps them itself, and then the figures are invalid"
             )
         silent_us = window.to_us - window.from_us - (newest_us or 0)
         if newest_us is not None and silent_us > SILENT_CYCLES * 1e6 * self.plan.settings.checkpoint_interval_s:
             yield f"silent: no output is of an event of the last {silent_us / 1e6:.1f} s of the measuring phase"
-        if outputs.earlier:
-            yield f"{outputs.earlier:,} output records are of events from before the trial; they are left out"
+        if outputs.earlier_events:
+            yield f"{outputs.earlier_events:,} output records are of events from before the trial; they are left out"
         if outputs.late_dropped:
             yield f"the engine dropped {outputs.late_dropped:,} records as late, by its own count"
 

@@ -32,13 +32,13 @@ class Options:
 
     def check(self, *, custom_job: bool = False) -> None:
         """Raise `ConfigurationError` for options that exclude each other, or that a custom job excludes."""
-        given = {
+        chosen = {
             "--aa": self.aa,
             "--find-rate": self.find_rate,
             "--resume": self.resume is not None,
             "several values for a setting": bool(self.axes),
         }
-        names = [name for name, there in given.items() if there]
+        names = [name for name, there in chosen.items() if there]
         if len(names) > 1 and set(names) != {"--aa", "several values for a setting"}:
             raise ConfigurationError(f"{' and '.join(names)} exclude each other.")
         if custom_job and self.find_rate:

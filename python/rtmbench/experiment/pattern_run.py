@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 import sys
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtmbench import __version__, _core
 from rtmbench.engines import BRACKETS, FLOORS, choose, create_engine, hint, parse_engine, spec_name
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from rtmbench.patterns import Pattern
     from rtmbench.platform.base import Platform
     from rtmbench.platform.kafka import KafkaService
-    from rtmbench.results.model import Comparison, Grid, Refusal, Sustained, TargetOutcome, Trial
+    from rtmbench.results.model import Comparison, EngineFacts, Grid, Refusal, Sustained, TargetOutcome, Trial
     from rtmbench.results.store import RunDirectory
+    from rtmbench.run_settings import SettingValues
 
 SET_UP_FLOOR_S = 3.0
 SET_UP_ENGINE_S = 15.0
@@ -53,7 +54,7 @@ class CellRun:
     engine: Engine
     remark: str = ""
     trials: list[Trial] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: EngineFacts | None = None
     refusal: Refusal | None = None
 
     @property
@@ -74,10 +75,10 @@ class CellRun:
             status=cell_status(self.trials),
             trials=self.trials,
             # A custom job reports its mode only when it runs.
-            remark="; ".join(filter(None, [self.remark, self.facts.get("remark")])) or None,
+            remark="; ".join(filter(None, [self.remark, self.facts.remark if self.facts else ""])) or None,
             refusal=self.refusal,
             headline=headline(self.trials, floor=self.is_floor),
-            facts=self.facts or None,
+            facts=self.facts,
         )
 
 
@@ -133,7 +134,7 @@ class PatternRun:
             if cell is None:
                 continue
             cell_run.trials.extend(cell.trials)
-            cell_run.facts = cell.facts or {}
+            cell_run.facts = cell.facts
             cell_run.refusal = None if self.experiment.options.retry_failed else cell.refusal
 
     def prepare(self) -> None:
@@ -180,17 +181,19 @@ class PatternRun:
         if self.result is not None:
             self.result = replace(self.result, grid=axes, sustained=sustained)
 
-    def estimate_s(self) -> float:
-        """Return roughly how long the trials take that are still to be run."""
+    def remaining(self) -> tuple[int, float]:
+        """Return how many trials are still to be run, and roughly how long they take, in seconds."""
         settings = self.settings
         floor = SET_UP_FLOOR_S + settings.floor_warmup_s + settings.floor_duration_s
-        total = 0.0
+        count, total = 0, 0.0
         for cell_run in (*self.cell_runs, *self.floors):
             engine = SET_UP_ENGINE_S + settings.expected_warmup_s + settings.duration_s
             engine += 2 * settings.tail_s(cell_run.engine.spec, self.pattern) if not cell_run.is_floor else 0.0
             trials = range(1, settings.trials + 1 + cell_run.is_floor)
-            total += sum(floor if cell_run.is_floor else engine for number in trials if self._due(cell_run, number))
-        return total
+            due = sum(bool(self._due(cell_run, number)) for number in trials) if cell_run.refusal is None else 0
+            count += due
+            total += due * (floor if cell_run.is_floor else engine)
+        return count, total
 
     def _floors(self, number: int) -> None:
         for cell_run in self.floors:
@@ -198,7 +201,7 @@ class PatternRun:
 
     def effective_settings(self) -> Parity:
         """Start each engine once and return what they say of their settings."""
-        facts: dict[str, dict[str, Any]] = {}
+        facts: dict[str, EngineFacts] = {}
         refused = {}
         for cell_run in self.cell_runs:
             self.view.say(f"starting {cell_run.name}")
@@ -238,6 +241,7 @@ class PatternRun:
             grid=self.grid,
             sustained=self.sustained,
             unlike_work=self.pattern.unlike_work,
+            unobserved=list(self.platform.unobserved) or None,
         )
         return replace(result, comparisons=self._comparisons(result))
 
@@ -266,9 +270,9 @@ class PatternRun:
         ]
         return slo.judge_all(targets, cells, quick=self.settings.quick) if targets else None
 
-    def _modes(self) -> dict[str, Any]:
+    def _modes(self) -> SettingValues:
         options = self.experiment.options
-        found: dict[str, Any] = {}
+        found: SettingValues = {}
         if options.aa:
             found["aa"] = True
         if options.find_rate:
@@ -286,6 +290,7 @@ class PatternRun:
             if self.experiment.cold and not cell_run.is_floor:
                 self._warm_broker()
             runner = TrialRunner(cell_run.engine, self._plan(cell_run, number, attempt))
+            self.experiment.begin_trial()
             try:
                 trial = runner.run()
             except (KeyboardInterrupt, Terminated):
@@ -337,7 +342,7 @@ class PatternRun:
             kafka=self.kafka.process,
             directory=self.directory,
             scratch=self.platform.scratch(cell_run.name.replace("@", "-").replace(":", "-")),
-            show=self.view.update,
+            show=lambda progress: self.view.update(replace(progress, run=self.experiment.progress())),
             limits=self.experiment.limits,
             group=lambda: self.platform.group(
                 cell_run.name, nice=NICE if settings.shared_cores else 0, memory_mb=settings.memory_mb
@@ -365,10 +370,10 @@ class PatternRun:
             settings=self.settings,
             job=self.pattern.job,
         )
-        asked = {(each.engine, each.version) for each in self.settings.specs if not each.mode}
+        requested = {(each.engine, each.version) for each in self.settings.specs if not each.mode}
         default = replace(spec, mode="")
         better = ""
-        if (spec.engine, spec.version) in asked and choose(default, self.pattern).mode == spec.mode:
+        if (spec.engine, spec.version) in requested and choose(default, self.pattern).mode == spec.mode:
             better = hint(default, self.pattern, self.settings.specs)
         own = self.pattern.job.remark if self.pattern.job is not None and spec.engine not in FLOORS else ""
         remark = "; ".join(filter(None, [choose(spec, self.pattern).remark, better, own]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtmbench.errors import ConfigurationError
 from rtmbench.experiment.settings import resolve
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rtmbench.experiment.settings import RunRequest, Settings
     from rtmbench.platform.machine import Machine
     from rtmbench.results.model import Host, Result, Trial
+    from rtmbench.run_settings import SettingValues
 
 ATTEMPTS = 2
 """A void trial is run once more."""
@@ -45,11 +46,11 @@ class Interrupted:
         return self.result.complete and self.result.settings.get("trials") == self.settings.trials
 
 
-def options(before: Sequence[Interrupted], given: Options) -> Options:
+def options(before: Sequence[Interrupted], requested: Options) -> Options:
     """Return the original options of the runs, as in their documents; new targets are allowed."""
     stored = before[0].result.settings
-    targets = given.targets or [Target.parse(text) for text in stored.get("slo", ())]
-    return replace(given, aa=bool(stored.get("aa")), targets=targets)
+    targets = requested.targets or [Target.parse(text) for text in stored.get("slo", ())]
+    return replace(requested, aa=bool(stored.get("aa")), targets=targets)
 
 
 def find(reference: str, request: RunRequest, machine: Machine, host: Host) -> list[Interrupted]:
@@ -106,7 +107,7 @@ def interrupted(trial: Trial) -> bool:
 
 def _settings(result: Result, request: RunRequest, machine: Machine) -> Settings:
     stored = result.settings
-    restored: dict[str, Any] = {name: stored[name] for name in _RESTORED if name in stored}
+    restored: SettingValues = {name: stored[name] for name in _RESTORED if name in stored}
     windows = stored.get("windows_ms", {}).get(result.pattern, {})
     for name in ("window", "slide"):
         restored[f"{name}_s"] = None if windows.get(name) is None else windows[name] / 1000

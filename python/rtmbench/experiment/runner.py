@@ -21,9 +21,10 @@ from rtmbench.experiment.find_rate import search
 from rtmbench.experiment.host import host
 from rtmbench.experiment.options import AA_TRIALS, Options
 from rtmbench.experiment.pattern_run import PatternRun
-from rtmbench.experiment.progress import SILENT
+from rtmbench.experiment.progress import SILENT, RunClock
 from rtmbench.experiment.settings import MAX_RATE, resolve
 from rtmbench.experiment.trial_plan import TimeLimits
+from rtmbench.formatting import plural
 from rtmbench.platform import machine as machines
 from rtmbench.platform.base import FlinkAddress
 from rtmbench.platform.existing import ExistingPlatform
@@ -39,7 +40,7 @@ from rtmbench.signals import shielded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rtmbench.experiment.progress import Observer
+    from rtmbench.experiment.progress import Observer, RunProgress
     from rtmbench.experiment.resume import Interrupted
     from rtmbench.experiment.settings import RunRequest, Settings
     from rtmbench.patterns import Pattern
@@ -111,7 +112,7 @@ def effective_settings(request: RunRequest, *, fresh: bool = False, view: Observ
         found = entry.result
         if found is not None and found.complete and found.pattern == pattern.id and found.parity:
             refused = {cell.name: cell.refusal.code for cell in found.cells if cell.refusal is not None}
-            if {*found.parity[0], *refused} >= set(names) and {cell.name for cell in found.cells} == set(names):
+            if {*found.parity[0].values, *refused} >= set(names) and {cell.name for cell in found.cells} == set(names):
                 return Parity(pattern=pattern.id, source=f"run {found.run_id}", rows=found.parity, refused=refused)
     cache = Cache(offline=settings.offline)
     wanted = doctor.DoctorRequest.of(settings)
@@ -176,6 +177,16 @@ class Experiment:
         """Whether the broker has had no load yet."""
         self.runs: list[PatternRun] = []
         self._directories: list[RunDirectory] = []
+        self._clock = RunClock()
+
+    def begin_trial(self) -> None:
+        """Note that a trial begins."""
+        left = [pattern_run.remaining() for pattern_run in self.runs]
+        self._clock.begin_trial(sum(trials for trials, _ in left), sum(seconds for _, seconds in left))
+
+    def progress(self) -> RunProgress | None:
+        """Return how far the whole run has got; None in a search, whose number of trials is not known."""
+        return None if self.options.find_rate else self._clock.now()
 
     def run(self) -> list[Result]:
         """Run everything; return the documents, which are on disk."""
@@ -191,6 +202,8 @@ class Experiment:
                 self.view,
                 self._open_platform(logs) as self.platform,
             ):
+                for sentence in self.platform.unobserved:
+                    self.view.say(sentence)
                 if self.options.find_rate:
                     self._start_kafka()
                     return search(self)
@@ -202,8 +215,9 @@ class Experiment:
                     # Whatever an engine lacks shows here, before minutes are spent on another one.
                     pattern_run.prepare()
                 self._start_kafka()
-                seconds = sum(pattern_run.estimate_s() for pattern_run in self.runs)
-                self.view.say(f"about {seconds / 60:.0f} min for {len(self.runs)} run(s)")
+                left = [pattern_run.remaining() for pattern_run in self.runs]
+                minutes = sum(seconds for _, seconds in left) / 60
+                self.view.say(f"{plural(sum(trials for trials, _ in left), 'trial')}, about {minutes:.0f} min")
                 return self._in_turns()
         finally:
             # The broker writes to its logs until it has ended, and the manifest has their hashes.
@@ -231,7 +245,7 @@ class Experiment:
         if settings.bootstrap_servers is None:
             return LocalPlatform(**local)
         flink = None
-        if settings.flink_url is not None:
+        if settings.flink_url is not None and any(spec.engine == "flink" for spec in settings.specs):
             flink = FlinkAddress(url=settings.flink_url, bootstrap_servers=settings.flink_bootstrap_servers)
         return ExistingPlatform(bootstrap_servers=settings.bootstrap_servers, flink=flink, **local)
 

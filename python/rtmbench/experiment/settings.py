@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from rtmbench.engines import EngineSpec, choose, hint, parse_engine, registry, required_slots
@@ -25,7 +25,6 @@ from rtmbench.experiment.steady_state import BOUNDARIES, WarmUpRule
 from rtmbench.experiment.windows import idleness, sized
 from rtmbench.kafka import clients
 from rtmbench.patterns import PATTERNS, Pattern, find_pattern
-from rtmbench.platform.existing import FLINK_UNOBSERVED
 from rtmbench.platform.machine import scale
 from rtmbench.run_settings import DEFAULT_ENGINES, SETTINGS, RunSettings
 
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.platform.machine import Machine
     from rtmbench.platform.scheduling import SchedulingGroup
+    from rtmbench.run_settings import SettingValues
 
 WARMUP_S = 360.0
 """The longest that a full run waits for the boundaries of its warm-up (`steady_state.BOUNDARIES`)."""
@@ -131,7 +131,7 @@ class Settings(RunSettings):
             group=group,
         )
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> SettingValues:
         """Return the settings as in a result document: plain values, no path of the machine."""
         # A job may hold all that it is fed.
         document = asdict(replace(self, patterns=(), job=None))
@@ -262,13 +262,13 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         job.check_load(rate * (warmup_s + duration_s))
     patterns, engines = [], _engines(names)
     for pattern in _patterns(request.patterns) if job is None else [job.pattern()]:
-        ours, shrunk = sized(pattern, window_s=request.window_s, slide_s=request.slide_s, quick=request.quick)
-        patterns.append(ours)
+        sized_pattern, shrunk = sized(pattern, window_s=request.window_s, slide_s=request.slide_s, quick=request.quick)
+        patterns.append(sized_pattern)
         notes.extend(shrunk)
         for spec in engines:
-            choose(spec, ours)  # a mode that the pattern does not have ends here, before anything is started
-        notes.extend(filter(None, (hint(spec, ours, engines) for spec in engines)))
-    notes.extend(_existing_flink(request, engines))
+            choose(spec, sized_pattern)  # a mode that the pattern does not have ends here, before anything is started
+        notes.extend(filter(None, (hint(spec, sized_pattern, engines) for spec in engines)))
+    _check_existing_flink(request, engines)
     arrivals = parse_arrivals(request.arrivals)
     if arrivals.ramp_s > warmup_s:
         notes.append(
@@ -286,7 +286,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
             watermark_delay_ms=round(request.watermark_delay_s * 1000),
         )
         notes.extend(silent)
-    decided: dict[str, Any] = {
+    decided: SettingValues = {
         **{each.name: getattr(request, each.name) for each in fields(RunSettings)},
         "engines": names,
         "rate": float(rate),
@@ -343,20 +343,20 @@ def _with_commands(request: RunRequest) -> tuple[str, ...]:
 def _disorder(request: RunRequest, patterns: list[Pattern]) -> list[str]:
     """Check the options for events out of order and late ones, and say where they do not apply."""
     options = {"--out-of-order": request.out_of_order, "--late": request.late}
-    given = " and ".join(option for option, value in options.items() if value is not None)
-    if not given:
+    names = " and ".join(option for option, value in options.items() if value is not None)
+    if not names:
         return []
     if request.job is not None:
         raise ConfigurationError(
-            f"{given} applies to patterns 02 and 03 only: rtmbench does not know the event time of your job."
+            f"{names} applies to patterns 02 and 03 only: rtmbench does not know the event time of your job."
         )
     without = [pattern.id for pattern in patterns if pattern.window_ms is None]
     if len(without) == len(patterns):
         raise ConfigurationError(
-            f"{given} applies to patterns 02 and 03 only: pattern {' and '.join(without)} has neither windows nor a "
+            f"{names} applies to patterns 02 and 03 only: pattern {' and '.join(without)} has neither windows nor a "
             "watermark, so no event is out of order or late for it."
         )
-    notes = [f"{given}: not for pattern {name}, which has neither windows nor a watermark" for name in without]
+    notes = [f"{names}: not for pattern {name}, which has neither windows nor a watermark" for name in without]
     if request.out_of_order is not None:
         delay_s = parse_out_of_order(request.out_of_order).delay_ms / 1000
         watermark_s = request.watermark_delay_s
@@ -373,12 +373,12 @@ def _disorder(request: RunRequest, patterns: list[Pattern]) -> list[str]:
     return notes
 
 
-def _existing_flink(request: RunRequest, engines: tuple[EngineSpec, ...]) -> list[str]:
-    """Check the addresses of an existing Flink cluster, and say what a run on it cannot show."""
+def _check_existing_flink(request: RunRequest, engines: tuple[EngineSpec, ...]) -> None:
+    """Raise ConfigurationError where the addresses of an existing Flink cluster do not fit the run."""
     if not request.flink_url:
         if request.flink_bootstrap_servers:
             raise ConfigurationError("--flink-bootstrap-servers goes with --flink-url.")
-        return []
+        return
     address = urlsplit(request.flink_url)
     if address.scheme not in {"http", "https"} or not address.hostname:
         raise ConfigurationError("--flink-url is the address of Flink's REST API, such as http://127.0.0.1:8081.")
@@ -386,13 +386,10 @@ def _existing_flink(request: RunRequest, engines: tuple[EngineSpec, ...]) -> lis
         raise ConfigurationError(
             "--flink-url needs --bootstrap-servers too: a Kafka that both this machine and the cluster can reach."
         )
-    if not any(spec.engine == "flink" for spec in engines):
-        return []
-    if request.job is not None:
+    if request.job is not None and any(spec.engine == "flink" for spec in engines):
         raise ConfigurationError(
             "--flink-url runs rtmbench's jobs only. Leave it out: --flink-jar then runs on a separate cluster."
         )
-    return [FLINK_UNOBSERVED]
 
 
 def _first(wish: Value | None, default: Value) -> Value:

@@ -17,6 +17,8 @@ from rtmbench.results.model import WarmUp
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rtmbench.results.model import WarmUpEnd
+
 BOUNDARIES = 60
 """Boundaries that a full run waits for."""
 LEAST_CYCLES = 12
@@ -37,7 +39,7 @@ class WarmUpRule:
     boundaries: int | None = None
     """Observed boundaries to wait for; None: the length is fixed."""
 
-    def ended_by(self, elapsed_s: float, boundaries: int) -> str | None:
+    def ended_by(self, elapsed_s: float, boundaries: int) -> WarmUpEnd | None:
         """Return what ends a warm-up of `elapsed_s` that saw so many boundaries; None while it goes on."""
         if self.boundaries is not None and boundaries >= self.boundaries:
             return "boundaries"
@@ -63,7 +65,7 @@ class WarmUpRecord:
         """Whether the percentiles of the last cycles are clearly below those of the cycles before them."""
         return _falls(self.p50_us, FALL_US["p50"]) or _falls(self.p99_us, FALL_US["p99"])
 
-    def result(self, *, seconds: float, boundaries: int | None, ended_by: str) -> WarmUp:
+    def result(self, *, seconds: float, boundaries: int | None, ended_by: WarmUpEnd) -> WarmUp:
         """Return the description of the warm-up for a document."""
         return WarmUp(seconds=round(seconds, 1), boundaries=boundaries, ended_by=ended_by, falling=self.falling)
 

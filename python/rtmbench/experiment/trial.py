@@ -25,13 +25,7 @@ from rtmbench.experiment.subject import PatternSubject
 from rtmbench.kafka.clients import PRECISION, harness_producer
 from rtmbench.platform.scheduling import over_memory
 from rtmbench.results import attribution, backlog
-from rtmbench.results.model import (
-    Backlog,
-    Rate,
-    Refusal,
-    Status,
-    Trial,
-)
+from rtmbench.results.model import Backlog, Offence, Rate, Refusal, Status, Trial
 from rtmbench.results.status import INTERRUPTED, Observation, classify
 
 if TYPE_CHECKING:
@@ -41,7 +35,7 @@ if TYPE_CHECKING:
     from rtmbench.experiment.subject import Subject
     from rtmbench.experiment.trial_plan import TrialPlan
     from rtmbench.platform.scheduling import SchedulingGroup
-    from rtmbench.results.model import Happening, Interference, WarmUp
+    from rtmbench.results.model import EngineFacts, Interference, Interruption, WarmUp
 
 PROBE_RATE = 20.0
 START_DELAY_US = 200_000
@@ -68,7 +62,7 @@ class TrialRunner:
         )
         self.topics = self.subject.topics
         self.phase = "prepare"
-        self.facts: dict[str, object] = {}
+        self.facts: EngineFacts | None = None
         self.refusal: Refusal | None = None
         self._started_at = dt.datetime.now(dt.timezone.utc).isoformat(timespec="milliseconds")
         self._consumer: _core.LatencyConsumer | None = None
@@ -108,14 +102,14 @@ class TrialRunner:
         finally:
             self.close()
 
-    def read_settings(self) -> dict[str, Any]:
+    def read_settings(self) -> EngineFacts:
         """Start the engine without load, return the facts that it reports, and stop it on the way out.
 
         Raises EngineRefusedError, RunFailedError, or what the harness raises.
         """
         try:
             self._set_up()
-            return dict(self.engine.facts())
+            return self.engine.facts()
         finally:
             self.close()
 
@@ -282,9 +276,9 @@ class TrialRunner:
         consumer, plan, settings = self._consumer, self.plan, self.plan.settings
         assert consumer is not None  # noqa: S101 - made by _set_up
         self.subject.before_stop()
-        self.facts = dict(self.engine.facts())
+        self.facts = self.engine.facts()
         own_interval_s = None if self._floor else self.engine.interval_s()
-        happenings = self.engine.happenings(measure[0])
+        interruptions = self.engine.interruptions(measure[0])
         late_dropped, restarts = self.engine.late_dropped(), self.engine.restarts()
         self._enter("stop")
         self.engine.stop()
@@ -292,8 +286,8 @@ class TrialRunner:
         consumer.stop()
         consumer.join()
         self._enter("verify")
-        window = self._window(happenings, measure)
-        happenings = cycles.shifted(happenings, (window.from_us - measure[0]) / 1e3)
+        window = self._window(interruptions, measure)
+        interruptions = cycles.shifted(interruptions, (window.from_us - measure[0]) / 1e3)
         hlog = plan.directory.file(f"{plan.slug}.latency.hlog")
         close_hlog = plan.directory.file(f"{plan.slug}.close-latency.hlog") if self._closes else None
         judged = self.subject.judge(window, deadline_us, None if self._closes else hlog, close_hlog, late_dropped)
@@ -329,7 +323,7 @@ class TrialRunner:
             cycle_s=window.cycle_s,
             cycles=None if self._floor else window.cycles,
             wanted_cycles=plan.cycles,
-            boundaries_seen=window.cycles or cycles.boundaries_in(happenings, window.seconds),
+            boundaries_seen=window.cycles or cycles.boundaries_in(interruptions, window.seconds),
             shared_cores=settings.shared_cores and not self._floor,
             waiting_threads=None if ledger is None else ledger.waiting("engine"),
             cores=0 if ledger is None else ledger.cores,
@@ -338,8 +332,8 @@ class TrialRunner:
         status, reasons = classify(seen)
         figures = status.has_figures
         if not self._closes:
-            happenings += event_timeline.stalls(verdict)
-        happenings = attribution.within([*happenings, *self._pauses(window.from_us)], window.seconds)
+            interruptions += event_timeline.stalls(verdict)
+        interruptions = attribution.within([*interruptions, *self._pauses(window.from_us)], window.seconds)
         trend = backlog.trend(in_seconds, rate=settings.rate, cycle_s=seen.cycle_s)
         if rss.engine is not None and (excess := over_memory(rss.engine, settings.memory_mb)):
             reasons = [*reasons, excess]
@@ -352,7 +346,7 @@ class TrialRunner:
             boundaries_seen=None if self._floor else seen.boundaries_seen,
             cycle_figures=cycle_figures or None,
             warm_up=seen.warm_up,
-            interference=self._interference(happenings),
+            interference=self._interference(interruptions),
             output_bytes=verdict.output_bytes,
             unread_partitions=list(judged.unread_partitions),
             latency_us=latency if figures else None,
@@ -374,35 +368,35 @@ class TrialRunner:
             if in_seconds
             else None,
             timeline=None if self._closes else event_timeline.timeline(verdict, window.from_us),
-            happenings=attribution.kept(happenings) if figures else None,
+            interruptions=attribution.kept(interruptions) if figures else None,
             attribution=attribution.attribute(
-                happenings,
+                interruptions,
                 seconds=window.seconds,
                 scheduled_us=verdict.tail["scheduled_us"],
                 latency_us=verdict.tail["latency_us"],
             )
             if figures and latency
             else None,
-            offending=verdict.offending or None,
+            offending=[Offence(**offence) for offence in verdict.offending] or None,
             files={**self._logs_of(hlog, close_hlog), "logs": f"logs/{plan.slug}"},
         )
 
-    def _window(self, happenings: list[Happening], measure: tuple[int, int]) -> cycles.Window:
+    def _window(self, interruptions: list[Interruption], measure: tuple[int, int]) -> cycles.Window:
         """Cut the measuring phase on the boundaries that were observed; as it is if whole cycles are not requested."""
         if self.plan.cycles == 0:
             return cycles.Window(from_us=measure[0], to_us=measure[1])
         lead_us = round(0.5 * self.plan.settings.checkpoint_interval_s * 1e6)
-        return cycles.observed(happenings, *measure, lead_us=lead_us)
+        return cycles.observed(interruptions, *measure, lead_us=lead_us)
 
-    def _interference(self, happenings: list[Happening]) -> Interference | None:
+    def _interference(self, interruptions: list[Interruption]) -> Interference | None:
         """Return the ledger of the measuring phase, with the pauses of our broker."""
         ledger = self._meter.interference
         if ledger is None or self.plan.kafka is None:
             return ledger
-        pauses = [one.duration_ms for one in happenings if one.kind == "gc_pause" and one.source == "kafka"]
+        pauses = [one.duration_ms for one in interruptions if one.kind == "gc_pause" and one.source == "kafka"]
         return replace(ledger, broker_gc_ms=round(sum(pauses), 1))
 
-    def _pauses(self, from_us: int) -> list[Happening]:
+    def _pauses(self, from_us: int) -> list[Interruption]:
         broker = self.plan.kafka
         logs = self.plan.directory.path / "logs" / self.plan.slug
         return event_timeline.pauses(logs, None if broker is None else broker.log.parent, from_us)
@@ -457,7 +451,7 @@ class TrialRunner:
         return "" if self._group is None else self._group.memory_problem()
 
     def _catch_up(self, consumer: _core.LatencyConsumer) -> None:
-        """Wait until the consumer has received all that stands in the output topic."""
+        """Wait until the consumer has received all that is in the output topic."""
         deadline = time.monotonic() + self.plan.limits.catch_up_s
         written = self.subject.written()
         while consumer.snapshot().received < written and time.monotonic() < deadline:

@@ -114,8 +114,8 @@ def _in_time(
     if not plots:
         yield seconds
         return
-    happenings = trial.happenings or []
-    boundaries = sum(one.kind in ("batch_boundary", "checkpoint") for one in happenings)
+    interruptions = trial.interruptions or []
+    boundaries = sum(one.kind in ("batch_boundary", "checkpoint") for one in interruptions)
     yield Figure(
         title=f"Latency over time: {which}",
         alt=(
@@ -123,7 +123,7 @@ def _in_time(
             f"{milliseconds(max(timeline.max_us, default=0))} ms. Below it, {boundaries} boundaries, "
             "GC pauses and stalls are marked."
         ),
-        svg=svg(draw.over_time(timeline, happenings, number)),
+        svg=svg(draw.over_time(timeline, interruptions, number)),
         table=seconds,
     )
     if heat_maps:

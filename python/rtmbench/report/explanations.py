@@ -10,7 +10,10 @@ import functools
 import sys
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rtmbench.json_object import JsonObject
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -41,8 +44,8 @@ def closest(code: str, count: int = 5) -> list[str]:
     names = {_normal(one.code): one.code for one in explanations()}
     wanted = _normal(code)
     inside = [shown for name, shown in names.items() if wanted and (wanted in name or name in wanted)]
-    alike = [names[name] for name in difflib.get_close_matches(wanted, names, n=count, cutoff=0.3)]
-    return list(dict.fromkeys([*inside, *alike]))[:count]
+    similar = [names[name] for name in difflib.get_close_matches(wanted, names, n=count, cutoff=0.3)]
+    return list(dict.fromkeys([*inside, *similar]))[:count]
 
 
 @functools.cache
@@ -52,7 +55,7 @@ def explanations() -> tuple[Explanation, ...]:
     return tuple(_explanation(entry) for entry in tomllib.loads(text)["explanation"])
 
 
-def _explanation(entry: dict[str, Any]) -> Explanation:
+def _explanation(entry: JsonObject) -> Explanation:
     aliases = tuple(entry.pop("aliases", ()))
     return Explanation(aliases=aliases, **{name: " ".join(text.split()) for name, text in entry.items()})
 

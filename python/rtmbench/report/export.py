@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rtmbench.results import Cell, Result, Trial
     from rtmbench.results.stored_run import StoredRun
 
-Row: TypeAlias = "dict[str, Any]"
+Row: TypeAlias = "dict[str, int | float | str | bool | None]"
 
 LONGEST_TEXT = 1_000
 INTERVALS = ("p99", "p99_9")
@@ -31,10 +31,10 @@ def tables(runs: Sequence[StoredRun]) -> dict[str, list[Row]]:
     """Return the tables by name; each row has the same columns, `None` for a missing figure.
 
     `trials` has one row for each attempt, `timeline` one for each second of it, `cycles` one for each measured cycle
-    (from one observed boundary to the next), `happenings` one for each boundary, checkpoint, pause and stall,
+    (from one observed boundary to the next), `interruptions` one for each boundary, checkpoint, pause and stall,
     `histogram` one for each second and recorded latency (µs, the bucket's upper end).
     """
-    found: dict[str, list[Row]] = {"trials": [], "timeline": [], "cycles": [], "happenings": [], "histogram": []}
+    found: dict[str, list[Row]] = {"trials": [], "timeline": [], "cycles": [], "interruptions": [], "histogram": []}
     for result, directory in runs:
         for floor, cells in ((False, result.cells), (True, result.floors)):
             for cell in cells:
@@ -43,7 +43,7 @@ def tables(runs: Sequence[StoredRun]) -> dict[str, list[Row]]:
                     found["trials"].append({**key, "floor": floor, **_trial(trial)})
                     found["timeline"].extend({**key, **row} for row in _timeline(trial))
                     found["cycles"].extend({**key, **row} for row in _cycles(trial))
-                    found["happenings"].extend({**key, **row} for row in _happenings(trial))
+                    found["interruptions"].extend({**key, **row} for row in _interruptions(trial))
                     found["histogram"].extend({**key, **row} for row in _histogram(trial, directory))
     return found
 
@@ -154,8 +154,8 @@ def _timeline(trial: Trial) -> Iterator[Row]:
         yield {"second": second, "count": count, "p50_us": p50, "p99_us": p99, "max_us": most, "backlog": backlog}
 
 
-def _happenings(trial: Trial) -> Iterator[Row]:
-    for one in trial.happenings or []:
+def _interruptions(trial: Trial) -> Iterator[Row]:
+    for one in trial.interruptions or []:
         yield {
             "kind": one.kind,
             "source": one.source,

@@ -132,7 +132,7 @@ def _in_time(run: Run, cells: list[Cell], number: int | None, *, heat: bool) -> 
     elif trial.timeline is None:
         raise ConfigurationError(f"{cell.name} in run {run.run_id} has no timeline: trial {trial.trial} has none.")
     else:
-        figure = plots.over_time(trial.timeline, trial.happenings or [], series, NOTEBOOK)
+        figure = plots.over_time(trial.timeline, trial.interruptions or [], series, NOTEBOOK)
     title = f"{clean(cell.name, _NAME)}, trial {trial.trial}"
     # As in a table: a figure that may not be used never stands without its status.
     figure.suptitle(title if trial.valid else f"{title} ({trial.status.value})", x=0.01, ha="left", fontsize=10)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtmbench.formatting import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rtmbench.results import Host
+    from rtmbench.results.model import EnginePriority
 
 FILESYSTEMS = {"work": "engines' work directory", "kafka_log": "broker's log"}
 
@@ -29,16 +28,10 @@ def host_rows(host: Host) -> list[tuple[str, str]]:
     return rows
 
 
-def priority_effective(priority: Mapping[str, Any]) -> bool:
-    """Whether the engines were in truth kept below broker and harness, as read back."""
-    return priority.get("effective") in (True, "effective")
-
-
-def priority_text(priority: Mapping[str, Any]) -> str:
+def priority_text(priority: EnginePriority) -> str:
     """Name the mechanism that kept the engines below broker and harness, and whether it had an effect."""
-    state = "effective" if priority_effective(priority) else "inert"
-    parts = [state, *(str(priority[name]) for name in ("mechanism", "detail") if priority.get(name))]
-    return ", ".join(parts)
+    state = "effective" if priority.effective else "inert"
+    return ", ".join(filter(None, (state, priority.mechanism, priority.detail)))
 
 
-__all__ = ["host_rows", "priority_effective", "priority_text"]
+__all__ = ["host_rows", "priority_text"]

@@ -1,4 +1,4 @@
-"""Where the latency comes from: hops, what the tail coincides with, and the longest happenings themselves."""
+"""Where the latency comes from: hops, what the tail coincides with, and the longest interruptions themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rtmbench.report.canvas import svg
 from rtmbench.report.document import Block, Figure, Paragraph, Table
 from rtmbench.report.text import WORDS
 from rtmbench.results.hops import HOPS, have_means, parts
-from rtmbench.results.model import AFTERMATH_MS
+from rtmbench.results.model import RECOVERY_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,13 +116,14 @@ def _coincidences(result: Result) -> Iterator[Block]:
         return
     yield Paragraph(
         "The table shows what the slowest events (above the 99th percentile) coincide with. A coincidence is not a "
-        "cause: compare each share with the share of the time that the happenings take, which chance alone would give. "
+        "cause: compare each share with the share of the time that the interruptions take, which chance alone would "
+        "give. "
         "One event may coincide with several kinds, so the shares do not add up to 100 %."
     )
     yield Table(
         caption=(
             "Share of the samples above p99 of which half the waiting or more, and share of the stalled time that, lay "
-            f"within each kind of happening or the {AFTERMATH_MS:.0f} ms after it"
+            f"within each kind of interruption or the {RECOVERY_MS:.0f} ms after it"
         ),
         header=("trial", "coincides with", "number", "ms in all", "of the time", "of the tail", "of the stalls"),
         rows=tuple(rows),
@@ -135,13 +136,13 @@ def _longest(result: Result) -> Iterator[Block]:
         (cell, trial, one)
         for cell in result.cells
         for trial in cell.trials
-        for one in trial.happenings or []
+        for one in trial.interruptions or []
         if one.kind != "safepoint"
     ]
     found.sort(key=lambda item: -item[2].duration_ms)
     if found:
         yield Table(
-            caption="The longest happenings of the measuring phases",
+            caption="The longest interruptions of the measuring phases",
             header=("trial", "what", "of", "from s", "ms", "detail"),
             rows=tuple(
                 (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TextIO
 
+    from rtmbench.results.model import ParityRow
     from rtmbench.results.parity import Parity
 
 WIDTH = 100
-_OWN = {"setting", "same", "note"}
 
 
 def print_parity(found: Parity, file: TextIO | None = None) -> None:
     """Print what differs, with what each difference means, and then what is the same."""
     stream = file or sys.stdout
     console = Console(file=stream, highlight=False, emoji=False, width=None if stream.isatty() else WIDTH)
-    different = [row for row in found.rows if not row["same"]]
-    same = [row for row in found.rows if row["same"]]
+    different = [row for row in found.rows if not row.same]
+    same = [row for row in found.rows if row.same]
     console.print(Text(f"Pattern {found.pattern} · settings of {found.source}", style="bold"))
     for name, code in found.refused.items():
         console.print(Text(f"{clean(name)} refused the query ({clean(code)}), so it has no settings."))
@@ -38,18 +38,17 @@ def print_parity(found: Parity, file: TextIO | None = None) -> None:
             console.print(_table(rows))
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> Table:
-    engines = [name for name in rows[0] if name not in _OWN]
+def _table(rows: Sequence[ParityRow]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("setting", overflow="fold")
-    for name in engines:
+    for name in rows[0].values:
         table.add_column(clean(name), overflow="fold")
-    explained = any(row["note"] for row in rows)
+    explained = any(row.note for row in rows)
     if explained:
         table.add_column("what it means", overflow="fold", ratio=1)
     for row in rows:
-        values = [NO_FIGURE if row[name] is None else clean(str(row[name])) for name in engines]
-        table.add_row(row["setting"], *values, *([clean(row["note"])] if explained else []))
+        values = [NO_FIGURE if value is None else clean(str(value)) for value in row.values.values()]
+        table.add_row(row.setting, *values, *([clean(row.note)] if explained else []))
     return table
 
 

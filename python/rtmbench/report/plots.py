@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from rtmbench import _core
     from rtmbench.report.figure import Plot
     from rtmbench.results.histogram_log import Interval
-    from rtmbench.results.model import Happening, Timeline
+    from rtmbench.results.model import Interruption, Timeline
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 LATENCIES_MS = (0.1, 1, 10, 100, 1_000, 10_000, 100_000)
 HANDLE_LETTERS = 7
 """How many letters' room the sample of a line takes in a legend."""
 LABEL = 26
-SHOWN_HAPPENINGS = 150
+SHOWN_INTERRUPTIONS = 150
 LEAST_SHOWN_MS = 5.0
 LANES = {"batch_boundary": 0, "checkpoint": 0, "savepoint": 0, "gc_pause": 1, "stall": 2}
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 3)))
@@ -71,7 +71,7 @@ def distribution(histograms: Mapping[str, _core.Histogram], style: Style = PAGE)
         return figure
 
 
-def over_time(timeline: Timeline, happenings: Sequence[Happening], number: int, style: Style = PAGE) -> Plot:
+def over_time(timeline: Timeline, interruptions: Sequence[Interruption], number: int, style: Style = PAGE) -> Plot:
     """Draw p50, p99 and the maximum of each second, and below them when boundaries, pauses and stalls were."""
     with canvas(style, rows=(4, 1.1)) as (figure, (axes, lanes)):
         seconds = np.arange(len(timeline.count)) + 0.5
@@ -98,8 +98,8 @@ def over_time(timeline: Timeline, happenings: Sequence[Happening], number: int, 
             handlelength=3,
             borderpad=0.2,
         )
-        shown = [one for one in happenings if one.kind in LANES and one.duration_ms >= LEAST_SHOWN_MS]
-        for one in sorted(shown, key=lambda one: -one.duration_ms)[:SHOWN_HAPPENINGS]:
+        shown = [one for one in interruptions if one.kind in LANES and one.duration_ms >= LEAST_SHOWN_MS]
+        for one in sorted(shown, key=lambda one: -one.duration_ms)[:SHOWN_INTERRUPTIONS]:
             lane = LANES[one.kind]
             # Thinner than a line nobody would see it; the table has the true lengths.
             width = max(one.duration_ms / 1e3, 0.004 * len(seconds))

@@ -29,13 +29,13 @@ def sections(results: Sequence[Result], *, plots: bool) -> list[Section]:
     """Return the common statements of the runs of one experiment; none if the runs are independent."""
     found = []
     for pattern in dict.fromkeys(result.pattern for result in results):
-        ours = [result for result in results if result.pattern == pattern]
-        sustained = next((result.sustained for result in ours if result.sustained), None)
+        of_pattern = [result for result in results if result.pattern == pattern]
+        sustained = next((result.sustained for result in of_pattern if result.sustained), None)
         if sustained:
             title = f"Pattern {pattern}: highest sustained rate"
             found.append(Section(title=title, blocks=tuple(_sustained(sustained, plots=plots))))
-        elif len([result for result in ours if result.grid]) > 1:
-            found.append(Section(title=f"Pattern {pattern}: sweep", blocks=tuple(_grid(ours, plots=plots))))
+        elif len([result for result in of_pattern if result.grid]) > 1:
+            found.append(Section(title=f"Pattern {pattern}: sweep", blocks=tuple(_grid(of_pattern, plots=plots))))
     return found
 
 

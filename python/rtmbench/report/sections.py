@@ -177,12 +177,23 @@ def _outputs(result: Result) -> Iterator[Block]:
             if found is None:
                 continue
             name = trial_name(cell, trial)
-            figures = (found.produced, found.received, found.stamped, found.without, found.foreign, found.earlier)
-            share = f"{found.covered / found.stamps:.1%}" if found.stamps else NO_FIGURE
+            figures = (
+                found.produced,
+                found.received,
+                found.matched,
+                found.missing_timestamp,
+                found.foreign_timestamp,
+                found.earlier_events,
+            )
+            share = (
+                f"{found.covered_timestamps / found.distinct_timestamps:.1%}"
+                if found.distinct_timestamps
+                else NO_FIGURE
+            )
             floor = cell in result.floors
             checked = "the floor" if floor else found.oracle or "output not checked"
             rows.append((name, *(f"{figure:,}" for figure in figures), share, f"{found.resolution_us:,}", checked))
-            marks.append("failed" if found.without or found.foreign or found.complaints else "")
+            marks.append("failed" if found.missing_timestamp or found.foreign_timestamp or found.complaints else "")
             complaints += [f"{name}: {one}" for one in found.complaints]
     yield Table(
         caption="Records over the whole trial, warm-up and drain included, by the time stamp that each carries",
@@ -280,25 +291,29 @@ def _resources(result: Result, vcpu_hour: float | None) -> Iterator[Block]:
 
 
 def _parity(result: Result) -> Table:
-    names = [cell.name for cell in result.cells if any(cell.name in row for row in result.parity)]
-    rows = []
-    for row in result.parity:
-        values = [NO_FIGURE if row.get(name) is None else str(row[name]) for name in names]
-        rows.append(
-            (str(row.get("setting", "")), *values, "yes" if row.get("same") else "no", str(row.get("note", "")))
-        )
+    names = list(result.parity[0].values) if result.parity else []
     return Table(
         caption="Effective settings, read back from the running engines where possible",
         header=("setting", *names, "same", "note"),
-        rows=tuple(rows),
+        rows=tuple(
+            (
+                row.setting,
+                *(NO_FIGURE if (value := row.values.get(name)) is None else str(value) for name in names),
+                "yes" if row.same else "no",
+                row.note,
+            )
+            for row in result.parity
+        ),
         numeric=False,
-        marks=tuple("" if row.get("same") else "differs" for row in result.parity),
+        marks=tuple("" if row.same else "differs" for row in result.parity),
     )
 
 
 def _environment(result: Result) -> Iterator[Block]:
     rows = [*host_rows(result.host), *result.versions.items()]
     yield Table(caption="Machine and versions", header=("what", "value"), rows=tuple(rows), numeric=False)
+    if result.unobserved:
+        yield Items(tuple(result.unobserved))
     settings = [(name, _value(value)) for name, value in result.settings.items() if name != "notes"]
     yield Table(
         caption="Settings as they took effect", header=("setting", "value"), rows=tuple(settings), numeric=False
@@ -326,13 +341,13 @@ def command(result: Result) -> str:
         if row.repeated and isinstance(value, expected) and not isinstance(value, bool):
             parts += [row.flag, row.text(value)]
     windows = settings.get("windows_ms")
-    ours = windows.get(result.pattern) if isinstance(windows, dict) else None
-    if isinstance(ours, dict):
+    window = windows.get(result.pattern) if isinstance(windows, dict) else None
+    if isinstance(window, dict):
         parts += [
             part
             for name in ("window", "slide")
-            if isinstance(ours.get(name), (int, float))
-            for part in (f"--{name}", f"{ours[name] / 1000:g}s")
+            if isinstance(window.get(name), (int, float))
+            for part in (f"--{name}", f"{window[name] / 1000:g}s")
         ]
     parts += [f"--{name.replace('_', '-')}" for name in ("aa", "find_rate") if settings.get(name) is True]
     targets = settings.get("slo")

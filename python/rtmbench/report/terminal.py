@@ -14,7 +14,6 @@ from rich.text import Text
 
 from rtmbench.formatting import clean, milliseconds, plural
 from rtmbench.report.explanations import explain
-from rtmbench.report.host import priority_effective
 from rtmbench.report.rows import hop_figure
 from rtmbench.report.side_by_side import bytes_note
 from rtmbench.report.terminal_table import ENGINE_HOP, STYLES, cells_table, trials_table
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 TELLING = 0.25
-"""The share of the tail from which on a kind of happening is worth a line."""
+"""The share of the tail from which on a kind of interruption is worth a line."""
 _NAME = 26
 
 
@@ -129,7 +128,7 @@ def _heading(result: Result) -> Text:
         facts.append(f"{statistics.median(seconds):,.0f} s measured per trial")
     cores = f"{plural(result.host.cores, 'core')}"
     facts.append(cores + (" shared by all" if result.host.shared_cores else ""))
-    if result.host.priority is not None and not priority_effective(result.host.priority):
+    if result.host.priority is not None and not result.host.priority.effective:
         facts.append("priority of the engines without effect")
     return text.append("\n" + " · ".join(facts), style="not bold")
 
@@ -246,8 +245,8 @@ def _outputs(result: Result) -> Iterator[Text]:
         names = list(dict.fromkeys(clean(one.oracle or "", _NAME) for one in found))
         checked = f"output checked by {', '.join(names)}" if all(names) else "output not checked"
         complaints = sum(len(one.complaints) for one in found)
-        faults = sum(one.without + one.foreign for one in found)
-        stamped, produced = sum(one.stamped for one in found), sum(one.produced for one in found)
+        faults = sum(one.missing_timestamp + one.foreign_timestamp for one in found)
+        stamped, produced = sum(one.matched for one in found), sum(one.produced for one in found)
         checked += f", {plural(complaints, 'complaint')}" if complaints else ""
         field = clean(found[0].timestamp_field, _NAME)
         line = (

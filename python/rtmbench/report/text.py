@@ -17,7 +17,7 @@ WORDS = {
     "safepoint": "other pauses of the JVM",
     "stall": "stalls",
 }
-"""The names of the kinds of happening, in the plural."""
+"""The names of the kinds of interruption, in the plural."""
 
 
 def headline_text(headline: Headline | None, name: str) -> str:

@@ -11,11 +11,11 @@ import itertools
 import math
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtmbench.errors import ConfigurationError
 from rtmbench.results import fingerprint
-from rtmbench.results._codec import encode
+from rtmbench.results._document import encode
 from rtmbench.results.comparison import (
     BAD,
     PAIRS_FOR_A_VERDICT,
@@ -45,8 +45,9 @@ from rtmbench.results.verdict import ASSUMED_BAND, FIGURES, SLOWER, WORSE, Case,
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from rtmbench.json_object import JsonObject
     from rtmbench.results.comparison import Figures
-    from rtmbench.results.model import Cell, Comparison, Result, Trial
+    from rtmbench.results.model import Cell, Comparison, Result, Scalar, Trial
     from rtmbench.results.noise import NoiseBands
 
 SCHEMA = "rtmbench.comparison/1"
@@ -62,14 +63,14 @@ class Entry:
     pattern: str
     baseline_run: str
     other_run: str
-    point: dict[str, Any] | None
+    point: dict[str, Scalar] | None
     """The point of a sweep, where the run is one."""
     paired: bool
     comparison: Comparison
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Give the entry as JSON values: its own fields and the comparison's on one level."""
-        document: dict[str, Any] = encode(self)
+        document: JsonObject = encode(self)
         document |= document.pop("comparison")
         return document
 
@@ -104,7 +105,7 @@ class Report:
     entries: Sequence[Entry]
     warnings: Sequence[str]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> JsonObject:
         """Give the report as JSON values, `schema` first."""
         return {
             "schema": SCHEMA,
@@ -125,9 +126,9 @@ def compare_runs(before: Sequence[Result], after: Sequence[Result], bands: Noise
     """
     warnings: list[str] = []
     matched: list[tuple[Side, Side]] = []
-    for ours, theirs in _same_patterns(before, after, warnings):
-        warnings += _unlike(ours, theirs)
-        matched += [((ours, a), (theirs, b)) for a, b in _same_cells(ours, theirs, warnings)]
+    for of_baseline, of_other in _same_patterns(before, after, warnings):
+        warnings += _unlike(of_baseline, of_other)
+        matched += [((of_baseline, a), (of_other, b)) for a, b in _same_cells(of_baseline, of_other, warnings)]
     return Report(entries=_entries(matched, bands), warnings=list(dict.fromkeys(warnings)))
 
 
@@ -174,21 +175,21 @@ def find_cell(result: Result, name: str) -> Cell:
 
 
 def _entries(matched: Sequence[tuple[Side, Side]], bands: NoiseBands) -> list[Entry]:
-    paired = [ours[0].experiment_id == theirs[0].experiment_id for ours, theirs in matched]
+    paired = [of_baseline[0].experiment_id == of_other[0].experiment_id for of_baseline, of_other in matched]
     cases = [
         _paired(a, b, bands) if together else _unpaired(a, b, bands)
         for (a, b), together in zip(matched, paired, strict=True)
     ]
     return [
         Entry(
-            pattern=ours.pattern,
-            baseline_run=ours.run_id,
-            other_run=theirs.run_id,
-            point=theirs.grid.point if theirs.grid else None,
+            pattern=of_baseline.pattern,
+            baseline_run=of_baseline.run_id,
+            other_run=of_other.run_id,
+            point=of_other.grid.point if of_other.grid else None,
             paired=together,
             comparison=comparison,
         )
-        for ((ours, _), (theirs, _)), together, comparison in zip(matched, paired, decide(cases), strict=True)
+        for ((of_baseline, _), (of_other, _)), together, comparison in zip(matched, paired, decide(cases), strict=True)
     ]
 
 
@@ -241,8 +242,8 @@ def _unpaired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
 
 def _unlike_sides(baseline: Side, other: Side) -> Iterator[str]:
     """Return why two cells of two runs are not comparable."""
-    (ours, a), (theirs, b) = baseline, other
-    changes = fingerprint.machine_changes(ours.host, theirs.host)
+    (of_baseline, a), (of_other, b) = baseline, other
+    changes = fingerprint.machine_changes(of_baseline.host, of_other.host)
     if changes:
         yield f"not the same machine: {', '.join(changes)}"
     if not comparable_emission(a, b):
@@ -271,12 +272,14 @@ def _outcomes(cell: Cell, name: str) -> list[float]:
 
 def _middle_hops(samples: Sequence[Sequence[tuple[Trial, Figures]]]) -> tuple[Spread | None, Spread | None]:
     """Give the medians of each side's engine hops over its trials."""
-    ours, theirs = ([hop for trial, _ in sample if (hop := engine_hop(trial)) is not None] for sample in samples)
-    if not ours or not theirs:
+    of_baseline, of_other = (
+        [hop for trial, _ in sample if (hop := engine_hop(trial)) is not None] for sample in samples
+    )
+    if not of_baseline or not of_other:
         return None, None
     first, second = (
         Spread(**{name: statistics.median(getattr(hop, name) for hop in hops) for name in ("p50", "p99", "max")})
-        for hops in (ours, theirs)
+        for hops in (of_baseline, of_other)
     )
     return first, second
 
@@ -306,9 +309,9 @@ def _builds(before: Cell, after: Cell) -> Iterator[str]:
 def _same_patterns(
     before: Sequence[Result], after: Sequence[Result], warnings: list[str]
 ) -> Iterator[tuple[Result, Result]]:
-    ours, theirs = _by_pattern(before), _by_pattern(after)
-    common = [key for key in ours if key in theirs]
-    if not common and len(ours) == len(theirs) == 1 and before[0].pattern == after[0].pattern:
+    of_baseline, of_other = _by_pattern(before), _by_pattern(after)
+    common = [key for key in of_baseline if key in of_other]
+    if not common and len(of_baseline) == len(of_other) == 1 and before[0].pattern == after[0].pattern:
         # Two points of a sweep, or a run and a point: the reader has chosen them.
         yield before[0], after[0]
         return
@@ -318,10 +321,10 @@ def _same_patterns(
             f"These runs are not comparable: the first has pattern {patterns[0]}, the second {patterns[1]}. "
             "Name two runs of the same pattern, or of the same sweep."
         )
-    left = [key for key in (*ours, *theirs) if key not in common]
+    left = [key for key in (*of_baseline, *of_other) if key not in common]
     warnings += [f"only in one of the two: pattern {' '.join(map(str, key))}" for key in left]
     for key in common:
-        yield ours[key], theirs[key]
+        yield of_baseline[key], of_other[key]
 
 
 def _by_pattern(results: Sequence[Result]) -> dict[tuple[str, ...], Result]:
@@ -330,22 +333,22 @@ def _by_pattern(results: Sequence[Result]) -> dict[tuple[str, ...], Result]:
 
 
 def _same_cells(before: Result, after: Result, warnings: list[str]) -> Iterator[tuple[Cell, Cell]]:
-    theirs = {cell.name: cell for cell in after.cells}
+    of_other = {cell.name: cell for cell in after.cells}
     left_before = []
     for cell in before.cells:
-        namesake = theirs.pop(cell.name, None)
+        namesake = of_other.pop(cell.name, None)
         if namesake is None:
             left_before.append(cell)
         else:
             yield cell, namesake
     for cell in left_before:
-        alike = [c for c in theirs.values() if (c.engine, c.mode) == (cell.engine, cell.mode)]
+        matches = [c for c in of_other.values() if (c.engine, c.mode) == (cell.engine, cell.mode)]
         rivals = [c for c in left_before if (c.engine, c.mode) == (cell.engine, cell.mode)]
-        if len(alike) == len(rivals) == 1:
-            yield cell, theirs.pop(alike[0].name)
+        if len(matches) == len(rivals) == 1:
+            yield cell, of_other.pop(matches[0].name)
         else:
             warnings.append(f"{cell.name} is only in {before.run_id}")
-    warnings += [f"{name} is only in {after.run_id}" for name in theirs]
+    warnings += [f"{name} is only in {after.run_id}" for name in of_other]
 
 
 def _unlike(before: Result, after: Result) -> Iterable[str]:

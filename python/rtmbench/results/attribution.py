@@ -1,9 +1,9 @@
 """What the tail of a trial coincides with: batch boundaries, checkpoints, pauses of the JVMs.
 
 A sample is a stretch of time, from the moment an event was due to the receipt of its result. It coincides with a kind
-of happening if half of that time or more lies within happenings of the kind, or within the `AFTERMATH_MS` after one,
-while what had piled up was being worked off. (To overlap would not do: a wait of two seconds overlaps whatever
-happens every second.) That is not yet a cause: next to each share is the share of the time that the happenings of
+of interruption if half of that time or more lies within interruptions of the kind, or within the `RECOVERY_MS` after
+one, while what had piled up was being worked off. (To overlap would not do: a wait of two seconds overlaps whatever
+happens every second.) That is not yet a cause: next to each share is the share of the time that the interruptions of
 the kind take, and chance alone would give no more than that.
 """
 
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtmbench.results.model import AFTERMATH_MS, Attribution, Coincidence
+from rtmbench.results.model import RECOVERY_MS, Attribution, Coincidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from rtmbench.results.model import Happening
+    from rtmbench.results.model import Interruption
 
 HALF = 0.5
 ROUNDING_MS = 1e-6
@@ -28,39 +28,39 @@ STALL = "stall"
 MINIMUM_MS = 1.0
 """Shorter pauses are left out: they are below the resolution of the logs, and explain no tail."""
 KEPT = 2_000
-"""Happenings that a document holds at most for a trial: the longest ones, and no fewer are counted."""
+"""Interruptions that a document holds at most for a trial: the longest ones, and no fewer are counted."""
 
 
-def within(happenings: Iterable[Happening], seconds: float) -> list[Happening]:
+def within(interruptions: Iterable[Interruption], seconds: float) -> list[Interruption]:
     """Return those that overlap the measuring phase of `seconds` and last 1 ms or more, in order of time."""
     length_ms = seconds * 1_000
     found = [
         one
-        for one in happenings
-        if one.duration_ms >= MINIMUM_MS and one.at_ms < length_ms and one.at_ms + one.duration_ms + AFTERMATH_MS > 0
+        for one in interruptions
+        if one.duration_ms >= MINIMUM_MS and one.at_ms < length_ms and one.at_ms + one.duration_ms + RECOVERY_MS > 0
     ]
     return sorted(found, key=lambda one: (one.at_ms, one.kind, one.source))
 
 
-def kept(happenings: Sequence[Happening]) -> list[Happening]:
-    """Return the `KEPT` longest happenings in order of time, for the document."""
-    if len(happenings) <= KEPT:
-        return list(happenings)
-    longest = sorted(happenings, key=lambda one: -one.duration_ms)[:KEPT]
+def kept(interruptions: Sequence[Interruption]) -> list[Interruption]:
+    """Return the `KEPT` longest interruptions in order of time, for the document."""
+    if len(interruptions) <= KEPT:
+        return list(interruptions)
+    longest = sorted(interruptions, key=lambda one: -one.duration_ms)[:KEPT]
     return sorted(longest, key=lambda one: (one.at_ms, one.kind, one.source))
 
 
 def attribute(
-    happenings: Sequence[Happening],
+    interruptions: Sequence[Interruption],
     *,
     seconds: float,
     scheduled_us: NDArray[np.int64],
     latency_us: NDArray[np.int64],
 ) -> Attribution:
-    """Return what the samples above p99 coincide with, for each kind and source of happening.
+    """Return what the samples above p99 coincide with, for each kind and source of interruption.
 
     Args:
-        happenings: what happened within the measuring phase, stalls among them.
+        interruptions: what happened within the measuring phase, stalls among them.
         seconds: length of the measuring phase.
         scheduled_us: when each sample of the tail was due, µs since the measuring phase began.
         latency_us: the latency of each, µs.
@@ -69,14 +69,14 @@ def attribute(
     due_ms = scheduled_us / 1e3
     # A wait of no time at all has no half.
     out_ms = due_ms + np.maximum(latency_us, 1) / 1e3
-    stalled = _spans([one for one in happenings if one.kind == STALL], 0.0)
-    causes = [one for one in happenings if one.kind != STALL]
-    groups: dict[tuple[str, str], list[Happening]] = {}
+    stalled = _spans([one for one in interruptions if one.kind == STALL], 0.0)
+    causes = [one for one in interruptions if one.kind != STALL]
+    groups: dict[tuple[str, str], list[Interruption]] = {}
     for one in causes:
         groups.setdefault((one.kind, one.source), []).append(one)
     coincidences = []
     for (kind, source), ones in groups.items():
-        spans = _spans(ones, AFTERMATH_MS)
+        spans = _spans(ones, RECOVERY_MS)
         share = _covered(spans, np.array([[0.0, seconds * 1_000]])) / (seconds * 1_000)
         coincidences.append(
             Coincidence(
@@ -89,7 +89,7 @@ def attribute(
                 stall_share=_stall_share(spans, stalled),
             )
         )
-    every = _spans(causes, AFTERMATH_MS)
+    every = _spans(causes, RECOVERY_MS)
     together, stalls_together = _share(every, due_ms, out_ms), _stall_share(every, stalled)
     return Attribution(
         tail_samples=len(due_ms),
@@ -99,11 +99,11 @@ def attribute(
     )
 
 
-def _spans(happenings: Sequence[Happening], aftermath_ms: float) -> NDArray[np.float64]:
-    """Return the union of the happenings' times as rows of (start, end), ms, in order and disjoint."""
+def _spans(interruptions: Sequence[Interruption], recovery_ms: float) -> NDArray[np.float64]:
+    """Return the union of the interruptions' times as rows of (start, end), ms, in order and disjoint."""
     spans: list[list[float]] = []
-    for one in sorted(happenings, key=lambda one: one.at_ms):
-        start, end = one.at_ms, one.at_ms + one.duration_ms + aftermath_ms
+    for one in sorted(interruptions, key=lambda one: one.at_ms):
+        start, end = one.at_ms, one.at_ms + one.duration_ms + recovery_ms
         if spans and start <= spans[-1][1]:
             spans[-1][1] = max(spans[-1][1], end)
         else:

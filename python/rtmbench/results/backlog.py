@@ -15,7 +15,7 @@ reduced to its lowest value in each cycle, and the trend is fitted to those:
 
 With three or four windows (`--quick`) the lower bound is the smallest pairwise slope (growth must
 show from each window to the next), and growth must also exceed the largest fall in the series:
-three windows cannot tell growth from batches that are longer than the window. A stall that begins
+three windows cannot separate growth from batches that are longer than the window. A stall that begins
 in the last window and does not end is not growth through the measurement; the drain decides.
 """
 
@@ -65,7 +65,7 @@ def trend(backlog: Sequence[float], *, rate: float, cycle_s: float | None = None
         cycle_s: the longer checkpoint or batch interval; `None` where less than one is measured.
 
     Returns:
-        `None` where the series is shorter than three windows: too short to tell.
+        `None` where the series is shorter than three windows: too short to judge.
 
     """
     cycle_s = max(1.0, cycle_s or len(backlog) / WINDOWS_WITHOUT_CYCLES)

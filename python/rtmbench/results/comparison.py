@@ -120,8 +120,8 @@ class _Pair:
     """Whether the baseline's trial ran first."""
 
     def log_ratio(self, name: str) -> float:
-        ours, theirs = (getattr(one, name) for one in self.figures)
-        return math.log(max(1, theirs) / max(1, ours))
+        of_baseline, of_other = (getattr(one, name) for one in self.figures)
+        return math.log(max(1, of_other) / max(1, of_baseline))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,22 +138,22 @@ class _Pairing:
 def _pairs(baseline: Cell, other: Cell) -> _Pairing:
     if not comparable_emission(baseline, other):
         return _Pairing(obstacles=["unlike emission: a result at the window's close against running results"])
-    ours, theirs = decisive_attempts(baseline.trials), decisive_attempts(other.trials)
-    both = [(ours[n], theirs[n]) for n in sorted(ours.keys() & theirs.keys())]
+    of_baseline, of_other = decisive_attempts(baseline.trials), decisive_attempts(other.trials)
+    both = [(of_baseline[n], of_other[n]) for n in sorted(of_baseline.keys() & of_other.keys())]
     worked = [(a, b) for a, b in both if all(one.status.usable or one.status in BAD for one in (a, b))]
     worst = [_worst(a, b) for a, b in worked if a.status in BAD or b.status in BAD]
     usable = [(a, b) for a, b in worked if a.status.usable and b.status.usable]
     clean = [(a, b) for a, b in usable if a.status is b.status is Status.VALID]
     busy = [(a, b) for a, b in usable if not (a.status is b.status is Status.VALID)]
-    alike = [(a, b) for a, b in clean if a.boundaries == b.boundaries]
+    like_pairs = [(a, b) for a, b in clean if a.boundaries == b.boundaries]
     notes = []
     if len(worked) < len(both):
         notes.append(f"void or refused: {len(both) - len(worked)} of {len(both)} pairs")
     if len(clean) < len(usable):
         notes.append(f"withheld as contended: {len(usable) - len(clean)} of {len(both)}")
-    if len(alike) < len(clean):
+    if len(like_pairs) < len(clean):
         notes.append(UNLIKE_BOUNDARIES)
-    found = [_pair(baseline, other, a, b) for a, b in alike]
+    found = [_pair(baseline, other, a, b) for a, b in like_pairs]
     withheld = [_pair(baseline, other, a, b) for a, b in busy if a.boundaries == b.boundaries]
     return _Pairing(
         pairs=[pair for pair in found if pair is not None],
@@ -164,11 +164,11 @@ def _pairs(baseline: Cell, other: Cell) -> _Pairing:
 
 
 def _pair(baseline: Cell, other: Cell, a: Trial, b: Trial) -> _Pair | None:
-    ours, theirs = figure(baseline, a), figure(other, b)
-    if ours is None or theirs is None:
+    of_baseline, of_other = figure(baseline, a), figure(other, b)
+    if of_baseline is None or of_other is None:
         return None
     hops = (engine_hop(a), engine_hop(b))
-    return _Pair(figures=(ours, theirs), hops=hops, baseline_first=_baseline_first(a, b))
+    return _Pair(figures=(of_baseline, of_other), hops=hops, baseline_first=_baseline_first(a, b))
 
 
 def _all_log_ratios(pairing: _Pairing, name: str) -> list[float]:
@@ -184,11 +184,14 @@ def _worst(a: Trial, b: Trial) -> float:
 
 def failures_of(baseline: Cell, other: Cell) -> Failures | None:
     """Count the trials that failed or did not sustain the rate; `None` if there are none."""
-    (ours, of_ours), (theirs, of_theirs) = (_failed(cell) for cell in (baseline, other))
-    if not ours and not theirs:
+    (of_baseline, of_ours), (of_other, of_theirs) = (_failed(cell) for cell in (baseline, other))
+    if not of_baseline and not of_other:
         return None
     return Failures(
-        baseline=sum(ours.values()), baseline_trials=of_ours, other=sum(theirs.values()), other_trials=of_theirs
+        baseline=sum(of_baseline.values()),
+        baseline_trials=of_ours,
+        other=sum(of_other.values()),
+        other_trials=of_theirs,
     )
 
 
@@ -237,7 +240,7 @@ def engine_ratios(
         if min(min(side) for side in sides) < HOP_RESOLUTION_MS:
             short.append(name)
             continue
-        logs = [math.log(theirs / ours) for ours, theirs in sides]
+        logs = [math.log(of_other / of_baseline) for of_baseline, of_other in sides]
         found[name] = math.exp(statistics.fmean(logs) if average else statistics.median(logs))
     notes = [f"the engine's own hop is below its resolution of 1 ms at {' and '.join(short)}"] if short else []
     return found, notes
@@ -301,11 +304,11 @@ def contended_obstacles(cells: Iterable[Cell]) -> Iterator[str]:
 
 def unlike_outputs(baseline: Cell, other: Cell) -> Iterator[str]:
     """Give a sentence if two custom jobs write different numbers of records for the same number of events."""
-    ours, theirs = _shares(baseline), _shares(other)
-    if not ours or not theirs:
+    of_baseline, of_other = _shares(baseline), _shares(other)
+    if not of_baseline or not of_other:
         return
     for column, what in enumerate(("records for each event", "share of the time stamps among them")):
-        a, b = (statistics.median(row[column] for row in rows) for rows in (ours, theirs))
+        a, b = (statistics.median(row[column] for row in rows) for rows in (of_baseline, of_other))
         if abs(a - b) > UNLIKE_OUTPUTS * max(a, b):
             text = f"{baseline.name} {a:.3g}, {other.name} {b:.3g}"
             yield f"unlike outputs, so the figures are not of the same events: {what} {text}"
@@ -335,7 +338,10 @@ def _cycle_s(cell: Cell) -> float | None:
 
 def _shares(cell: Cell) -> list[tuple[float, float]]:
     outputs = [trial.outputs for trial in last_attempts(cell.trials).values() if trial.outputs and trial.status.usable]
-    return [(one.stamped / max(1, one.produced), one.covered / max(1, one.stamps)) for one in outputs]
+    return [
+        (one.matched / max(1, one.produced), one.covered_timestamps / max(1, one.distinct_timestamps))
+        for one in outputs
+    ]
 
 
 def unknown_remarks(known: Sequence[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rtmbench.results.model import Host, Result
+    from rtmbench.run_settings import SettingValues
 
 MEMORY_STEP_MB = 256
 """Memory is compared in steps: a kernel takes some MiB more or less, and sizes are derived from what is free."""
@@ -31,10 +32,8 @@ def machine(host: Host) -> dict[str, str | float | bool]:
         "kernel": host.kernel,
         "shared_cores": host.shared_cores,
     }
-    # Documents of earlier versions say nothing of these two.
-    for name in ("mechanism", "effective"):
-        if host.priority is not None and name in host.priority:
-            found[f"priority_{name}"] = host.priority[name]
+    if host.priority is not None:
+        found |= {"priority_mechanism": host.priority.mechanism, "priority_effective": host.priority.effective}
     found.update({f"filesystem_{name}": kind for name, kind in (host.filesystems or {}).items()})
     return found
 
@@ -49,7 +48,7 @@ def machine_changes(before: Host, after: Host) -> list[str]:
     return _changes(machine(before), machine(after))
 
 
-def settings(result: Result) -> dict[str, Any]:
+def settings(result: Result) -> SettingValues:
     """Give the settings of a run that decide what its trials measure."""
     found = {name: value for name, value in result.settings.items() if name not in WITHOUT_EFFECT}
     if isinstance(found.get("memory_mb"), int):

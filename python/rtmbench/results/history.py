@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtmbench.results import fingerprint
-from rtmbench.results._codec import OMIT, encode
+from rtmbench.results._document import OMIT, encode
 from rtmbench.results.across import compare_side_by_side
 from rtmbench.results.hops import cell_engine_hop
 from rtmbench.results.model import Status
@@ -15,6 +15,7 @@ from rtmbench.results.model import Status
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from rtmbench.json_object import JsonObject
     from rtmbench.results.across import Side
     from rtmbench.results.model import Comparison, Result
     from rtmbench.results.noise import NoiseBands
@@ -76,7 +77,7 @@ def history(
     return [_series(key, sides, bands) for key, sides in sorted(groups.items())]
 
 
-def to_dict(series: Iterable[Series]) -> dict[str, Any]:
+def to_dict(series: Iterable[Series]) -> JsonObject:
     """Give the history as JSON values, `schema` first."""
     return {"schema": SCHEMA, "series": [encode(found) for found in series]}
 

@@ -6,7 +6,7 @@ What it found is kept per machine, pattern, cell and settings, one small file pe
     results/noise/20261123T093000123Z-01-5f2c9a.json
 
 The band is predicted from the last `POOLED` of them together. It speaks of an experiment of 6 pairs, the least that a
-verdict takes: more A/A pairs tell better how wide it is, and do not make it narrower.
+verdict takes: more A/A pairs measure its width better, and do not make it narrower.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from rtmbench.results.comparison import PAIRS_FOR_A_VERDICT, is_quick, paired_case
 from rtmbench.results.confidence import student_quantile
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from rtmbench.json_object import JsonObject
     from rtmbench.results.confidence import Estimate
     from rtmbench.results.model import Cell, Result
 
@@ -186,13 +189,8 @@ def _rounded(factor: float) -> float:
 
 def _read(path: Path) -> list[Measured]:
     try:
-        document: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        return [_decoded(entry) for entry in document["bands"]] if document["schema"] == SCHEMA else []
-    except (OSError, ValueError, KeyError, TypeError):
+        document: JsonObject = json.loads(path.read_text("utf-8"))
+        return msgspec.convert(document["bands"], list[Measured]) if document["schema"] == SCHEMA else []
+    except (OSError, ValueError, KeyError, TypeError, msgspec.ValidationError):
         # What cannot be read was not measured; the note of a comparison states that.
         return []
-
-
-def _decoded(entry: dict[str, Any]) -> Measured:
-    spreads: dict[str, Any] = {name: None if entry[name] is None else Spread(**entry[name]) for name in ("p50", "p99")}
-    return Measured(**{**entry, **spreads})

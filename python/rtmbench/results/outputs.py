@@ -39,11 +39,11 @@ def output_bytes_note(baseline: Cell, other: Cell) -> str:
     Cells of one emission are compared by the bytes per expected event, because they owe the same results. Cells of
     unlike emission owe different numbers of results, so there the size of a record is compared.
     """
-    ours, theirs = _per(baseline), _per(other)
-    if ours is None or theirs is None:
+    of_baseline, of_other = _per(baseline), _per(other)
+    if of_baseline is None or of_other is None:
         return ""
     by_event = baseline.emit == other.emit
-    a, b = (ours.event, theirs.event) if by_event else (ours.record, theirs.record)
+    a, b = (of_baseline.event, of_other.event) if by_event else (of_baseline.record, of_other.record)
     if not a or not b or abs(a - b) <= UNLIKE_BYTES * min(a, b):
         return ""
     unit = "expected event" if by_event else "output record"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rtmbench.results.model import ParityRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,8 +16,7 @@ class Parity:
     pattern: str
     source: str
     """Where they come from, such as `run 20261123T093000123Z-01-5f2c9a`."""
-    rows: list[dict[str, Any]]
-    """One row for each setting: its name, the value of each engine, whether they are the same, and a note."""
+    rows: list[ParityRow]
     refused: dict[str, str]
     """Engines that refused the query, and so have no settings: name → code."""
 

@@ -6,7 +6,7 @@ import math
 import re
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rtmbench.errors import ConfigurationError
 from rtmbench.results.comparison import BAD, figure
@@ -17,9 +17,11 @@ from rtmbench.results.statistics import decisive_attempts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from rtmbench.results.model import Cell, Trial
+    from rtmbench.results.model import Cell, TargetVerdict, Trial
 
-MET, MISSED, INCONCLUSIVE = "met", "missed", "inconclusive"
+MET: Final = "met"
+MISSED: Final = "missed"
+INCONCLUSIVE: Final = "inconclusive"
 SIGNS = {MET: "✓", MISSED: "✗", INCONCLUSIVE: "?"}
 TRIALS_TO_MEET = 3
 """Fewer trials have no interval that is worth its name, so they meet no target."""
@@ -136,7 +138,7 @@ def _missed_by_far(target: Target, trials: Sequence[Trial], values: Sequence[flo
     )
 
 
-def judge_trial(target: Target, cell: Cell, trial: Trial) -> tuple[str, str]:
+def judge_trial(target: Target, cell: Cell, trial: Trial) -> tuple[TargetVerdict, str]:
     """Return the outcome of one trial, and its figure in words."""
     latency = figure(cell, trial)
     if trial.status is Status.FAILED:
@@ -164,5 +166,5 @@ def _rates(trial: Trial) -> list[float]:
     return [rate for rate in (trial.rate.requested, trial.rate.achieved) if rate is not None]
 
 
-def _outcome(target: Target, cell: Cell, outcome: str, detail: str) -> TargetOutcome:
+def _outcome(target: Target, cell: Cell, outcome: TargetVerdict, detail: str) -> TargetOutcome:
     return TargetOutcome(target=target.text, cell=cell.name, outcome=outcome, detail=detail)

@@ -11,10 +11,16 @@ from rtmbench.results.model import Headline, Status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rtmbench.results.model import Trial
+    from rtmbench.results.model import FigureName, Trial
 
 _SEVERITY = (Status.REFUSED, Status.FAILED, Status.UNSUSTAINED, Status.CONTENDED, Status.VALID)
-_HEADLINE = ("p50", "p95", "p99", "p99_9", "max")
+_HEADLINE: dict[FigureName, str] = {
+    "p50_us": "p50",
+    "p95_us": "p95",
+    "p99_us": "p99",
+    "p99_9_us": "p99_9",
+    "max_us": "max",
+}
 
 
 def cell_status(trials: Sequence[Trial]) -> Status:
@@ -59,9 +65,9 @@ def headline(trials: Sequence[Trial], *, floor: bool = False) -> Headline | None
     ]
     if all(trial.latency_us is None for trial in counted):
         return None
-    medians = {f"{name}_us": _median(counted, name) for name in _HEADLINE}
+    medians = {figure: _median(counted, name) for figure, name in _HEADLINE.items()}
     return Headline(
-        **{name: value for name, (value, _) in medians.items()},
+        **{str(name): value for name, (value, _) in medians.items()},
         valid_trials=sum(trial.status.usable for trial in counted),
         attempts=len(trials),
         trials=len(counted),

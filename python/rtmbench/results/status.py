@@ -43,7 +43,7 @@ UNLIKE_INTERVAL = 1.5
 """By this factor a job's own interval may differ silently from the requested one."""
 
 INTERRUPTED = "interrupted in the phase"
-"""Stands in the reasons of a trial that rtmbench was stopped in, followed by the phase."""
+"""Begins the reason of a trial that rtmbench was stopped in, followed by the phase."""
 
 Finding = tuple[Status, str]
 

@@ -23,10 +23,13 @@ import secrets
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.results.model import Result
+
+if TYPE_CHECKING:
+    from rtmbench.json_object import JsonObject
 
 DOCUMENT = "result.json"
 MANIFEST = "manifest.json"
@@ -140,7 +143,7 @@ class RunDirectory:
         self.write(finished)
         return finished
 
-    def _files(self) -> dict[str, dict[str, Any]]:
+    def _files(self) -> dict[str, JsonObject]:
         files = {}
         for path in sorted(self.path.rglob("*")):
             name = path.relative_to(self.path).as_posix()
@@ -221,7 +224,7 @@ def verify_manifest(path: Path) -> list[str]:
 
     """
     try:
-        files: dict[str, dict[str, Any]] = json.loads((path / MANIFEST).read_text("utf-8"))["files"]
+        files: dict[str, JsonObject] = json.loads((path / MANIFEST).read_text("utf-8"))["files"]
         wanted = {name: str(entry["sha256"]) for name, entry in files.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"The manifest of {path} cannot be read: {error}.") from error

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rtmbench.results.confidence import holm
 from rtmbench.results.model import Comparison, NoiseBand
@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rtmbench.results.confidence import Estimate
-    from rtmbench.results.model import Failures
+    from rtmbench.results.model import ComparisonVerdict, Failures
 
-FASTER, SLOWER, NO_DIFFERENCE, NO_VERDICT = "faster", "slower", "no difference shown", "no verdict"
-WORSE, BETTER = "worse", "better"
+FASTER: Final = "faster"
+SLOWER: Final = "slower"
+NO_DIFFERENCE: Final = "no difference shown"
+NO_VERDICT: Final = "no verdict"
+WORSE: Final = "worse"
+BETTER: Final = "better"
 FIGURES = ("p50", "p99")
 FAMILY_LEVEL = 0.04
 """Share of false verdicts that the statistics allow where all cells are equal. A little under the promised 5 %, since
@@ -99,9 +103,9 @@ class Case:
         if self.failures is None:
             return 0
         # By share: runs of different times need not have as many trials.
-        theirs = self.failures.other * self.failures.baseline_trials
-        ours = self.failures.baseline * self.failures.other_trials
-        return (theirs > ours) - (theirs < ours)
+        of_other = self.failures.other * self.failures.baseline_trials
+        of_baseline = self.failures.baseline * self.failures.other_trials
+        return (of_other > of_baseline) - (of_other < of_baseline)
 
 
 def decide(cases: Sequence[Case]) -> list[Comparison]:
@@ -121,7 +125,7 @@ def decide(cases: Sequence[Case]) -> list[Comparison]:
     for figure in FIGURES:
         chosen = [(index, name) for index, name in judged if name == figure]
         guarded |= _significant(chosen, [cases[i].guards[name] for i, name in chosen], GUARD_LEVEL)
-    verdicts: list[dict[str, tuple[str, str]]] = [{} for _ in cases]
+    verdicts: list[dict[str, tuple[ComparisonVerdict, str]]] = [{} for _ in cases]
     for index, name in judged:
         which = (index, name)
         verdicts[index][name] = _verdict(name, cases[index], student=which in by_student, guard=which in guarded)
@@ -154,8 +158,10 @@ def _significant(tests: Sequence[tuple[int, str]], p_values: Sequence[float], le
     return {test for test, significant in zip(tests, found, strict=True) if significant}
 
 
-def _comparison(case: Case, verdicts: Mapping[str, tuple[str, str]], *, clear: bool) -> Comparison:
-    words = {name: verdicts[name][0] if name in verdicts else NO_VERDICT for name in FIGURES}
+def _comparison(case: Case, verdicts: Mapping[str, tuple[ComparisonVerdict, str]], *, clear: bool) -> Comparison:
+    words: dict[str, ComparisonVerdict] = {
+        name: verdicts[name][0] if name in verdicts else NO_VERDICT for name in FIGURES
+    }
     decided = any(word != NO_VERDICT for word in words.values())
     notes = case.notes
     if clear:
@@ -188,11 +194,12 @@ def _comparison(case: Case, verdicts: Mapping[str, tuple[str, str]], *, clear: b
     )
 
 
-def _verdict(name: str, case: Case, *, student: bool, guard: bool) -> tuple[str, str]:
+def _verdict(name: str, case: Case, *, student: bool, guard: bool) -> tuple[ComparisonVerdict, str]:
     """Give the word for one percentile, and why it is not another."""
     estimate, band = case.estimates[name], getattr(case.band, name)
     low, high = estimate.interval
-    unclear, why = NO_DIFFERENCE, ""
+    unclear: ComparisonVerdict = NO_DIFFERENCE
+    why = ""
     # The interval alone would say more than the comparisons together do.
     if (low > 1 or high < 1) and not student:
         why = f"{name} is not significant among all comparisons (Holm)"
@@ -201,7 +208,7 @@ def _verdict(name: str, case: Case, *, student: bool, guard: bool) -> tuple[str,
     elif student and low <= band and high >= 1 / band:
         why = f"{name} differs by no more than this machine's noise: the interval overlaps the band"
     elif student:
-        word = SLOWER if estimate.ratio > 1 else FASTER
+        word: ComparisonVerdict = SLOWER if estimate.ratio > 1 else FASTER
         if case.failures is None or case.more_failures == (1 if word == SLOWER else -1):
             return word, ""
     if case.failures is not None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
     from pyspark.sql.streaming import StreamingQuery
 
+    from rtmbench.json_object import JsonObject
     from rtmbench.spark.io import Io
 
 SETTINGS = (
@@ -44,7 +45,7 @@ SETTINGS = (
 )
 
 
-def collect(spark: SparkSession, query: StreamingQuery, io: Io | None = None) -> dict[str, Any]:
+def collect(spark: SparkSession, query: StreamingQuery, io: Io | None = None) -> JsonObject:
     """Read back what a running query runs on and with which settings; secrets are left out.
 
     `io` is a pipeline's; a custom query has none.
@@ -71,7 +72,7 @@ def collect(spark: SparkSession, query: StreamingQuery, io: Io | None = None) ->
     }
 
 
-def _surroundings(io: Io) -> dict[str, Any]:
+def _surroundings(io: Io) -> JsonObject:
     return {
         "mode": io.mode,
         "source": _public(io.source_options()),
@@ -81,7 +82,7 @@ def _surroundings(io: Io) -> dict[str, Any]:
 
 
 def _settings(sql: Any, core: Any) -> dict[str, str]:
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for name in SETTINGS:
         # A setting that this Spark does not know, or that has no value, is simply not there.
         with suppress(Exception):
@@ -105,7 +106,7 @@ class FactsFile:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._facts: dict[str, Any] = {}
+        self._facts: JsonObject = {}
         self._lock = threading.Lock()
 
     def update(self, **facts: Any) -> None:

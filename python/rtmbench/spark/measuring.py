@@ -238,8 +238,12 @@ class Measured:
 
     def __repr__(self) -> str:
         head, figures, notes = self._summary()
-        told = " · ".join(figures)
-        lines = [head, f"latency from {self.timestamp_field} to receipt: {told}" if told else "", *notes]
+        figures_text = " · ".join(figures)
+        lines = [
+            head,
+            f"latency from {self.timestamp_field} to receipt: {figures_text}" if figures_text else "",
+            *notes,
+        ]
         return "\n".join(line for line in lines if line)
 
     def _repr_html_(self) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtmbench import _core
 from rtmbench.engines.base import PlainEngine
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.platform import logs
+from rtmbench.results.model import EngineFacts, EngineSettings
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import Emission, EngineSpec, TrialIo
@@ -84,16 +85,18 @@ class RelayEngine(PlainEngine):
             raise RunFailedError("The relay is not running.")
         self._process.check()
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> EngineFacts:
         """Return the settings of its clients."""
-        settings = {
-            "version": self.build,
-            "priority": None if self._io is None else self._io.priority(),
-            "sink_guarantee": "AT_LEAST_ONCE",
-            **{f"source.{name}": value for name, value in clients.SOURCE.items()},
-            **{f"sink.{name}": value for name, value in clients.SINK.items()},
-        }
-        return {"settings": settings}
+        settings = EngineSettings(
+            version=self.build,
+            priority=None if self._io is None else self._io.priority(),
+            sink_guarantee="AT_LEAST_ONCE",
+            kafka_clients={
+                **{f"source.{name}": value for name, value in clients.SOURCE.items()},
+                **{f"sink.{name}": value for name, value in clients.SINK.items()},
+            },
+        )
+        return EngineFacts(settings=settings)
 
     def processes(self) -> list[Process]:
         """Return the one process."""

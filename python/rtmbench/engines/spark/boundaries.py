@@ -7,7 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from rtmbench.results.model import Happening
+from rtmbench.results.model import Interruption
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ _BEFORE_THE_TASKS = ("latestOffset", "getBatch", "queryPlanning")
 _TASK = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+) .*- (?P<what>Running|Finished) task \d")
 
 
-def batch_boundaries(progress: Sequence[str], log: Iterable[str], from_us: int) -> list[Happening]:
+def batch_boundaries(progress: Sequence[str], log: Iterable[str], from_us: int) -> list[Interruption]:
     """Return the time from the end of each Spark batch's tasks until the tasks of the next batch ran.
 
     Args:
@@ -44,7 +44,7 @@ def batch_boundaries(progress: Sequence[str], log: Iterable[str], from_us: int) 
         stopped_us = _stopped(moments, min(started_us + 1_000 * worked_ms, ended_us))
         resumed_us = _resumed(moments, ended_us)
         boundaries.append(
-            Happening(
+            Interruption(
                 kind="batch_boundary",
                 source="spark",
                 at_ms=round((stopped_us - from_us) / 1e3, 1),

@@ -17,6 +17,7 @@ from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.patterns import find_pattern, pipelines
 from rtmbench.platform import logs
+from rtmbench.results.model import EngineFacts, EngineSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from rtmbench.artifacts import Bundle
     from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import Emission, EngineSpec, TrialIo, Variant
+    from rtmbench.json_object import JsonObject
     from rtmbench.platform.base import Platform
     from rtmbench.platform.process import Process
-    from rtmbench.results.model import Happening
+    from rtmbench.results.model import Interruption
 
 RUNNING_TIMEOUT_S = 120.0
 REFUSAL_TIMEOUT_S = 15.0
@@ -145,7 +147,7 @@ class SparkEngine:
             raise RunFailedError(f"{what} failed ({error['code']}): {error['message']} (log: {process.log}).")
         process.check()
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> EngineFacts:
         """Return what the pipeline read back from the running query, and the Kafka clients of themselves."""
         process, io = self._running(), self._io
         assert io is not None  # noqa: S101 - set together with the process
@@ -154,40 +156,40 @@ class SparkEngine:
         rocksdb = settings.get("spark.sql.streaming.stateStore.providerClass") == ROCKSDB
         plain = set(PLAIN_LOCAL_FILES.items()) <= set(settings.items())
         remarks = [*([] if self._own is None else [self._remark(facts)]), PLAIN_REMARK if plain else ""]
-        return {
-            "real_time": bool(facts["real_time"]),
-            "remark": "; ".join(filter(None, remarks)),
-            "settings": {
-                "version": facts["spark_version"],
-                "java": facts["java_version"],
-                "slots": facts["slots"],
-                "parallelism": min(facts["slots"], io.partitions),
-                "keyed_parallelism": int(settings["spark.sql.shuffle.partitions"]) if self._keyed else None,
-                "memory_mb": io.memory_mb,
-                "heap_mb": java["heap_max_mb"],
-                "data_plane_heap_mb": java["heap_max_mb"],
-                "state_memory_mb": _state_memory(settings) if rocksdb else None,
-                "collector": _collector(java["gc"]),
-                "priority": io.priority(),
-                "checkpoint_interval_ms": spark_facts.interval_ms(facts["trigger"]),
-                "checkpoint_mode": "EXACTLY_ONCE",
-                "checkpoint_storage": "filesystem",
-                "local_files": "plain" if plain else "hadoop",
-                "state_backend": "rocksdb" if rocksdb else "hdfs",
-                "state_changelog": settings.get(CHANGELOG) if rocksdb else None,
-                "sink_guarantee": "AT_LEAST_ONCE",
-                "buffer_wait_ms": _whole(settings.get(BUFFER_WAIT)) if self._variant.streams_shuffle else None,
-                "window_ms": io.window_ms,
-                "slide_ms": io.slide_ms,
-                "watermark_delay_ms": None if io.window_ms is None else io.watermark_delay_ms,
-                "emission": self.emit,
-                "allowlist_check": settings.get("spark.sql.streaming.realTimeMode.allowlistCheck"),
-                "sort_before_repartition": settings.get("spark.sql.execution.sortBeforeRepartition"),
-                "trigger": facts["trigger"],
-                **clients.read_back(process.log),
-            },
-            "spark": facts,
-        }
+        return EngineFacts(
+            real_time=bool(facts["real_time"]),
+            remark="; ".join(filter(None, remarks)),
+            settings=EngineSettings(
+                version=facts["spark_version"],
+                java=facts["java_version"],
+                slots=facts["slots"],
+                parallelism=min(facts["slots"], io.partitions),
+                keyed_parallelism=int(settings["spark.sql.shuffle.partitions"]) if self._keyed else None,
+                memory_mb=io.memory_mb,
+                heap_mb=java["heap_max_mb"],
+                data_plane_heap_mb=java["heap_max_mb"],
+                state_memory_mb=_state_memory(settings) if rocksdb else None,
+                collector=_collector(java["gc"]),
+                priority=io.priority(),
+                checkpoint_interval_ms=spark_facts.interval_ms(facts["trigger"]),
+                checkpoint_mode="EXACTLY_ONCE",
+                checkpoint_storage="filesystem",
+                local_files="plain" if plain else "hadoop",
+                state_backend="rocksdb" if rocksdb else "hdfs",
+                state_changelog=settings.get(CHANGELOG) if rocksdb else None,
+                sink_guarantee="AT_LEAST_ONCE",
+                buffer_wait_ms=_whole(settings.get(BUFFER_WAIT)) if self._variant.streams_shuffle else None,
+                window_ms=io.window_ms,
+                slide_ms=io.slide_ms,
+                watermark_delay_ms=None if io.window_ms is None else io.watermark_delay_ms,
+                emission=self.emit,
+                allowlist_check=settings.get("spark.sql.streaming.realTimeMode.allowlistCheck"),
+                sort_before_repartition=settings.get("spark.sql.execution.sortBeforeRepartition"),
+                trigger=facts["trigger"],
+                kafka_clients=clients.read_back(process.log),
+            ),
+            details=facts,
+        )
 
     def late_dropped(self) -> int:
         """Return how many rows the batches that have ended dropped as late: Spark's `numRowsDroppedByWatermark`.
@@ -215,11 +217,11 @@ class SparkEngine:
         """Return the next offset of each input partition after the last batch that ended; None before that."""
         return None if self._io is None else spark_facts.consumed(self.progress(), self._io.input_topic)
 
-    def progress(self) -> list[dict[str, Any]]:
+    def progress(self) -> list[JsonObject]:
         """Return the progress events so far, one for each batch that has ended."""
         return [json.loads(line) for line in self._progress_lines()]
 
-    def happenings(self, from_us: int) -> list[Happening]:
+    def interruptions(self, from_us: int) -> list[Interruption]:
         """Return the boundaries between the batches so far."""
         log = _lines(self._running().log)
         return batch_boundaries(self._progress_lines(), log, from_us)
@@ -330,11 +332,11 @@ class SparkEngine:
             return str(facts.get("trigger")).startswith("RealTimeTrigger")
         return not self._real_time or facts.get("real_time") is True
 
-    def _read_facts(self) -> dict[str, Any]:
+    def _read_facts(self) -> JsonObject:
         if self._io is None:
             return {}
         try:
-            facts: dict[str, Any] = json.loads((self._io.work / "facts.json").read_text("utf-8"))
+            facts: JsonObject = json.loads((self._io.work / "facts.json").read_text("utf-8"))
         except FileNotFoundError:
             return {}
         return facts

@@ -1,0 +1,105 @@
+"""What `rtmbench produce --json` and `rtmbench measure --json` print."""
+
+# msgspec resolves the annotations at run time.
+# ruff: noqa: TC001
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rtmbench.results.model.values import Amount, Count, Ordinal, Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Percentiles:
+    """Figures of a histogram, in µs; null without samples, and where they would be invalid."""
+
+    count: Count
+    """Samples."""
+    min: int | None
+    p50: Count | None
+    p90: Count | None
+    p95: Count | None
+    p99: Count | None
+    p99_9: Count | None
+    max: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedPercentiles(Percentiles):
+    """Figures of a histogram, in µs, whose samples may lie below 0."""
+
+    negative: Count
+    """Samples before their time stamp; they count as 1 µs in the percentiles."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProducerSettings:
+    """The settings of the Kafka producer that decide about its requests."""
+
+    linger_ms: Amount
+    """How long it collects records for a request."""
+    batch_bytes: Ordinal
+    """The most bytes of one partition in a request."""
+    acks: str
+    """`all`, or the number of replicas that must confirm a record."""
+    compression: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProduceDocument:
+    """The document of `rtmbench produce --json`."""
+
+    topic: str
+    acked: Count
+    """Events that Kafka confirmed."""
+    failed: Count
+    """Events that Kafka did not confirm in time, or refused."""
+    seconds: Amount
+    rate: Amount
+    """Confirmed events per second."""
+    slip_us: Percentiles | None
+    """Schedule slip: hand-over to the Kafka client after the intended time; null for `--rate max`."""
+    client: ProducerSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimestampUnits:
+    """How the time stamps were read."""
+
+    field: str
+    unit: str | None
+    """The most frequent unit; null without records."""
+    units: dict[str, Count]
+    """Records by unit."""
+    resolution_us: Ordinal | None
+    """Resolution of the time stamps, µs: a latency may be too long by up to this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClockReport:
+    """Whether the clock that stamps the records agrees with the clock of this machine."""
+
+    negative: Count
+    """Samples before their time stamp."""
+    share: Share
+    """The share of the samples that they are."""
+    median_us: int | None
+    """Median of all samples, signed; null without samples."""
+    ahead_us: Count
+    """How far the clock that stamps the records is ahead at least; 0 without negative samples."""
+    ok: bool
+    """False: no percentile may be shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureDocument:
+    """The document of `rtmbench measure --json`."""
+
+    topic: str
+    seconds: Amount
+    timestamp: TimestampUnits
+    latency_us: SignedPercentiles
+    clock: ClockReport
+    malformed: Count
+    """Records without a time stamp that could be read."""
