@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import json
-from pathlib import Path
 
 import pytest
+from places import DATA
 
 from rtmbench.engines.flink.rest import checkpoints
 from rtmbench.engines.spark.boundaries import batch_boundaries
 
-DATA = Path(__file__).parent / "data" / "boundaries"
+BOUNDARIES = DATA / "boundaries"
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def us(text):
 
 @pytest.mark.usefixtures("utc")
 def test_a_boundary_lasts_from_the_end_of_the_tasks_to_the_start_of_the_next_ones():
-    progress = (DATA / "spark-progress.jsonl").read_text().splitlines()
-    log = (DATA / "spark-tasks.log").read_text().splitlines()
+    progress = (BOUNDARIES / "spark-progress.jsonl").read_text().splitlines()
+    log = (BOUNDARIES / "spark-tasks.log").read_text().splitlines()
     from_us = us(json.loads(progress[0])["timestamp"].rstrip("Z"))
     found = batch_boundaries(progress, log, from_us)
     assert len(found) == len(progress)
@@ -59,8 +59,8 @@ def _around(log, boundary, from_us):
 
 @pytest.mark.usefixtures("utc")
 def test_without_a_log_a_boundary_is_shorter():
-    progress = (DATA / "spark-progress.jsonl").read_text().splitlines()
-    with_log = batch_boundaries(progress, (DATA / "spark-tasks.log").read_text().splitlines(), 0)
+    progress = (BOUNDARIES / "spark-progress.jsonl").read_text().splitlines()
+    with_log = batch_boundaries(progress, (BOUNDARIES / "spark-tasks.log").read_text().splitlines(), 0)
     without = batch_boundaries(progress, [], 0)
     for by_progress, by_log in zip(without, with_log, strict=True):
         assert by_log.at_ms <= by_progress.at_ms
@@ -74,7 +74,7 @@ def test_events_without_times_are_no_boundary():
 
 
 def test_flinks_checkpoints():
-    statistics = json.loads((DATA / "flink-checkpoints.json").read_text())
+    statistics = json.loads((BOUNDARIES / "flink-checkpoints.json").read_text())
     first = min(one["trigger_timestamp"] for one in statistics["history"])
     found = checkpoints(statistics, first * 1_000)
     assert len(found) == len(statistics["history"]) >= 4

@@ -508,13 +508,13 @@ def test_a_job_is_measured_by_the_time_stamps_of_its_outputs(request_, monkeypat
     jsonschema.Draft202012Validator(json_schema()).validate(json.loads(result.to_json()))
     trial = the_trial(result)
     assert trial.valid, trial.reasons
-    assert trial.outputs.oracle == "test_custom_job.py:check"
+    assert trial.outputs.oracle == "test_jobs.py:check"
     assert seen == [(trial.outputs.produced, trial.outputs.received)]
     assert trial.outputs.stamped == trial.outputs.produced > 200
     assert trial.latency_us.count == trial.outputs.stamps == trial.outputs.covered == pytest.approx(200, abs=2)
     assert trial.outputs.timestamp_field == "meta.at"
     assert trial.slip_us is not None
-    assert "output checked by test_custom_job.py:check" in trial.reasons
+    assert "output checked by test_jobs.py:check" in trial.reasons
     assert result.pattern == "own"
     assert result.cells[0].remark.endswith("micro-batches")
     (floor,) = result.floors

@@ -8,10 +8,10 @@ import re
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 import results_builder as build
+from places import RECORDED
 
 import rtmbench
 from rtmbench.errors import ConfigurationError
@@ -22,7 +22,6 @@ from rtmbench.results.statistics import typical
 
 matplotlib = pytest.importorskip("matplotlib")
 
-RECORDED = Path(__file__).parent / "data" / "recorded-run"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 

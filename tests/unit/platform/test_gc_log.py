@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from pathlib import Path
 
 import pytest
+from places import DATA
 
 from rtmbench.experiment import event_timeline
 from rtmbench.platform.gc_log import read_pauses
 
-DATA = Path(__file__).parent / "data" / "gc"
+GC = DATA / "gc"
 
 
 @pytest.mark.parametrize("name", ["flink-taskmanager-gc.log", "spark-gc.log", "jdk25-gc.log"])
 def test_every_pause_of_a_collector_is_found(name):
-    text = (DATA / name).read_text()
-    pauses = read_pauses(DATA / name)
+    text = (GC / name).read_text()
+    pauses = read_pauses(GC / name)
     logged = [float(ms) for ms in re.findall(r"Pause .*? (\d+\.\d+)ms$", text, flags=re.MULTILINE)]
     found = [one for one in pauses if one.kind == "gc_pause"]
     assert logged
@@ -29,7 +29,7 @@ def test_every_pause_of_a_collector_is_found(name):
 
 
 def test_a_pause_is_as_long_as_the_threads_stood_still():
-    pauses = read_pauses(DATA / "flink-taskmanager-gc.log")
+    pauses = read_pauses(GC / "flink-taskmanager-gc.log")
     longest = max(pauses, key=lambda one: one.duration_ms)
     # GC(4) took 48.826 ms by its own account; bringing the threads to a halt and going on took 13.3 ms more.
     assert (longest.kind, longest.duration_ms) == ("gc_pause", 62.162)
@@ -53,8 +53,8 @@ def test_what_is_no_log_has_no_pauses(tmp_path):
 
 def test_pauses_are_timed_from_the_measuring_phase_and_named_by_their_process():
     from_us = round(dt.datetime(2026, 11, 25, 15, 18, 19, tzinfo=dt.timezone.utc).timestamp() * 1e6)
-    found = event_timeline.pauses(DATA, None, from_us)
+    found = event_timeline.pauses(GC, None, from_us)
     assert {one.source for one in found} == {"flink-taskmanager", "spark", "jdk25"}
     longest = max((one for one in found if one.source == "flink-taskmanager"), key=lambda one: one.duration_ms)
     assert (longest.at_ms, longest.duration_ms, longest.kind) == (116.8, 62.2, "gc_pause")
-    assert event_timeline.pauses(DATA / "none", DATA / "none", 0) == []
+    assert event_timeline.pauses(GC / "none", GC / "none", 0) == []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import nbclient
 import nbformat
 import pytest
+from places import ROOT
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 FLAG = "START_ENGINES = False"
 PLOTS = {"01": 3, "02": 3, "03": 5, "04": 5, "05": 0}
 """How many pictures each must show at least, without an engine."""

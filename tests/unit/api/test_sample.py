@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 import re
 import warnings
-from pathlib import Path
 
 import duckdb
 import polars as pl
 import pyarrow as pa
 import pytest
+from places import ROOT
 
 import rtmbench
 from rtmbench.api import functions
@@ -29,7 +29,7 @@ def sample():
 
 @pytest.fixture(scope="module")
 def tool():
-    path = Path(__file__).parents[2] / "tools" / "sample.py"
+    path = ROOT / "tools" / "sample.py"
     spec = importlib.util.spec_from_file_location("sample", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

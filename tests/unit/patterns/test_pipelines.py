@@ -8,15 +8,15 @@ import stat
 import sys
 import threading
 from functools import partial
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.patterns.pipelines import locate, spark_jars
 from rtmbench.spark import real_time_trigger
 
-SOURCE = Path(__file__).parents[2] / "pipelines"
+SOURCE = ROOT / "pipelines"
 PATTERN = "01-stateless-passthrough"
 STATE = "04-keyed-state"
 JAR = "stateless-passthrough.jar"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from places import ROOT
 
 from rtmbench.cli import COMMANDS, rtmbench
 from rtmbench.cli.configuration import load
@@ -16,7 +16,6 @@ from rtmbench.cli.options import Duration
 from rtmbench.errors import ConfigurationError
 from rtmbench.run_settings import SETTINGS, RunArguments
 
-ROOT = Path(__file__).parents[2]
 VARIABLE = re.compile(r"\bRTMBENCH_[A-Z]+(?:_[A-Z]+)*\b")
 
 

@@ -1,9 +1,10 @@
 """What the compose file publishes, and from which images."""
 
 import re
-from pathlib import Path
 
-COMPOSE = (Path(__file__).parents[2] / "docker" / "docker-compose.yml").read_text(encoding="utf-8")
+from places import ROOT
+
+COMPOSE = (ROOT / "docker" / "docker-compose.yml").read_text(encoding="utf-8")
 
 
 def test_every_port_is_published_on_loopback_alone():

@@ -20,6 +20,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import results_builder as build
+from places import RECORDED, ROOT
 
 import rtmbench
 from rtmbench import _core, aio, spark
@@ -33,7 +34,6 @@ from rtmbench.patterns.pipelines import locate
 from rtmbench.results.model import Status, Timeline
 from rtmbench.spark import twin
 
-RECORDED = Path(__file__).parent / "data" / "recorded-run"
 WORKER = """
 import os, sys, time
 from pathlib import Path
@@ -89,7 +89,7 @@ def test_every_public_name_is_there_and_documented():
 
 
 def test_the_page_of_the_documentation_gives_what_it_says(monkeypatch):
-    root = Path(__file__).parents[2]
+    root = ROOT
     monkeypatch.chdir(root)
     with _core.MockBroker() as broker:
         broker.create_topic("orders")

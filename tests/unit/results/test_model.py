@@ -4,10 +4,10 @@ import copy
 import dataclasses
 import json
 import math
-from pathlib import Path
 
 import jsonschema
 import pytest
+from places import DATA
 from results_builder import cell, latency, result, scenarios, trial
 
 from rtmbench.errors import ConfigurationError
@@ -38,7 +38,7 @@ from rtmbench.results.model import (
     Timeline,
 )
 
-RECORDED = Path(__file__).parent / "data" / "result-1.json"
+RECORDED = DATA / "result-1.json"
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
 

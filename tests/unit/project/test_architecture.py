@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PACKAGE = ROOT / "python" / "rtmbench"
 LEAVES = {"_core", "__version__", "durations", "errors", "formatting", "run_settings", "signals", "timestamps"}
 """Modules that import nothing of rtmbench but each other."""

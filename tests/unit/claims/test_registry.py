@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from places import ROOT
 
 from rtmbench import _core
 from rtmbench.claims import matrix, recovery, registry, runner
@@ -19,9 +19,8 @@ from rtmbench.cli import rtmbench
 from rtmbench.errors import ConfigurationError
 from rtmbench.platform.machine import Machine
 
-REPOSITORY = Path(__file__).parents[2]
-LIMITATIONS = REPOSITORY / "docs" / "limitations.md"
-EVIDENCE = REPOSITORY / "docs" / "claims.json"
+LIMITATIONS = ROOT / "docs" / "limitations.md"
+EVIDENCE = ROOT / "docs" / "claims.json"
 MACHINE = Machine(cpu="a cpu", cores=2, memory_mb=4096, available_mb=1024, os="an os", kernel="a kernel")
 MS = Latency(count=250, p50=2_100, p99=9_000)
 SECONDS = Latency(count=250, p50=3_300_000, p99=5_900_000)
@@ -77,7 +76,7 @@ def test_every_claim_is_stated_where_it_says():
     for claim in CLAIMS.values():
         assert claim.documents
         for name in claim.documents:
-            text = (REPOSITORY / name).read_text(encoding="utf-8")
+            text = (ROOT / name).read_text(encoding="utf-8")
             assert f"`{claim.id}`" in text or claim.statement in text, f"{name} does not state {claim.id}"
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
+from places import ROOT
 
 from rtmbench.claims.document import ClaimsRun
 from rtmbench.claims.registry import CLAIMS
@@ -15,7 +16,9 @@ from rtmbench.claims.stated import STATED
 from rtmbench.cli import COMMANDS, rtmbench
 from rtmbench.results.model import Cell, Result, Trial
 
-ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 DOCUMENTS = sorted(
     path
     for pattern in ("*.md", "docs/*.md", "docker/*.md", "notebooks/*.md", "pipelines/*.md", "pipelines/*/*.md")

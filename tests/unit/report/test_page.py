@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from report_pages import Page, faults
+from places import RECORDED
+from report_pages import HOSTILE, Page, faults, hostile
 from results_builder import cell, latency, result, scenarios, trial
 
 from rtmbench.cli.report import report as command
@@ -22,19 +23,6 @@ from rtmbench.report.sections import command as command_line
 from rtmbench.results import Refusal, RunDirectory, Status, load
 from rtmbench.results.histogram_log import merged, read_histogram_log
 from rtmbench.results.model import Grid, RatePoint, Sustained, TargetOutcome
-
-RECORDED = Path(__file__).parent / "data" / "recorded-run"
-HOSTILE = {
-    "script": "<script>alert(1)</script><img src=x onerror=alert(1)>",
-    "closing": "</td></table></svg></title></style><h1>gone</h1><!--",
-    "path": "../../../../etc/passwd",
-    "long": "A" * 10_000,
-    "right to left": "\u202egnp.exe \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627",
-    "control": "\x1b[31mred\x00\x07\x9b\r\n\u2028end",
-    "markdown": "[x](javascript:alert(1)) | **b** `c` ~~~ ![](http://evil.example/x.png)",
-    "math": r"$\frac{1}{0}$ $_unclosed",
-    "surrogate": "lone \ud800 half",
-}
 
 
 @pytest.fixture(scope="module")
@@ -46,27 +34,6 @@ def recorded():
 def page(recorded):
     pytest.importorskip("matplotlib")
     return write.to_html(recorded, vcpu_hour=0.048)
-
-
-def hostile(text):
-    refused = cell(
-        f"spark@{text}",
-        [trial(1, Status.REFUSED, [text], latency_us=None)],
-        refusal=Refusal(code=text, message=text),
-    )
-    offending = trial(1, Status.FAILED, [text, text], latency_us=None, offending=[{"kind": text, "record": text}])
-    found = result(cell(text, [trial(1, reasons=[text], files={"latency": text})]), refused, cell("x", [offending]))
-    return dataclasses.replace(
-        found,
-        run_id=text,
-        pattern=text,
-        experiment_id=text,
-        created_at=text,
-        settings={**found.settings, "engines": [text], "notes": [text], text: text},
-        versions={**found.versions, text: text},
-        parity=[{"setting": text, text: text, "same": False, "note": text}],
-        host=dataclasses.replace(found.host, cpu=text, os=text),
-    )
 
 
 def test_the_page_is_safe_self_contained_and_accessible(page):

@@ -112,7 +112,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_platform_local import *
+from test_local import *
 from rtmbench import signals
 signals.install()
 with make(Path(sys.argv[1])) as platform:

@@ -1,4 +1,4 @@
-"""The statistics against experiments with known truth; `python tests/unit/test_results_synthetic.py` prints a table."""
+"""The statistics against experiments with known truth; as a program it prints a table (docs/statistics.md)."""
 
 from __future__ import annotations
 

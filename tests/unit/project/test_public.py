@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 
 import rtmbench
 from rtmbench import _core, aio
@@ -107,7 +108,7 @@ def kafka():
 
 @pytest.mark.parametrize("name", list(EXAMPLES))
 def test_an_example_gives_what_it_says(name, kafka, monkeypatch):
-    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.chdir(ROOT)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     report = []
     EXAMPLES[name].globs["kafka"] = kafka

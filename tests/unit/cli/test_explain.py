@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from places import ROOT
 
 from rtmbench.cli.completion import SHELLS, completion
 from rtmbench.cli.explain import explain as command
@@ -12,7 +12,7 @@ from rtmbench.errors import ConfigurationError
 from rtmbench.report.explanations import closest, explain, explanations
 from rtmbench.results import Status
 
-EVIDENCE = Path(__file__).parents[2] / "docs" / "claims.json"
+EVIDENCE = ROOT / "docs" / "claims.json"
 SEEN = {
     observation["code"]
     for outcome in json.loads(EVIDENCE.read_text("utf-8"))["outcomes"]

@@ -1,13 +1,28 @@
-"""Reads a report's HTML as a browser would take it apart: elements in order, with their attributes and texts."""
+"""Reads a report's HTML as a browser would take it apart, and makes documents that mean harm to one."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
+
+from results_builder import cell, result, trial
+
+from rtmbench.results import Refusal, Status
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "use", "path", "rect", "image", "line", "circle"}
 FOREIGN_LOADS = {"src", "srcset", "poster", "data", "action", "formaction", "background", "ping", "manifest"}
+HOSTILE = {
+    "script": "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "closing": "</td></table></svg></title></style><h1>gone</h1><!--",
+    "path": "../../../../etc/passwd",
+    "long": "A" * 10_000,
+    "right to left": "\u202egnp.exe \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627",
+    "control": "\x1b[31mred\x00\x07\x9b\r\n\u2028end",
+    "markdown": "[x](javascript:alert(1)) | **b** `c` ~~~ ![](http://evil.example/x.png)",
+    "math": r"$\frac{1}{0}$ $_unclosed",
+    "surrogate": "lone \ud800 half",
+}
 
 
 @dataclass
@@ -122,3 +137,25 @@ def _in_order(element):
     yield element
     for child in element.children:
         yield from _in_order(child)
+
+
+def hostile(text):
+    """Return a document with this text wherever somebody else decides what stands there."""
+    refused = cell(
+        f"spark@{text}",
+        [trial(1, Status.REFUSED, [text], latency_us=None)],
+        refusal=Refusal(code=text, message=text),
+    )
+    offending = trial(1, Status.FAILED, [text, text], latency_us=None, offending=[{"kind": text, "record": text}])
+    found = result(cell(text, [trial(1, reasons=[text], files={"latency": text})]), refused, cell("x", [offending]))
+    return replace(
+        found,
+        run_id=text,
+        pattern=text,
+        experiment_id=text,
+        created_at=text,
+        settings={**found.settings, "engines": [text], "notes": [text], text: text},
+        versions={**found.versions, text: text},
+        parity=[{"setting": text, text: text, "same": False, "note": text}],
+        host=replace(found.host, cpu=text, os=text),
+    )
