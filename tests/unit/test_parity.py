@@ -118,3 +118,27 @@ def test_a_cell_of_final_results_has_something_to_show_without_a_headline():
     assert runner.exit_code([result(nothing)]) == 4
     failed = replace(close, status=Status.FAILED)
     assert runner.exit_code([result(failed)]) == 1
+
+
+def test_parity_shows_equal_different_missing_and_unknown_settings():
+    rows = parity(
+        {
+            "flink@1.20": {"settings": {"slots": 4, "java": "17.0.1", "object_reuse": True, "new": 1}},
+            "spark@4.1": {"settings": {"slots": "4", "java": "17.0.2", "new": 1}},
+            "transport": {"settings": {}},
+        }
+    )
+    by_name = {row["setting"]: row for row in rows}
+    assert by_name["slots"] == {
+        "setting": "slots",
+        "flink@1.20": 4,
+        "spark@4.1": "4",
+        "same": True,
+        "note": "",
+    }
+    assert by_name["Java"]["same"] is False
+    assert by_name["object reuse"]["spark@4.1"] is None
+    assert by_name["object reuse"]["same"] is False
+    assert by_name["object reuse"]["note"].startswith("Spark reuses its rows anyway; a custom job has Flink's default")
+    assert by_name["new"]["same"] is True
+    assert "transport" not in by_name["slots"]
