@@ -48,15 +48,9 @@ VERIFY = {"input_topic": "a", "output_topic": "b", "spool": ".", "measure": (0, 
 
 
 @pytest.fixture
-def broker():
-    with _core.MockBroker() as broker:
-        broker.create_topic("topic", partitions=2)
-        yield broker
-
-
-@pytest.fixture
-def config(broker):
-    return {"bootstrap.servers": broker.bootstrap_servers, "fetch.wait.max.ms": "1"}
+def broker(broker):
+    broker.create_topic("topic", partitions=2)
+    return broker
 
 
 def _owners():

@@ -23,7 +23,7 @@ import results_builder as build
 from places import RECORDED, ROOT
 
 import rtmbench
-from rtmbench import _core, aio, spark
+from rtmbench import aio, spark
 from rtmbench.api import functions
 from rtmbench.errors import ConfigurationError
 from rtmbench.experiment import runner
@@ -88,14 +88,11 @@ def test_every_public_name_is_there_and_documented():
         _ = rtmbench.nothing
 
 
-def test_the_page_of_the_documentation_gives_what_it_says(monkeypatch):
-    root = ROOT
-    monkeypatch.chdir(root)
-    with _core.MockBroker() as broker:
-        broker.create_topic("orders")
-        kafka = {"bootstrap.servers": broker.bootstrap_servers, "fetch.wait.max.ms": "1"}
-        page = str(root / "docs" / "python-api.md")
-        found = doctest.testfile(page, module_relative=False, globs={"kafka": kafka})
+def test_the_page_of_the_documentation_gives_what_it_says(monkeypatch, broker, config):
+    monkeypatch.chdir(ROOT)
+    broker.create_topic("orders")
+    page = str(ROOT / "docs" / "python-api.md")
+    found = doctest.testfile(page, module_relative=False, globs={"kafka": config})
     assert found.failed == 0
     assert found.attempted > 20
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
+from machines import MACHINE
 from places import ROOT
 
 from rtmbench import _core
@@ -17,11 +18,9 @@ from rtmbench.claims.registry import CLAIMS, find, select
 from rtmbench.claims.runner import Plan
 from rtmbench.cli import rtmbench
 from rtmbench.errors import ConfigurationError
-from rtmbench.platform.machine import Machine
 
 LIMITATIONS = ROOT / "docs" / "limitations.md"
 EVIDENCE = ROOT / "docs" / "claims.json"
-MACHINE = Machine(cpu="a cpu", cores=2, memory_mb=4096, available_mb=1024, os="an os", kernel="a kernel")
 MS = Latency(count=250, p50=2_100, p99=9_000)
 SECONDS = Latency(count=250, p50=3_300_000, p99=5_900_000)
 

@@ -19,10 +19,9 @@ FIGURES = ["count", "min", "p50", "p90", "p95", "p99", "p99_9", "max"]
 
 
 @pytest.fixture
-def broker():
-    with _core.MockBroker() as broker:
-        broker.create_topic("topic", partitions=2)
-        yield broker
+def broker(broker):
+    broker.create_topic("topic", partitions=2)
+    return broker
 
 
 @pytest.fixture

@@ -28,17 +28,6 @@ INTERRUPT_LIMIT_S = 0.2
 SLACK_S = 0.2
 
 
-@pytest.fixture
-def broker():
-    with _core.MockBroker() as broker:
-        yield broker
-
-
-@pytest.fixture
-def config(broker):
-    return {"bootstrap.servers": broker.bootstrap_servers, "fetch.wait.max.ms": "1"}
-
-
 def _public(names):
     return {name for name in names if not name.startswith("_")}
 

@@ -13,17 +13,6 @@ from hdrh.log import HistogramLogReader
 from rtmbench import _core
 
 
-@pytest.fixture
-def broker():
-    with _core.MockBroker() as broker:
-        yield broker
-
-
-@pytest.fixture
-def config(broker):
-    return {"bootstrap.servers": broker.bootstrap_servers, "fetch.wait.max.ms": "1"}
-
-
 def samples(path) -> list[int]:
     """How many samples each interval of a log has, read with another implementation than ours."""
     with closing(HistogramLogReader(str(path), HdrHistogram(1, 3_600_000_000, 3))) as reader:

@@ -13,28 +13,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import jsonschema
+import mock_runs
 import pytest
 import results_builder as build
 from click.testing import CliRunner
 from confluent_kafka import Consumer, Producer, TopicPartition
+from machines import MACHINE
 
 import rtmbench
-from rtmbench import _core, doctor
-from rtmbench.artifacts import Cache
+from rtmbench import _core
 from rtmbench.cli.run import run as run_command
 from rtmbench.custom_jobs import payload as payloads
 from rtmbench.custom_jobs.model import custom_job
 from rtmbench.custom_jobs.oracle import Record, oracle_of
 from rtmbench.engines import BRACKETS, choose, spec_name
-from rtmbench.engines.base import EngineRefusedError
+from rtmbench.engines.base import EngineRefusedError, PlainEngine
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.experiment import pattern_run, runner
 from rtmbench.experiment.options import Options
 from rtmbench.experiment.runner import exit_code
 from rtmbench.experiment.settings import RunRequest
 from rtmbench.experiment.settings import resolve as resolved
-from rtmbench.experiment.trial_plan import TimeLimits, TrialPlan
-from rtmbench.platform.machine import Machine
+from rtmbench.experiment.trial_plan import TimeLimits
 from rtmbench.report import sections, terminal
 from rtmbench.results.model import Outputs, Result, json_schema
 from rtmbench.results.status import Observation, classify
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QUICK = TimeLimits(stamp_s=0.3, quiet_cycles=0.1)
+SHORT = {**mock_runs.SHORT, "arrivals": "constant"}
 run = functools.partial(runner.run, limits=QUICK)
-MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
 ORDER = '{"order":{{i}},"who":"{{key}}","meta":{"at":{{scheduled_at_us}}}}'
 
 
@@ -335,7 +335,7 @@ def test_a_report_says_how_outputs_are_known(capsys):
 # A whole run, with a relay for a job
 
 
-class RelayJob:
+class RelayJob(PlainEngine):
     """Stands for an engine with a job: an in-process relay, or nothing at all."""
 
     broken: Exception | None = None
@@ -357,18 +357,6 @@ class RelayJob:
             self.relay = _core.Relay(config, io.input_topic, io.output_topic)
             self.relay.start()
 
-    def check(self):
-        pass
-
-    def late_dropped(self):
-        return 0
-
-    def restarts(self):
-        return 0
-
-    def interval_s(self):
-        return None
-
     def boundaries_so_far(self):
         return 0
 
@@ -377,12 +365,6 @@ class RelayJob:
 
     def facts(self):
         return {"settings": {"version": "0"}, "remark": "micro-batches"}
-
-    def happenings(self, _from_us):
-        return []
-
-    def processes(self):
-        return []
 
     def stop(self):
         if self.relay is not None:
@@ -424,41 +406,25 @@ class Filter:
 
 
 @pytest.fixture
-def request_(files, monkeypatch):
+def request_(files, broker, monkeypatch):
     """A request for short trials of a job on a mock broker."""
-    broker, numbers = _core.MockBroker(), itertools.count()
-    made = pattern_run.create_engine
-
-    def create(_admin, topics, *, partitions, **_):
-        for topic in topics:
-            broker.create_topic(topic, partitions=partitions)
-
-    def ends(admin, topic, **options):
-        # The mock makes any topic that it is asked for.
-        return real_ends(admin, topic, **options) if topic in created else unknown(topic)
-
-    def unknown(topic):
-        raise _core.KafkaError(f"topic {topic} is unknown to the brokers")
-
+    mock_runs.install(monkeypatch, broker, drain_s=2.0)
+    made, create, ends = pattern_run.create_engine, _core.create_topics, _core.end_offsets
     created: set[str] = set()
-    real_ends = _core.end_offsets
 
     def create_known(admin, topics, **options):
         create(admin, topics, **options)
         created.update(topics)
 
+    def ends_known(admin, topic, **options):
+        # The mock makes any topic that it is asked for.
+        if topic not in created:
+            raise _core.KafkaError(f"topic {topic} is unknown to the brokers")
+        return ends(admin, topic, **options)
+
     monkeypatch.setattr(_core, "create_topics", create_known)
     monkeypatch.setattr(_core, "delete_topics", lambda _admin, topics, **_: created.difference_update(topics))
-    monkeypatch.setattr(_core, "end_offsets", ends)
-    monkeypatch.setattr(doctor, "checks", lambda *_: [])
-    monkeypatch.setattr(Cache, "ensure_many", lambda *_: None)
-    monkeypatch.setattr(
-        runner,
-        "resolve",
-        lambda request, machine: replace(
-            resolved(request, machine), floor_duration_s=1.0, floor_warmup_s=0.1, broker_warmup_s=0.1, drain_s=2.0
-        ),
-    )
+    monkeypatch.setattr(_core, "end_offsets", ends_known)
     monkeypatch.setattr(
         pattern_run,
         "create_engine",
@@ -466,28 +432,17 @@ def request_(files, monkeypatch):
     )
     # The floors are a test of their own.
     monkeypatch.setattr(pattern_run, "BRACKETS", ())
-    monkeypatch.setattr(
-        TrialPlan, "slug", property(lambda plan: f"{plan.name}-{plan.trial}-{next(numbers)}"), raising=True
-    )
 
     def make(**requested):
         return RunRequest(
             patterns=(),
             job=custom_job(flink_jar="job.jar", **requested),
-            rate=200,
-            arrivals="constant",
-            partitions=1,
-            keys=10,
-            warmup_s=0.1,
-            duration_s=1,
-            trials=1,
-            quick=True,
             bootstrap_servers=broker.bootstrap_servers,
             results=files,
+            **SHORT,
         )
 
-    yield make
-    broker.close()
+    return make
 
 
 def the_trial(result):
@@ -665,15 +620,9 @@ def test_python_measures_a_job_too(request_, files, monkeypatch):
     found = rtmbench.run_job(
         flink_jar="job.jar",
         template={"at": "{{scheduled_at_iso}}"},
-        rate=200,
-        arrivals="constant",
-        partitions=1,
-        warmup_s=0.1,
-        duration_s=1,
-        trials=1,
-        quick=True,
         bootstrap_servers=request.bootstrap_servers,
         results=files,
+        **SHORT,
     )
     assert found.engines == ["flink@1.20"]
     assert found.latency("flink").count == pytest.approx(200, abs=2)

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from trial_io import trial_io
 
 from rtmbench.artifacts import load_lock
 from rtmbench.engines import parse_engine, required_bundles
-from rtmbench.engines.base import EngineSpec, TrialIo, require_slots
+from rtmbench.engines.base import EngineSpec, require_slots
 from rtmbench.engines.flink import config as flink_config
 from rtmbench.engines.registry import entry_points, kind
 from rtmbench.engines.spark.engine import divide_memory as divide_spark
@@ -58,25 +57,10 @@ def test_every_registered_engine_runs_from_bundles_of_the_lock():
             assert set(required_bundles(spec)) <= locked
 
 
-def io(**changes) -> TrialIo:
-    values = {
-        "bootstrap_servers": "127.0.0.1:1",
-        "input_topic": "in",
-        "output_topic": "out",
-        "partitions": 4,
-        "slots": 4,
-        "checkpoint_interval_ms": 5000,
-        "work": Path("work"),
-        "logs": Path("logs"),
-        "memory_mb": 2048,
-    }
-    return TrialIo(**{**values, **changes})
-
-
 def test_fewer_slots_than_tasks_are_refused():
-    require_slots("Spark", io(), 4, "4 input partitions = 4 slots")
+    require_slots("Spark", trial_io(), 4, "4 input partitions = 4 slots")
     with pytest.raises(PreflightError, match=r"2 slots, and 4 input partitions = 4 slots are needed.*--slots 4"):
-        require_slots("Spark", io(slots=2), 4, "4 input partitions = 4 slots")
+        require_slots("Spark", trial_io(slots=2), 4, "4 input partitions = 4 slots")
 
 
 @pytest.mark.parametrize("total", [1280, 1536, 2048, 3071, 3072, 4096, 16384])
@@ -106,7 +90,7 @@ def test_too_little_memory_is_an_error(divide):
         divide(1279)
 
 
-def test_flink_listens_on_loopback_and_does_not_restart(tmp_path: Path):
+def test_flink_listens_on_loopback_and_does_not_restart(tmp_path):
     settings = flink_config.configuration(
         memory=flink_config.divide_memory(1536), slots=4, rest_port=1, rpc_port=2, work=tmp_path
     )

@@ -10,20 +10,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
+from machines import MACHINE
+from trial_io import trial_io
 
 from rtmbench.custom_jobs.model import custom_job
 from rtmbench.engines import create_engine, parse_engine
-from rtmbench.engines.base import TrialIo
 from rtmbench.engines.flink.cluster import FlinkCluster
 from rtmbench.engines.flink.engine import FlinkEngine
 from rtmbench.engines.flink.existing import ExistingFlinkEngine, with_libraries
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.experiment.settings import RunRequest, resolve
 from rtmbench.platform.base import FlinkAddress
-from rtmbench.platform.machine import Machine
 from rtmbench.run_settings import RunSettings
 
-MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
 URL = "https://ann:secret@flink.example:8081"
 KAFKA = {"bootstrap_servers": "kafka.example:9092"}
 
@@ -119,18 +118,7 @@ def test_the_clients_settings_are_read_from_the_clusters_logs(tmp_path):
     log = "INFO ProducerConfig values:\n\tacks = -1\n\tlinger.ms = 0\nINFO Kafka version: 3.4.0\n"
     managers = {"taskmanagers": [{"id": "a"}, {"id": "b"}]}
     pages = {"/taskmanagers": json.dumps(managers), "/taskmanagers/b/log": log}
-    io = TrialIo(
-        bootstrap_servers="",
-        input_topic="",
-        output_topic="",
-        partitions=1,
-        slots=1,
-        checkpoint_interval_ms=5000,
-        work=tmp_path,
-        logs=tmp_path,
-        memory_mb=2048,
-        settings=RunSettings(buffer_wait_ms=10),
-    )
+    io = trial_io(tmp_path, settings=RunSettings(buffer_wait_ms=10))
     with answering(pages) as url, closing(FlinkCluster(url=url, processes=[])) as cluster:
         engine = create_engine(parse_engine("flink@1.20"), platform=there(url), pattern="01")
         assert engine._effective(io, cluster, {}, {"restart-strategy": "none"}) == {

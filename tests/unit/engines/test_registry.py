@@ -6,15 +6,14 @@ import json
 import sys
 
 import pytest
+from machines import MACHINE
 
 from rtmbench.engines import choose, parse_engine, registry
 from rtmbench.engines.command import Command
 from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.experiment.settings import RunRequest, resolve
 from rtmbench.patterns import find_pattern
-from rtmbench.platform.machine import Machine
 
-MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
 MINE = """
 from rtmbench.engines.base import PlainEngine, Variant
 from rtmbench.engines.kind import EngineKind

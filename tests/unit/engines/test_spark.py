@@ -8,9 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from trial_io import trial_io
 
 from rtmbench.engines import choose, parse_engine
-from rtmbench.engines.base import EngineRefusedError, TrialIo
+from rtmbench.engines.base import EngineRefusedError
 from rtmbench.engines.flink import config as flink_config
 from rtmbench.engines.spark import engine as spark
 from rtmbench.errors import RunFailedError
@@ -47,16 +48,9 @@ def engine(tmp_path, monkeypatch):
         found = find_pattern(pattern)
         variant = choose(spec, found)
         made = spark.SparkEngine(replace(spec, mode=variant.mode), variant=variant, platform=None, pattern=pattern)
-        made._io = TrialIo(
-            bootstrap_servers="127.0.0.1:1",
-            input_topic="in",
-            output_topic="out",
+        made._io = trial_io(
+            tmp_path,
             partitions=2,
-            slots=4,
-            checkpoint_interval_ms=5000,
-            work=tmp_path,
-            logs=tmp_path,
-            memory_mb=2048,
             window_ms=found.window_ms,
             slide_ms=found.slide_ms,
             settings=RunSettings(buffer_wait_ms=7, local_files="plain"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from machines import MACHINE
 from results_builder import result
 
 from rtmbench.durations import seconds
@@ -12,11 +13,8 @@ from rtmbench.experiment.sweep import points, with_one_linger
 from rtmbench.experiment.windows import idleness
 from rtmbench.kafka.clients import generator_linger_ms, harness_producer
 from rtmbench.parity import load_rows, parity
-from rtmbench.platform.machine import Machine
 from rtmbench.report.sections import command
 from rtmbench.results import fingerprint
-
-MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
 
 
 def request(*patterns: str, **wishes) -> RunRequest:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 from dataclasses import replace
 
 import jsonschema
+import mock_runs
 import pytest
 
-from rtmbench import _core, doctor
-from rtmbench.artifacts import Cache
-from rtmbench.experiment import resume
-from rtmbench.experiment import runner as runner_module
 from rtmbench.experiment.options import Options
 from rtmbench.experiment.progress import Silent
 from rtmbench.experiment.runner import exit_code, run
 from rtmbench.experiment.settings import RunRequest
-from rtmbench.experiment.settings import resolve as resolved
 from rtmbench.experiment.trial import TrialRunner
-from rtmbench.experiment.trial_plan import TrialPlan
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.platform.scheduling import SchedulingGroup, probe
 from rtmbench.results import contention
@@ -32,45 +26,18 @@ VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 
 
 @pytest.fixture
-def request_(tmp_path, monkeypatch):
+def request_(broker, tmp_path, monkeypatch):
     """A request for short trials of the harness alone on a mock broker."""
-    broker, numbers = _core.MockBroker(), itertools.count()
+    mock_runs.install(monkeypatch, broker, drain_s=5.0)
     # Whatever else the machine does meanwhile, these trials are about the order of things.
     monkeypatch.setattr(contention, "judged", lambda cells, floors: (list(cells), list(floors)))
-
-    def create(_admin, topics, *, partitions, **_):
-        for topic in topics:
-            broker.create_topic(topic, partitions=partitions)
-
-    def resolve(request, machine):
-        return replace(
-            resolved(request, machine), floor_duration_s=1.0, floor_warmup_s=0.1, broker_warmup_s=0.1, drain_s=5.0
-        )
-
-    monkeypatch.setattr(_core, "create_topics", create)
-    monkeypatch.setattr(_core, "delete_topics", lambda *_, **__: None)
-    monkeypatch.setattr(doctor, "checks", lambda *_: [])
-    monkeypatch.setattr(Cache, "ensure_many", lambda *_: None)
-    monkeypatch.setattr(runner_module, "resolve", resolve)
-    monkeypatch.setattr(resume, "resolve", resolve)
-    # The mock keeps its topics, so that no two trials may have one of the same name.
-    monkeypatch.setattr(
-        TrialPlan, "slug", property(lambda plan: f"{plan.name}-{plan.trial}-{next(numbers)}"), raising=True
-    )
-    yield RunRequest(
+    return RunRequest(
         patterns=("01",),
         engines=("transport",),
-        rate=200,
-        partitions=1,
-        keys=10,
-        warmup_s=0.1,
-        duration_s=1,
-        trials=1,
-        quick=True,
         bootstrap_servers=broker.bootstrap_servers,
         results=tmp_path,
+        **mock_runs.SHORT,
     )
-    broker.close()
 
 
 def problems(results):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from machines import MACHINE
 
 from rtmbench import _core
 from rtmbench.custom_jobs.model import custom_job
@@ -10,9 +11,6 @@ from rtmbench.experiment.settings import RunRequest, Settings, resolve
 from rtmbench.experiment.steady_state import WarmUpRule
 from rtmbench.experiment.windows import idleness
 from rtmbench.patterns import PATTERNS, Pattern, find_pattern
-from rtmbench.platform.machine import Machine
-
-MACHINE = Machine(cpu="a processor", cores=2, memory_mb=24_000, available_mb=20_000, os="an OS", kernel="Linux 6")
 
 
 def settings(*patterns: str, engines: tuple[str, ...] = ("flink@1.20", "spark@4.1"), **wishes) -> Settings:

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from machines import MACHINE
 
 from rtmbench.platform import cpus
 from rtmbench.platform.cpus import CpuSets, Pinned, divide, parse, physical_cores
-from rtmbench.platform.machine import Machine, filesystem, scale
+from rtmbench.platform.machine import filesystem, scale
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,15 +45,7 @@ def test_one_core_is_not_divided_between_its_threads():
 
 @pytest.mark.parametrize(("count", "shared"), [(2, True), (4, False), (8, False)])
 def test_profile_says_whether_cores_are_shared(count, shared):
-    machine = Machine(
-        cpu="a processor",
-        cores=count,
-        memory_mb=16_000,
-        available_mb=12_000,
-        os="Debian",
-        kernel="Linux 6",
-        physical_cores=tuple(plain(count)),
-    )
+    machine = replace(MACHINE, cores=count, physical_cores=tuple(plain(count)))
     assert scale(machine).shared_cores is shared
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from machines import MACHINE
 
 from rtmbench.errors import ConfigurationError
 from rtmbench.platform.machine import Cgroup, Machine, describe, scale
@@ -16,14 +18,7 @@ MIB = 1024 * 1024
 
 
 def machine(cores: int, memory_mb: int, available_mb: int | None = None) -> Machine:
-    return Machine(
-        cpu="a processor",
-        cores=cores,
-        memory_mb=memory_mb,
-        available_mb=memory_mb if available_mb is None else available_mb,
-        os="an operating system",
-        kernel="Linux 6",
-    )
+    return replace(MACHINE, cores=cores, memory_mb=memory_mb, available_mb=available_mb or memory_mb)
 
 
 def write(path: Path, text: str) -> None:

@@ -100,10 +100,9 @@ EXAMPLES = {example.name: example for example in _examples()}
 
 
 @pytest.fixture
-def kafka():
-    with _core.MockBroker() as broker:
-        broker.create_topic("topic")
-        yield {"bootstrap.servers": broker.bootstrap_servers, "fetch.wait.max.ms": "1"}
+def kafka(broker, config):
+    broker.create_topic("topic")
+    return config
 
 
 @pytest.mark.parametrize("name", list(EXAMPLES))

@@ -3,11 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from machines import MACHINE
 from results_builder import result
 
 from rtmbench.experiment.host import host
 from rtmbench.platform import scheduling
-from rtmbench.platform.machine import Machine
 from rtmbench.platform.scheduling import Priority
 from rtmbench.results.fingerprint import machine_changes, machine_id
 
@@ -43,15 +43,7 @@ def test_host_has_what_was_read_back(monkeypatch, cores, shared):
         return Priority(mechanism="cgroup-v2", effective=True, weight=338, detail="One group.")
 
     monkeypatch.setattr(scheduling, "probe", probe)
-    machine = Machine(
-        cpu="a processor",
-        cores=cores,
-        memory_mb=16_000,
-        available_mb=12_000,
-        os="Debian",
-        kernel="Linux 6",
-        physical_cores=tuple((cpu,) for cpu in range(cores)),
-    )
+    machine = replace(MACHINE, cores=cores, physical_cores=tuple((cpu,) for cpu in range(cores)))
     found = host(machine)
     assert found.shared_cores is shared
     assert asked == ([(5,)] if shared else [(0, (2, 3, 4, 5, 6, 7))])

@@ -63,10 +63,9 @@ class Writer:
 
 
 @pytest.fixture
-def config():
-    with _core.MockBroker() as broker:
-        broker.create_topic("orders", partitions=2)
-        yield {"bootstrap.servers": broker.bootstrap_servers}
+def config(broker):
+    broker.create_topic("orders", partitions=2)
+    return {"bootstrap.servers": broker.bootstrap_servers}
 
 
 def start(config, field, **arguments):
