@@ -94,7 +94,9 @@ def test_a_sweep_is_a_run_for_each_point_in_turns(request_):
     assert results[0].slo is None
     (outcome,) = results[1].slo
     assert outcome.cell == "transport"
-    assert exit_code(results) in {0, 4}
+    # On a busy machine a cell may be left without a valid trial, and that is the only other end.
+    shown = [any(t.valid for t in cell.trials) for r in results for cell in (*r.cells, *r.floors)]
+    assert exit_code(results) == (0 if all(shown) else 4)
 
 
 def test_an_engine_against_itself_makes_twins(request_):

@@ -277,8 +277,7 @@ def test_peak_above_the_memory_is_one_sentence():
 def test_probe_leaves_no_group(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(journal, "state_directory", lambda: tmp_path)
     probe.cache_clear()
-    found = probe()
-    assert found.mechanism in {"cgroup-v2", "cgroup-v1", "autogroup", "nice", "none"}
+    probe()
     assert list(tmp_path.iterdir()) == []
 
 
