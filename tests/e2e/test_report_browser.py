@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-
-from test_report_page import HOSTILE, RECORDED, hostile
+from places import RECORDED
+from report_pages import HOSTILE, hostile
 
 from rtmbench.report import write
 from rtmbench.results import load

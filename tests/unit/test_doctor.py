@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import machines
 import pytest
 
 from rtmbench import doctor
@@ -19,17 +20,9 @@ from rtmbench.doctor import Check, DoctorRequest, SlotNeed, checks, require
 from rtmbench.engines import parse_engine, rocksdb
 from rtmbench.errors import PreflightError
 from rtmbench.experiment.settings import RunRequest, resolve
-from rtmbench.platform.machine import Machine
 from rtmbench.platform.scheduling import Priority
 
-MACHINE = Machine(
-    cpu="a processor",
-    cores=2,
-    memory_mb=8_000,
-    available_mb=6_000,
-    os="an operating system",
-    kernel="Linux 6",
-)
+MACHINE = replace(machines.MACHINE, memory_mb=8_000, available_mb=6_000)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from rtmbench.experiment.settings import RunRequest
 from rtmbench.parity import parity
 from rtmbench.report.parity import print_parity
 from rtmbench.results import CloseLatency, Status
-from rtmbench.results.model import EngineFacts, EngineSettings
+from rtmbench.results.model import EngineFacts, EngineSettings, ParityRow
 from rtmbench.results.parity import Parity
 from rtmbench.results.store import RunDirectory, new_run_id
 
@@ -121,3 +121,23 @@ def test_a_cell_of_final_results_has_something_to_show_without_a_headline():
     assert runner.exit_code([result(nothing)]) == 4
     failed = replace(close, status=Status.FAILED)
     assert runner.exit_code([result(failed)]) == 1
+
+
+def test_parity_shows_equal_different_missing_and_unknown_settings():
+    flink = EngineSettings(slots=4, java="17.0.1", object_reuse=True, others={"new": 1})
+    spark = EngineSettings(slots=4, java="17.0.2", others={"new": "1"})
+    rows = parity(
+        {
+            "flink@1.20": EngineFacts(settings=flink),
+            "spark@4.1": EngineFacts(settings=spark),
+            "transport": EngineFacts(),
+        }
+    )
+    by_name = {row.setting: row for row in rows}
+    assert by_name["slots"] == ParityRow(setting="slots", values={"flink@1.20": 4, "spark@4.1": 4}, same=True)
+    assert by_name["Java"].same is False
+    assert by_name["object reuse"].values["spark@4.1"] is None
+    assert by_name["object reuse"].same is False
+    assert by_name["object reuse"].note.startswith("Spark reuses its rows anyway; a custom job has Flink's default")
+    assert by_name["new"].same is True
+    assert "transport" not in by_name["slots"].values

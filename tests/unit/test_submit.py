@@ -7,21 +7,18 @@ from pathlib import Path
 import pytest
 
 from rtmbench import _core, submit
-from rtmbench.engines.base import EngineRefusedError
+from rtmbench.engines.base import EngineRefusedError, PlainEngine
 from rtmbench.errors import ConfigurationError, PreflightError, RunFailedError
 from rtmbench.experiment.settings import RunRequest
 
 
-class FakeEngine:
+class FakeEngine(PlainEngine):
     """Notes what it is told; fails at the `fails`-th look."""
 
     def __init__(self, spec, *, pattern, fails=None, refuses=False):
         self.spec, self.pattern, self.mode = spec, pattern, spec.mode
         self.io, self.looks, self.stopped = None, 0, 0
         self.fails, self.refuses = fails, refuses
-
-    def prepare(self):
-        pass
 
     def start(self, io):
         if self.refuses:
