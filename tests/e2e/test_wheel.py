@@ -70,7 +70,8 @@ def test_it_has_everything_that_a_run_needs(content):
         assert b"def build(" in content[spark]
         if pattern.spark_jar is not None:
             assert f"{directory}/spark/{pattern.spark_jar}" in names
-    for name in ("py.typed", "_core.pyi", "artifacts/lock.json", "report/explanations.toml", "report/style.css"):
+    templates = [f"report/templates/{name}" for name in ("blocks.html.jinja", "page.html.jinja", "style.css")]
+    for name in ("py.typed", "_core.pyi", "artifacts/lock.json", "report/explanations.toml", *templates):
         assert content[f"rtmbench/{name}"] == (ROOT / "python" / "rtmbench" / name).read_bytes()
     assert "rtmbench/_pipelines/claims/flink/claims.jar" in names
     assert any(name.startswith("rtmbench/results/schema/") for name in names)
@@ -97,7 +98,7 @@ def test_it_asks_for_little(described):
     wanted = {
         re.split(r"[\s<>=!;\[]", line)[0] for line in described.get_all("Requires-Dist") if "extra ==" not in line
     }
-    assert wanted == {"click", "filelock", "numpy", "platformdirs", "psutil", "requests", "rich", "tomli"}
+    assert wanted == {"click", "filelock", "jinja2", "numpy", "platformdirs", "psutil", "requests", "rich", "tomli"}
     assert {"report", "spark"} <= set(described.get_all("Provides-Extra"))
     assert described["Requires-Python"] == ">=3.10"
 

@@ -23,6 +23,7 @@ HOSTILE = {
     "markdown": "[x](javascript:alert(1)) | **b** `c` ~~~ ![](http://evil.example/x.png)",
     "math": r"$\frac{1}{0}$ $_unclosed",
     "surrogate": "lone \ud800 half",
+    "template": """{{ 7*7 }} {% raw %} {# gone #} ${7*7} "quoted" & <b>""",
 }
 
 

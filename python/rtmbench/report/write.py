@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtmbench.errors import ConfigurationError, PreflightError
-from rtmbench.report import html, markdown
+from rtmbench.report import markdown
 from rtmbench.report.canvas import require
 from rtmbench.report.sections import document
 from rtmbench.results.store import DOCUMENT, list_runs, load, locate
@@ -60,6 +60,8 @@ def to_html(runs: Sequence[StoredRun], *, vcpu_hour: float | None = None) -> str
 
     Raises PreflightError where matplotlib is not installed.
     """
+    from rtmbench.report import html  # noqa: PLC0415 - it brings jinja2
+
     require(*DRAWS)
     text = ""
     for drawn, heat_maps in ((True, True), (True, False), (False, False)):

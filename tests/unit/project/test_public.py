@@ -27,6 +27,7 @@ HEAVY = {
     "duckdb",
     "email",
     "http",
+    "jinja2",
     "numpy",
     "pandas",
     "polars",
@@ -62,6 +63,7 @@ def test_an_import_brings_nothing_heavy():
 
 def test_the_command_line_starts_without_what_a_run_needs():
     assert _imports("rtmbench.cli.produce, rtmbench.cli.measure") & (HEAVY - {"asyncio", "click", "email"}) == set()
+    assert "jinja2" not in _imports("rtmbench.cli.run, rtmbench.cli.report, rtmbench.report.write")
 
 
 @pytest.mark.parametrize("optimized", [True, False])

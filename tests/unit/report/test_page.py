@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import dataclasses
+import hashlib
 import io
 import json
 import re
@@ -19,6 +21,8 @@ from results_builder import cell, latency, result, scenarios, trial
 from rtmbench.cli.report import report as command
 from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.report import export, print_result, write
+from rtmbench.report.document import Code, Document, Figure, Items, Paragraph, Section, Table
+from rtmbench.report.html import render
 from rtmbench.report.sections import command as command_line
 from rtmbench.results import Refusal, RunDirectory, Status, load
 from rtmbench.results.histogram_log import merged, read_histogram_log
@@ -40,6 +44,13 @@ def test_the_page_is_safe_self_contained_and_accessible(page):
     assert faults(page) == []
     assert len(page.encode()) < 1_000_000
     assert page.count("<svg") == len(Page(page).all("figure")) == 2 + 2 * 2 + 1
+
+
+def test_the_policy_admits_the_style_sheet_of_the_page(page):
+    (style,) = re.findall("<style>(.*?)</style>", page, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    (policy,) = (one.attributes["content"] for one in Page(page).all("meta") if "http-equiv" in one.attributes)
+    assert f"style-src-elem 'sha256-{digest}';" in policy
 
 
 def test_the_verdict_comes_first(page):
@@ -97,8 +108,27 @@ def test_a_hostile_document_makes_a_safe_and_whole_page(name, tmp_path):
         assert "AAA…" in html
     if name == "right to left":
         assert "<bdi>" in html
-    if name == "script":
-        assert "&lt;script&gt;" in html
+    if name in ("script", "template"):
+        assert text in Page(html).root.whole_text
+
+
+@pytest.mark.parametrize(
+    "text", [HOSTILE["script"], HOSTILE["template"], 'a" onload="alert(1)', "{% include 'style.css' %}"]
+)
+def test_a_hostile_text_is_text_in_every_block(text):
+    table = Table(caption=text, header=(text, text), rows=((text, text),), marks=(text,))
+    svg = '<svg viewBox="0 0 1 1"><g id="figure_1"><use href="#figure_1"/></g></svg>'
+    figure = Figure(title=text, alt=text, svg=svg, table=table)
+    blocks = (table, figure, figure, Paragraph(text), Items((text,)), Code(text), figure)
+    section = Section(title=text, blocks=blocks)
+    html = render(Document(title=text, verdicts=(text,), sections=(section, section), footer=(text,)))
+    assert faults(html) == []
+    page = Page(html)
+    assert {one.attributes["aria-label"] for one in page.all("svg")} == {text}
+    for tag in ("title", "h1", "h2", "p", "figcaption", "th", "td", "li", "code"):
+        assert {one.whole_text for one in page.all(tag)} == {text}, tag
+    grids = [one for one in page.all("div") if one.attributes["class"] == "figures"]
+    assert [len(one.all("figure")) for one in grids] == [2, 1, 2, 1]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
