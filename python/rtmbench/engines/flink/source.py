@@ -13,6 +13,7 @@ from rtmbench.kafka import clients
 
 if TYPE_CHECKING:
     from pathlib import Path
+
     from rtmbench.artifacts import Bundle
     from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import TrialIo
