@@ -252,7 +252,7 @@ class RunSettings:
         None,
         "integer",
         "Partitions of Spark's shuffles.",
-        default_text="20, less on a small machine",
+        default_text="16, less on a small machine",
         unit="partitions",
         least=1,
         most=1_024,
