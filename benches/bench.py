@@ -136,7 +136,7 @@ class Bench:
             options = ["--topic", topic, "--num-records", str(count), "--record-size", str(BYTES), "--throughput", "-1"]
             properties = [f"{key}={value}" for key, value in {"bootstrap.servers": self.servers, **JAVA}.items()]
             options += ["--producer-props", *properties]
-            parse = functools.partial(_produced, count=count)
+            parse = functools.partial(produced, count=count)
             self.java("Java ProducerPerformance", "ProducerPerformance", options, parse)
 
         def python(name, role, count, *, optional=False):
@@ -222,7 +222,7 @@ class Bench:
         }
 
 
-def _produced(text, count):
+def produced(text, count):
     found = re.findall(r"(\d+) records sent, ([\d.,]+) records/sec", text)
     records, rate = found[-1]
     if int(records) != count:
