@@ -43,6 +43,8 @@ def client_config(
     from rtmbench.kafka import properties as files  # noqa: PLC0415 - `--help` must not wait for it
 
     properties = files.read(kafka_properties) if kafka_properties else {}
+    if kafka_properties and (skipped := files.left_out(kafka_properties)):
+        click.echo(f"{kafka_properties}: left out, not of the Kafka client: {', '.join(skipped)}", err=True)
     servers = bootstrap_servers or properties.get("bootstrap.servers")
     if not servers:
         raise ConfigurationError(

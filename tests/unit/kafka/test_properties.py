@@ -25,6 +25,35 @@ def test_properties_are_read_as_java_writes_them(tmp_path):
     }
 
 
+def test_the_file_of_confluent_cloud_is_read(tmp_path):
+    path = tmp_path / "client.properties"
+    path.write_text(
+        "bootstrap.servers=kafka.example:9092\nsecurity.protocol=SASL_SSL\nsasl.mechanism=PLAIN\n"
+        "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required "
+        "username='KEY' password='it\\'s=\"x\";';\n"
+        "ssl.endpoint.identification.algorithm=\nclient.dns.lookup=use_all_dns_ips\n"
+        "schema.registry.url=https://registry.example\nbasic.auth.credentials.source=USER_INFO\n"
+        "basic.auth.user.info=KEY:hunter2\nkey.serializer=org.example.Avro\nmax.poll.records=500\n",
+        encoding="utf-8",
+    )
+    assert properties.read(path) == {
+        "bootstrap.servers": "kafka.example:9092",
+        "security.protocol": "SASL_SSL",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "KEY",
+        "sasl.password": """it's="x";""",
+        "ssl.endpoint.identification.algorithm": "none",
+        "client.dns.lookup": "use_all_dns_ips",
+    }
+    assert properties.left_out(path) == [
+        "schema.registry.url",
+        "basic.auth.credentials.source",
+        "basic.auth.user.info",
+        "key.serializer",
+        "max.poll.records",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
