@@ -43,8 +43,8 @@ def read(path: Path) -> dict[str, str]:
     r"""Read a properties file: `name=value` lines, `#` and `!` comments, `\` at the end of a line continues it.
 
     Names are librdkafka's. A Java client's `sasl.jaas.config` for PLAIN or SCRAM becomes `sasl.username` and
-    `sasl.password`. Raises `ConfigurationError` for a file that cannot be read, a line that is none, and a property
-    that only the Java client has; no message shows a value.
+    `sasl.password`. Raises `ConfigurationError` for a file that cannot be read, a line that is not an entry, and
+    a property that only the Java client has; no message shows a value.
     """
     properties: dict[str, str] = {}
     for number, name, value in entries(path):
