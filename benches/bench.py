@@ -78,7 +78,7 @@ class Bench:
         return {"bootstrap.servers": self.servers, **JAVA, "partitioner": "murmur2_random", **more}
 
     def run(self, name, command, parse=json.loads, *, optional=False):
-        """Run a contender in a process of its own; keep its output, its CPU time, its memory and the broker's.
+        """Run a contender in its own process; keep its output, its CPU time, its memory and the broker's.
 
         An optional one may fail, as a client does that does not speak this broker's protocol.
         """
@@ -97,14 +97,14 @@ class Bench:
             return None
         if process.returncode:
             raise SystemExit(f"{name} failed ({process.returncode}): {texts}")
-        seen = parse(text)
-        seen["cpu_s"] = usage.ru_utime + usage.ru_stime
-        seen["broker_s"] = self._broker_s() - before
-        seen["peak_mib"] = usage.ru_maxrss / 1024
-        self.results.setdefault(name, []).append(seen)
-        rate = seen["events"] / seen["seconds"] if seen.get("seconds") else 0
+        figures = parse(text)
+        figures["cpu_s"] = usage.ru_utime + usage.ru_stime
+        figures["broker_s"] = self._broker_s() - before
+        figures["peak_mib"] = usage.ru_maxrss / 1024
+        self.results.setdefault(name, []).append(figures)
+        rate = figures["events"] / figures["seconds"] if figures.get("seconds") else 0
         print(f"{name:28} {rate:12,.0f}/s  wall {time.monotonic() - begin:5.1f} s  {text.strip()[-150:]!r}", flush=True)
-        return seen
+        return figures
 
     def python(self, name, role, *, optional=False, **options):
         document = {"bytes": BYTES, "partitions": PARTITIONS, "java": JAVA, "broker": self.broker.pid, **options}
@@ -130,7 +130,7 @@ class Bench:
         return times.user + times.system
 
     def produce(self, count, turn):
-        """Let every producer send into a topic of its own: `count` records, the slow ones fewer."""
+        """Let every producer send into its own topic: `count` records, the slow ones fewer."""
 
         def java(topic):
             options = ["--topic", topic, "--num-records", str(count), "--record-size", str(BYTES), "--throughput", "-1"]
@@ -154,7 +154,7 @@ class Bench:
         )
 
     def receive(self, topic, count, filled, turn):
-        """Let every consumer read the same topic from its first offset on; `filled` says when its events were due."""
+        """Let every consumer read the same topic from its first offset on; `filled` has their intended times."""
         times = {key: filled[key] for key in ("from_us", "to_us")}
         options = ["--bootstrap-server", self.servers, "--topic", topic, "--messages", str(count)]
         in_turns(
@@ -223,8 +223,8 @@ class Bench:
 
 
 def produced(text, count):
-    found = re.findall(r"(\d+) records sent, ([\d.,]+) records/sec", text)
-    records, rate = found[-1]
+    matches = re.findall(r"(\d+) records sent, ([\d.,]+) records/sec", text)
+    records, rate = matches[-1]
     if int(records) != count:
         raise SystemExit(f"ProducerPerformance sent {records}: {text[-500:]}")
     return {"events": count, "seconds": count / float(rate.replace(",", ""))}
@@ -240,13 +240,13 @@ def _consumed(text):
 
 def _end_to_end(text, count):
     average = float(re.findall(r"Avg latency: ([\d.]+) ms", text)[-1])
-    found = re.findall(r"50th = (\d+), 99th = (\d+)", text)[-1]
+    percentiles = re.findall(r"50th = (\d+), 99th = (\d+)", text)[-1]
     return {
         "events": count,
         "seconds": average * count / 1000,
         "average_us": average * 1000,
-        "p50_ms": int(found[0]),
-        "p99_ms": int(found[1]),
+        "p50_ms": int(percentiles[0]),
+        "p99_ms": int(percentiles[1]),
     }
 
 
@@ -307,12 +307,12 @@ def main():
     if arguments.save:
         arguments.save.write_text(json.dumps(figures, indent=1))
     machine = describe()
-    made = (
+    caption = (
         f"Made by `make bench` on {dt.datetime.now(dt.timezone.utc):%Y-%m-%d}: {machine.cpu}, {machine.cores} cores; "
         f"librdkafka {_core.librdkafka_version()}, Kafka 4.1.1; {arguments.rounds} rounds, {BYTES}-byte records, "
         f"{PARTITIONS} partitions, {', '.join(f'{key}={value}' for key, value in JAVA.items())}."
     )
-    tables = [made, goals_table(figures), side_by_side(figures), profile(figures)]
+    tables = [caption, goals_table(figures), side_by_side(figures), profile(figures)]
     table = "\n\n".join(part for part in tables if part)
     print(table)
     if not arguments.no_page:

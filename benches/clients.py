@@ -1,6 +1,6 @@
-"""The Python contenders of `make bench`, each in a process of its own: `python clients.py ROLE JSON`.
+"""The Python contenders of `make bench`, each in its own process: `python clients.py ROLE JSON`.
 
-One JSON object on stdout says what was done: events and seconds, and what the role measures besides.
+It prints one JSON object: events and seconds, and what the role measures besides.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def core_produce(options):
 
 
 def core_receive(options):
-    """Receive, parse, record and spool; then read both topics again and judge them: each timed on its own."""
+    """Receive, parse, record and spool; then read both topics again and judge them: each timed separately."""
     with tempfile.TemporaryDirectory() as directory:
         spool = Path(directory) / "spool"
         begin = time.perf_counter()
@@ -260,7 +260,7 @@ def core_paced(options):
         consumer.reset_live()
         usage, threads = Usage(options), Threads(receiving)
         time.sleep(max(0.0, (measure[1] - _core.now_us()) / 1e6))
-        shares, seen = usage.shares() | threads.shares(), consumer.snapshot()
+        shares, snapshot = usage.shares() | threads.shares(), consumer.snapshot()
         report = generator.join()
         consumer.stop()
         consumer.join()
@@ -270,8 +270,8 @@ def core_paced(options):
         **shares,
         "slip_p50_us": report.slip.percentile(50),
         "slip_p99_us": report.slip.percentile(99),
-        "p50_us": seen.p50_us,
-        "p99_us": seen.p99_us,
+        "p50_us": snapshot.p50_us,
+        "p99_us": snapshot.p99_us,
     }
 
 

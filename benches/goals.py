@@ -1,4 +1,4 @@
-"""The goals of the core, and the tables that set what was measured beside them."""
+"""The goals of the core, and the tables that compare the measurements with them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ def _rate(figures, name):
     return figures[name]["events"] / figures[name]["seconds"]
 
 
-def _ratio(ours, theirs, least):
+def _ratio(contender, reference, least):
     def look(figures):
-        ratio = _rate(figures, ours) / _rate(figures, theirs)
+        ratio = _rate(figures, contender) / _rate(figures, reference)
         return f"{ratio:.2f} ×", ratio >= least
 
     return look
 
 
-def _verified(theirs, least):
+def _verified(reference, least):
     def look(figures):
         core = figures["core receive"]
-        ratio = core["events"] / core["verify_seconds"] / _rate(figures, theirs)
+        ratio = core["events"] / core["verify_seconds"] / _rate(figures, reference)
         return f"{ratio:.2f} ×", ratio >= least
 
     return look
@@ -49,8 +49,8 @@ def _cpu_ratio(suffix):
 
 
 def _floor_ratio(figures):
-    ours, theirs = figures["core floor at 100/s"]["p50_us"], figures["Java EndToEndLatency"]["average_us"]
-    return f"{ours:,.0f} µs, {ours / theirs:.2f} × its mean of {theirs:,.0f} µs", ours <= 1.2 * theirs
+    core_us, java_us = figures["core floor at 100/s"]["p50_us"], figures["Java EndToEndLatency"]["average_us"]
+    return f"{core_us:,.0f} µs, {core_us / java_us:.2f} × its mean of {java_us:,.0f} µs", core_us <= 1.2 * java_us
 
 
 def _memory(figures):
@@ -133,14 +133,14 @@ def side_by_side(figures):
         "| contender | events/s | CPU s per million events | broker's CPU s per million | peak MiB |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for name, seen in figures.items():
-        millions = seen["events"] / 1e6
-        if "cpu" in seen:
-            per_core = f"{100 * seen['cpu']:.1f} % of a core", f"{100 * seen['broker_cpu']:.1f} % of a core"
+    for name, result in figures.items():
+        millions = result["events"] / 1e6
+        if "cpu" in result:
+            per_core = f"{100 * result['cpu']:.1f} % of a core", f"{100 * result['broker_cpu']:.1f} % of a core"
         else:
-            per_core = f"{seen['cpu_s'] / millions:.2f}", f"{seen['broker_s'] / millions:.2f}"
-        rate = seen["events"] / seen["seconds"]
-        lines.append(f"| {name} | {rate:,.0f} | {per_core[0]} | {per_core[1]} | {seen['peak_mib']:,.0f} |")
+            per_core = f"{result['cpu_s'] / millions:.2f}", f"{result['broker_s'] / millions:.2f}"
+        rate = result["events"] / result["seconds"]
+        lines.append(f"| {name} | {rate:,.0f} | {per_core[0]} | {per_core[1]} | {result['peak_mib']:,.0f} |")
     return "\n".join(lines)
 
 

@@ -84,7 +84,7 @@ class Recording:
     done: dict[str, str] = field(default_factory=dict)
     """When each step ended, ISO 8601, UTC."""
     quiet: dict[str, str] = field(default_factory=dict)
-    """What the check before each step saw."""
+    """The result of the check before each step."""
 
 
 def run(directory: Path, names: list[str]) -> int:
@@ -111,11 +111,11 @@ def status(directory: Path) -> int:
 
 
 def _step(directory: Path, recording: Recording, step: Step) -> int:
-    seen = _await_quiet()
-    if seen is None:
+    detail = _await_quiet()
+    if detail is None:
         print(f"{step.name}: the machine is not quiet; nothing was measured", file=sys.stderr)
         return BUSY
-    recording.quiet[step.name] = seen
+    recording.quiet[step.name] = detail
     results = directory / "results"
     before = _experiments(results)
     command = _command(step, results, recording.experiments.get(step.name))
@@ -170,7 +170,7 @@ def _experiments(results: Path) -> set[str]:
 
 
 def _await_quiet() -> str | None:
-    """Return what was seen on a quiet machine; None where it does not get quiet."""
+    """Return the detail of the check on a quiet machine; None where it does not get quiet."""
     for _ in range(QUIET_TRIES):
         check = doctor.check_load(describe())
         if check.status == "ok":
@@ -230,7 +230,7 @@ def _now() -> str:
 
 
 def main() -> int:
-    """Do what the command line says, and return the exit code."""
+    """Run the command line, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["run", "status"])
     parser.add_argument("directory", type=Path, metavar="DIRECTORY")

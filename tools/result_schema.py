@@ -107,41 +107,41 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def _definition(name: str, component: dict[str, Any], described: dict[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {"description": described[name], **component}
-    found.pop("title", None)
-    found["description"] = described[name]
-    if "properties" not in found:
-        return found
+    definition: dict[str, Any] = {"description": described[name], **component}
+    definition.pop("title", None)
+    definition["description"] = described[name]
+    if "properties" not in definition:
+        return definition
     cls = getattr(model, name, None) or getattr(load, name)
     fields = {f.name: f for f in dataclasses.fields(cls)}
-    found["properties"] = {
+    definition["properties"] = {
         key: _property(
             value,
             omitted="omit" in fields[key].metadata,
             text=next((text for base in cls.__mro__ if (text := described.get(f"{base.__name__}.{key}"))), None),
         )
-        for key, value in found["properties"].items()
+        for key, value in definition["properties"].items()
     }
-    found["required"] = [key for key, f in fields.items() if "omit" not in f.metadata]
-    return {**found, "additionalProperties": False, **RULES.get(name, {})}
+    definition["required"] = [key for key, f in fields.items() if "omit" not in f.metadata]
+    return {**definition, "additionalProperties": False, **RULES.get(name, {})}
 
 
 def _property(value: dict[str, Any], *, omitted: bool, text: str | None) -> dict[str, Any]:
-    found = {key: item for key, item in value.items() if key != "default"}
+    definition = {key: item for key, item in value.items() if key != "default"}
     if omitted:
         # The document leaves it out instead of writing null.
-        kinds = [kind for kind in found.pop("anyOf") if kind != {"type": "null"}]
-        found |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
-    return found if text is None else {**found, "description": text}
+        kinds = [kind for kind in definition.pop("anyOf") if kind != {"type": "null"}]
+        definition |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+    return definition if text is None else {**definition, "description": text}
 
 
 def _docstrings() -> dict[str, str]:
     """Return the docstrings of classes (`Trial`) and of their fields (`Trial.seconds`), each as one line."""
-    found: dict[str, str] = {}
+    docstrings: dict[str, str] = {}
     for module in pkgutil.iter_modules(model.__path__):
         tree = ast.parse((Path(model.__path__[0]) / f"{module.name}.py").read_text("utf-8"))
         for node in (node for node in tree.body if isinstance(node, ast.ClassDef)):
-            found[node.name] = _one_line(ast.get_docstring(node) or "")
+            docstrings[node.name] = _one_line(ast.get_docstring(node) or "")
             for field, after in zip(node.body, node.body[1:], strict=False):
                 if (
                     isinstance(field, ast.AnnAssign)
@@ -149,8 +149,8 @@ def _docstrings() -> dict[str, str]:
                     and isinstance(after, ast.Expr)
                     and isinstance(after.value, ast.Constant)
                 ):
-                    found[f"{node.name}.{field.target.id}"] = _one_line(str(after.value.value))
-    return found
+                    docstrings[f"{node.name}.{field.target.id}"] = _one_line(str(after.value.value))
+    return docstrings
 
 
 def _one_line(text: str) -> str:

@@ -83,19 +83,25 @@ def record(results: Path) -> int:
 
 def _short_of_a_verdict(results: Path) -> dict[str, int]:
     """Give, for the newest run of the pattern to be decided, how many trials it needs where pairs are missing."""
-    found = next(e.result for e in list_runs(results) if e.result is not None and e.result.pattern == DECIDED)
-    pairs = next(c.pairs for c in found.comparisons if (c.baseline, c.other) == (ENGINES[0], ENGINES[-1]))
+    result = next(
+        entry.result for entry in list_runs(results) if entry.result is not None and entry.result.pattern == DECIDED
+    )
+    pairs = next(
+        comparison.pairs
+        for comparison in result.comparisons
+        if (comparison.baseline, comparison.other) == (ENGINES[0], ENGINES[-1])
+    )
     missing = max(0, PAIRS_FOR_A_VERDICT - pairs)
-    return {found.run_id: PAIRS_FOR_A_VERDICT + missing} if missing else {}
+    return {result.run_id: PAIRS_FOR_A_VERDICT + missing} if missing else {}
 
 
 def pack(results: Path) -> int:
     """Put the newest complete run of each pattern under `results` into the package, and check what was put there."""
     chosen = {}
     for entry in list_runs(results):
-        found = entry.result
-        if found is not None and found.complete and found.pattern in PATTERNS and _has_engines(found):
-            chosen.setdefault(found.pattern, (found, entry.path))
+        candidate = entry.result
+        if candidate is not None and candidate.complete and candidate.pattern in PATTERNS and _has_engines(candidate):
+            chosen.setdefault(candidate.pattern, (candidate, entry.path))
     missing = [pattern for pattern in PATTERNS if pattern not in chosen]
     if missing:
         print(f"no complete run of {', '.join(missing)} with {', '.join(ENGINES)} under {results}", file=sys.stderr)
@@ -181,8 +187,11 @@ def _modes(result: Result) -> Table:
     rows = []
     for cell in result.cells:
         counts = [trial.counts for trial in cell.trials if trial.counts is not None]
-        faults = sum(one.missing + one.unexpected + one.wrong + one.duplicate for one in counts)
-        expected = sum(one.expected for one in counts)
+        faults = sum(
+            trial_counts.missing + trial_counts.unexpected + trial_counts.wrong + trial_counts.duplicate
+            for trial_counts in counts
+        )
+        expected = sum(trial_counts.expected for trial_counts in counts)
         output = f"{expected:,} expected events, {faults} faults" if counts else "-"
         rows.append(
             (cell.name, cell.build, cell.mode or "-", cell.emit, f"{len(cell.trials)}", output, cell.remark or "")
@@ -218,8 +227,9 @@ def _pack(result: Result, directory: Path, target: Path) -> None:
                 shutil.copyfile(directory / name, target / name)
         statuses = ", ".join(f"{trial.trial}: {trial.status.value}" for trial in cell.trials)
         print(f"    {cell.name:<26} {cell.status.value:<12} {statuses}")
-    for one in clean.comparisons:
-        print(f"    {one.other} against {one.baseline}: {one.verdict} (p99 × {one.ratio_p99}) {one.note}")
+    for comparison in clean.comparisons:
+        cells = f"{comparison.other} against {comparison.baseline}"
+        print(f"    {cells}: {comparison.verdict} (p99 × {comparison.ratio_p99}) {comparison.note}")
 
 
 def _cell(cell: Cell) -> Cell:
@@ -234,21 +244,21 @@ def _trial(trial: Trial) -> Trial:
 
 
 def _traces() -> list[str]:
-    """Give a sentence for each text that names a path, an address or this machine."""
+    """Return a sentence for each text that names a path, an address or this machine."""
     own = {socket.gethostname(), os.environ.get("USER", ""), Path.home().name} - {"", "root", "localhost"}
-    # A short name would be found in other words.
+    # A short name occurs in other words.
     words = [word for word in own if len(word) > 3]  # noqa: PLR2004
     own_names = re.compile("|".join(rf"\b{re.escape(word)}\b" for word in words) or r"(?!)")
-    found = []
+    traces = []
     for path in sorted(SAMPLE.rglob("*.json")):
         text = path.read_text(encoding="utf-8")
         for pattern in (PATH, ADDRESS, own_names):
-            found += [f"{path.parent.name}/{path.name} has {match[0]!r}" for match in pattern.finditer(text)]
-    return found
+            traces += [f"{path.parent.name}/{path.name} has {match[0]!r}" for match in pattern.finditer(text)]
+    return traces
 
 
 def _lost() -> Iterator[str]:
-    """Give a sentence for each trial whose log does not hold the samples that its document counts."""
+    """Yield a sentence for each trial whose log does not hold the samples that its document counts."""
     for entry in list_runs(SAMPLE):
         if entry.result is None:
             yield str(entry.problem)
@@ -266,7 +276,7 @@ def _size() -> list[str]:
 
 
 def main() -> int:
-    """Do what the command line says, and return the exit code."""
+    """Run the command line, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["record", "pack", "rejudge"])
     parser.add_argument("results", type=Path, nargs="?", metavar="DIRECTORY", help="holds the recorded runs")

@@ -135,12 +135,12 @@ class Cache:
         return removed
 
     def _provide(self, names: Iterable[str], progress: Reporter | None, *, repair: bool) -> dict[str, Bundle]:
-        wanted = {name: self.lock.bundle(name) for name in dict.fromkeys(names)}
-        missing = self._missing(wanted.values(), repair=repair)
+        bundles = {name: self.lock.bundle(name) for name in dict.fromkeys(names)}
+        missing = self._missing(bundles.values(), repair=repair)
         if missing and self.offline:
             raise ArtifactError(
                 f"Not in the cache {self.root}, and downloads are off: {_list(missing)}. Run "
-                f"`rtmbench engines fetch {' '.join(each.name for each in missing)}` where there "
+                f"`rtmbench engines fetch {' '.join(bundle.name for bundle in missing)}` where there "
                 "is a network, or set RTMBENCH_CACHE to a cache that has them."
             )
         if missing:
@@ -149,7 +149,7 @@ class Cache:
                 stack.enter_context(self._writing(shown))
                 # Another process may have fetched them while this one waited for its turn.
                 self._populate(self._missing(missing, repair=repair), shown)
-        return {name: self._ready(locked) for name, locked in wanted.items()}
+        return {name: self._ready(locked) for name, locked in bundles.items()}
 
     def _missing(self, bundles: Iterable[LockedBundle], *, repair: bool) -> list[LockedBundle]:
         missing = []
@@ -185,16 +185,16 @@ class Cache:
         def place(artifact: Artifact, file: Path) -> None:
             if artifact.unpack:
                 shown.message(f"unpacking {artifact.file}")
-            for each in building.values():
-                if each.add(artifact, file, fetcher):
-                    self._install(each, shown)
+            for unfinished in building.values():
+                if unfinished.add(artifact, file, fetcher):
+                    self._install(unfinished, shown)
             file.unlink()
 
         try:
             fetcher.fetch_all(artifacts.values(), place)
         finally:
-            for each in building.values():
-                _remove(each.root)
+            for unfinished in building.values():
+                _remove(unfinished.root)
 
     def _install(self, building: _Building, shown: Reporter) -> None:
         final = self._path(building.bundle)
@@ -268,22 +268,22 @@ class _Building:
 
     def add(self, artifact: Artifact, file: Path, fetcher: Fetcher) -> bool:
         """Place a verified file if it belongs here; True when that made the bundle complete."""
-        own = [each for each in self.bundle.artifacts if each.sha256 == artifact.sha256]
-        for each in own:
-            if each.unpack is None:
-                shutil.copyfile(file, self.root / each.file)
+        matching = [entry for entry in self.bundle.artifacts if entry.sha256 == artifact.sha256]
+        for entry in matching:
+            if entry.unpack is None:
+                shutil.copyfile(file, self.root / entry.file)
                 continue
-            manifest = unpack(file, each.unpack, self.root, check=fetcher.check)
-            path = self.root / each.manifest
+            manifest = unpack(file, entry.unpack, self.root, check=fetcher.check)
+            path = self.root / entry.manifest
             path.write_text(manifest, encoding="utf-8")
-            if sha256(path) != each.tree:
+            if sha256(path) != entry.tree:
                 raise ArtifactError(
-                    f"{each.file} has the right SHA-256 but unpacks to other files than the lock "
+                    f"{entry.file} has the right SHA-256 but unpacks to other files than the lock "
                     "names. This is a fault of rtmbench or of its lock; please report it."
                 )
         with self._lock:
             self._lacks.discard(artifact.sha256)
-            return bool(own) and not self._lacks
+            return bool(matching) and not self._lacks
 
 
 def _entries(directory: Path) -> list[Path]:
@@ -304,7 +304,7 @@ def _remove(path: Path) -> None:
 def _size(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
-    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
 
 
 def _unwritable(root: Path, error: OSError) -> ArtifactError:

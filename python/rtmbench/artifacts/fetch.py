@@ -240,18 +240,18 @@ class _Transfer:
                     return
 
     def _verify(self, url: str) -> None:
-        found = self._digest.hexdigest()
+        digest = self._digest.hexdigest()
         if self.done > self.artifact.size:
             raise self._mismatch(url, f"more than {self.artifact.size:,} bytes")
-        if found != self.artifact.sha256:
-            raise self._mismatch(url, f"SHA-256 {found[:16]}…")
+        if digest != self.artifact.sha256:
+            raise self._mismatch(url, f"SHA-256 {digest[:16]}…")
 
-    def _mismatch(self, url: str, found: str) -> _MismatchError:
-        """Delete what has arrived and say what was wrong with it."""
+    def _mismatch(self, url: str, received: str) -> _MismatchError:
+        """Delete what has arrived and return the error."""
         self._restart()
         return _MismatchError(
             f"{self.artifact.file} ({self.artifact.coordinate}) from {redact(url)} is not what the "
-            f"lock names: {found} instead of {self.artifact.size:,} bytes with SHA-256 "
+            f"lock names: {received} instead of {self.artifact.size:,} bytes with SHA-256 "
             f"{self.artifact.sha256[:16]}…. The download was deleted. If a mirror or proxy answers "
             "in the registry's place, see what it serves for this address; then run `rtmbench "
             "engines fetch`."

@@ -107,13 +107,13 @@ class Lock:
         connector and Kafka. Raises ConfigurationError, listing what exists, for anything else.
         """
         name = name.partition(":")[0]
-        known = next((each for each in self.bundles if each.partition("@")[0] == name), name)
+        known = next((bundle for bundle in self.bundles if bundle.partition("@")[0] == name), name)
         self.bundle(known)
         engine, _, version = known.partition("@")
         connector = f"{engine}-connector-kafka@{version}"
         if connector not in self.bundles:
             return [known]
-        brokers = [each for each in self.bundles if each.startswith("kafka@")]
+        brokers = [bundle for bundle in self.bundles if bundle.startswith("kafka@")]
         return [*brokers, known, connector]
 
     @cached_property
@@ -153,7 +153,7 @@ def load_lock(path: Path = PACKAGED_LOCK) -> Lock:
             name: LockedBundle(
                 name=name,
                 build=entry["build"],
-                artifacts=tuple(Artifact.from_dict(each) for each in entry["artifacts"]),
+                artifacts=tuple(Artifact.from_dict(artifact) for artifact in entry["artifacts"]),
                 classpath=entry.get("classpath", "."),
                 digest=hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest(),
             )

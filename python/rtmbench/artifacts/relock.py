@@ -34,7 +34,7 @@ DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Recipe:
     """What a bundle is made from: `jars` with their closure less `without`, and `archives`.
 
     With `alone` the jars come without a closure: another bundle on the same class path has what they need.
@@ -78,8 +78,8 @@ _SPARK = {
 }
 
 
-def _spark(build: str) -> Wanted:
-    return Wanted(
+def _spark(build: str) -> Recipe:
+    return Recipe(
         build=build,
         archives=(
             (f"pypi:pyspark=={build}", _SPARK),
@@ -92,8 +92,8 @@ def _spark(build: str) -> Wanted:
     )
 
 
-def _spark_connector(build: str) -> Wanted:
-    return Wanted(
+def _spark_connector(build: str) -> Recipe:
+    return Recipe(
         build=build,
         jars=(f"org.apache.spark:spark-sql-kafka-0-10_2.13:{build}",),
         # All of these are among Spark's own jars, in the versions that it was tested with.
@@ -113,8 +113,8 @@ def _spark_connector(build: str) -> Wanted:
     )
 
 
-WANTED = {
-    "kafka@4.1": Wanted(
+RECIPES = {
+    "kafka@4.1": Recipe(
         build="4.1.1",
         jars=(
             "org.apache.kafka:kafka_2.13:4.1.1",
@@ -124,16 +124,16 @@ WANTED = {
         ),
     ),
     # Kafka's own performance tools, for `make bench`.
-    "kafka-tools@4.1": Wanted(build="4.1.1", jars=("org.apache.kafka:kafka-tools:4.1.1",), alone=True),
-    "flink@1.20": Wanted(build="1.20.5", archives=(("pypi:apache-flink-libraries==1.20.5", _FLINK),), classpath="lib"),
-    "flink-connector-kafka@1.20": Wanted(
+    "kafka-tools@4.1": Recipe(build="4.1.1", jars=("org.apache.kafka:kafka-tools:4.1.1",), alone=True),
+    "flink@1.20": Recipe(build="1.20.5", archives=(("pypi:apache-flink-libraries==1.20.5", _FLINK),), classpath="lib"),
+    "flink-connector-kafka@1.20": Recipe(
         build="3.4.0-1.20",
         jars=("org.apache.flink:flink-connector-kafka:3.4.0-1.20",),
         # flink-dist holds flink-connector-base, lz4, snappy and SLF4J.
         without=frozenset({"flink-connector-base", "lz4-java", "slf4j-api", "snappy-java", *_ANNOTATIONS}),
     ),
-    "flink@2.2": Wanted(build="2.2.1", archives=(("pypi:apache-flink-libraries==2.2.1", _FLINK),), classpath="lib"),
-    "flink-connector-kafka@2.2": Wanted(
+    "flink@2.2": Recipe(build="2.2.1", archives=(("pypi:apache-flink-libraries==2.2.1", _FLINK),), classpath="lib"),
+    "flink-connector-kafka@2.2": Recipe(
         build="5.0.0-2.2",
         jars=("org.apache.flink:flink-connector-kafka:5.0.0-2.2",),
         without=frozenset({"flink-connector-base", "lz4-java", "slf4j-api", "snappy-java", *_ANNOTATIONS}),
@@ -185,18 +185,18 @@ def _entry(coordinate: str, path: Path) -> JsonObject:
 def archive(coordinate: str, rules: dict[str, str], work: Path) -> JsonObject:
     """Look an archive up in the index, download and unpack it: an entry of the lock."""
     sources = Sources.configured()
-    found = _index_entry(coordinate, sources, from_source=any(name.startswith("deps/") for name in rules))
+    artifact = _index_entry(coordinate, sources, from_source=any(name.startswith("deps/") for name in rules))
     with reporter() as shown:
         places: list[Path] = []
-        Fetcher(sources, work, shown).fetch_all([found], lambda _, path: places.append(path))
+        Fetcher(sources, work, shown).fetch_all([artifact], lambda _, path: places.append(path))
         with tempfile.TemporaryDirectory(dir=work) as into:
-            manifest = work / found.manifest
+            manifest = work / artifact.manifest
             manifest.write_text(unpack(places[0], rules, Path(into)), encoding="utf-8")
     return {
         "coordinate": coordinate,
-        "file": found.file,
-        "sha256": found.sha256,
-        "size": found.size,
+        "file": artifact.file,
+        "sha256": artifact.sha256,
+        "size": artifact.size,
         "unpack": rules,
         "tree": sha256(manifest),
     }
@@ -205,7 +205,7 @@ def archive(coordinate: str, rules: dict[str, str], work: Path) -> JsonObject:
 def _index_entry(coordinate: str, sources: Sources, *, from_source: bool) -> Artifact:
     """Take the universal wheel of a release, else its source archive, from a JSON index.
 
-    `from_source` passes over the wheel, where the layout that is wanted is the source archive's: Flink has both.
+    `from_source` passes over the wheel, where the layout that is needed is the source archive's: Flink has both.
     """
     project, _, version = coordinate.removeprefix("pypi:").partition("==")
     with requests.Session() as session:
@@ -227,29 +227,29 @@ def _index_entry(coordinate: str, sources: Sources, *, from_source: bool) -> Art
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path), default=PACKAGED_LOCK)
-@click.option("--bundle", "names", multiple=True, type=click.Choice(list(WANTED)), help="Only this one; repeatable.")
+@click.option("--bundle", "names", multiple=True, type=click.Choice(list(RECIPES)), help="Only this one; repeatable.")
 def main(file: Path, names: tuple[str, ...]) -> None:
     """Resolve every bundle, or the named ones, and write the lock FILE (by default the package's own)."""
     locked = json.loads(file.read_text(encoding="utf-8"))["bundles"] if names else {}
     bundles: JsonObject = {}
     with tempfile.TemporaryDirectory(prefix="rtmbench-relock-") as directory:
         work = Path(directory)
-        for name, wanted in WANTED.items():
+        for name, recipe in RECIPES.items():
             if names and name not in names:
                 bundles[name] = locked[name]
                 continue
             click.echo(f"resolving {name}", err=True)
             try:
-                artifacts = closure(wanted.jars, wanted.without, work) if wanted.jars else []
-                if wanted.alone:
-                    artifacts = [each for each in artifacts if each["coordinate"][len("maven:") :] in wanted.jars]
-                artifacts += [archive(*each, work) for each in wanted.archives]
+                artifacts = closure(recipe.jars, recipe.without, work) if recipe.jars else []
+                if recipe.alone:
+                    artifacts = [jar for jar in artifacts if jar["coordinate"][len("maven:") :] in recipe.jars]
+                artifacts += [archive(coordinate, rules, work) for coordinate, rules in recipe.archives]
             except RtmbenchError as error:
                 click.echo(f"error: {error}", err=True)
                 sys.exit(getattr(error, "exit_code", 1))
-            entry: JsonObject = {"build": wanted.build}
-            if wanted.classpath != ".":
-                entry["classpath"] = wanted.classpath
+            entry: JsonObject = {"build": recipe.build}
+            if recipe.classpath != ".":
+                entry["classpath"] = recipe.classpath
             bundles[name] = entry | {"artifacts": artifacts}
     text = json.dumps({"schema": SCHEMA, "bundles": bundles}, indent=1)
     file.write_text(f"{text}\n", encoding="utf-8")

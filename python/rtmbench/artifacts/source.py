@@ -110,12 +110,12 @@ _SIMPLE = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+h
 def simple_links(response: requests.Response) -> list[tuple[str, str]]:
     """Read a project page of a simple index, JSON or HTML: (file name, absolute URL) pairs."""
     if "json" in response.headers.get("Content-Type", ""):
-        found = [(entry["filename"], entry["url"]) for entry in response.json()["files"]]
+        links = [(entry["filename"], entry["url"]) for entry in response.json()["files"]]
     else:
         parser = _Anchors()
         parser.feed(response.text)
-        found = [(unquote(urlsplit(url).path).rpartition("/")[2], url) for url in parser.links]
-    return [(name, urldefrag(urljoin(response.url, url)).url) for name, url in found]
+        links = [(unquote(urlsplit(url).path).rpartition("/")[2], url) for url in parser.links]
+    return [(name, urldefrag(urljoin(response.url, url)).url) for name, url in links]
 
 
 class _Anchors(HTMLParser):
@@ -178,8 +178,8 @@ def _pip_files(environment: Mapping[str, str], home: Path) -> list[Path]:
         return []
     xdg = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
     shared = [
-        Path(each) / "pip/pip.conf"
-        for each in reversed((environment.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep))
+        Path(directory) / "pip/pip.conf"
+        for directory in reversed((environment.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep))
     ]
     user = [home / ".pip/pip.conf", xdg / "pip/pip.conf"]
     if sys.platform == "darwin":
@@ -216,9 +216,9 @@ def maven_source(environment: Mapping[str, str], home: Path, *, verify: bool | s
     """Read which repository Maven uses for `central`: a mirror, an active profile, the default."""
     for path in _maven_files(environment, home):
         settings = _Settings(path, environment, home)
-        found = settings.mirror() or settings.profile_repository()
-        if found:
-            repository, url = found
+        central = settings.mirror() or settings.profile_repository()
+        if central:
+            repository, url = central
             return Source(
                 urls=(_directory(url),),
                 origin=f"{repository!r} in {path}",
@@ -245,7 +245,7 @@ def _maven_files(environment: Mapping[str, str], home: Path) -> list[Path]:
         if option in {"-s", "--settings"}:
             user = Path(value)
     installations = (environment.get(name) for name in ("MAVEN_HOME", "M2_HOME"))
-    files = [user, *(Path(each) / "conf/settings.xml" for each in installations if each)]
+    files = [user, *(Path(installation) / "conf/settings.xml" for installation in installations if installation)]
     return [path for path in files if path.is_file()]
 
 
@@ -267,36 +267,36 @@ class _Settings:
             element.tag = element.tag.rpartition("}")[2]
 
     def mirror(self) -> tuple[str, str] | None:
-        for each in self._root.iterfind("mirrors/mirror"):
-            if _mirrors_central(self._text(each, "mirrorOf")) and self._text(each, "url"):
-                return self._text(each, "id"), self._text(each, "url")
+        for element in self._root.iterfind("mirrors/mirror"):
+            if _mirrors_central(self._text(element, "mirrorOf")) and self._text(element, "url"):
+                return self._text(element, "id"), self._text(element, "url")
         return None
 
     def profile_repository(self) -> tuple[str, str] | None:
-        active = {(each.text or "").strip() for each in self._root.iterfind("activeProfiles/*")}
+        active = {(element.text or "").strip() for element in self._root.iterfind("activeProfiles/*")}
         for profile in self._root.iterfind("profiles/profile"):
             default = self._text(profile, "activation/activeByDefault") == "true"
             if not default and self._text(profile, "id") not in active:
                 continue
-            for each in profile.iterfind("repositories/repository"):
-                if self._text(each, "id") == "central" and self._text(each, "url"):
-                    return "central", self._text(each, "url")
+            for element in profile.iterfind("repositories/repository"):
+                if self._text(element, "id") == "central" and self._text(element, "url"):
+                    return "central", self._text(element, "url")
         return None
 
     def credentials(self, repository: str) -> tuple[str, str] | None:
-        for each in self._root.iterfind("servers/server"):
-            if self._text(each, "id") == repository and self._text(each, "username"):
-                return self._text(each, "username"), self._text(each, "password")
+        for element in self._root.iterfind("servers/server"):
+            if self._text(element, "id") == repository and self._text(element, "username"):
+                return self._text(element, "username"), self._text(element, "password")
         return None
 
     def proxies(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for each in self._root.iterfind("proxies/proxy"):
-            if self._text(each, "active") in {"", "true"} and self._text(each, "host"):
-                address = f"http://{self._text(each, 'host')}:{self._text(each, 'port') or '8080'}"
+        addresses: dict[str, str] = {}
+        for element in self._root.iterfind("proxies/proxy"):
+            if self._text(element, "active") in {"", "true"} and self._text(element, "host"):
+                address = f"http://{self._text(element, 'host')}:{self._text(element, 'port') or '8080'}"
                 # Maven sends all its traffic through the first active proxy.
-                found = found or {"http": address, "https": address}
-        return found
+                addresses = addresses or {"http": address, "https": address}
+        return addresses
 
     def _text(self, element: ET.Element, path: str) -> str:
         text = (element.findtext(path) or "").strip()

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from rtmbench.artifacts.lock import LockedBundle
 
-_seen: dict[Path, tuple[str, tuple[int, int, int]]] = {}
-_seen_lock = threading.Lock()
+_digests: dict[Path, tuple[str, tuple[int, int, int]]] = {}
+_digests_lock = threading.Lock()
 
 
 def expected_files(bundle: LockedBundle, root: Path) -> dict[str, str]:
@@ -49,10 +49,10 @@ def verify(bundle: LockedBundle, root: Path) -> None:
     wrong: list[str] = []
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         paths = [root / name for name in expected]
-        for path, digest, found in zip(paths, expected.values(), pool.map(_digest, paths), strict=True):
-            if found is None:
+        for path, digest, actual in zip(paths, expected.values(), pool.map(_digest, paths), strict=True):
+            if actual is None:
                 wrong.append(f"{path} is missing or cannot be read")
-            elif found != digest:
+            elif actual != digest:
                 wrong.append(f"{path} is corrupted: its SHA-256 differs from that of the download")
     # A jar too many on a class path changes what is measured just as well as a damaged one.
     wrong += [
@@ -68,15 +68,15 @@ def _digest(path: Path) -> str | None:
     try:
         stat = path.stat()
         stamp = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-        with _seen_lock:
-            known = _seen.get(path)
+        with _digests_lock:
+            known = _digests.get(path)
         if known and known[1] == stamp:
             return known[0]
         digest = sha256(path)
     except OSError:
         return None
-    with _seen_lock:
-        _seen[path] = (digest, stamp)
+    with _digests_lock:
+        _digests[path] = (digest, stamp)
     return digest
 
 

@@ -1,4 +1,4 @@
-"""Where claims that need processes of their own are tried: a Spark program, a Flink cluster, a plain JVM."""
+"""Where claims that need their own processes are tried: a Spark program, a Flink cluster, a plain JVM."""
 
 from __future__ import annotations
 
@@ -105,17 +105,17 @@ class Bench:
         argv = [
             str(self.platform.java.executable),
             "-cp",
-            os.pathsep.join(str(one) for one in [jar, *jars]),
+            os.pathsep.join(str(path) for path in [jar, *jars]),
             "io.rtmbench.claims.Defaults",
             *names,
         ]
         process = self.platform.spawn("defaults", argv, env=environment(self.platform.java))
         wait(lambda: process.poll() is not None, JOB_START_S)
         text = process.log.read_text(encoding="utf-8", errors="replace")
-        found = dict(line.split("=", 1) for line in text.splitlines() if line.partition("=")[0] in names)
-        if set(found) != set(names):
+        values = dict(line.split("=", 1) for line in text.splitlines() if line.partition("=")[0] in names)
+        if set(values) != set(names):
             raise RunFailedError(f"The defaults {', '.join(names)} were not printed (log: {process.log}).")
-        return found
+        return values
 
     @contextlib.contextmanager
     def flink_job(self, name: str, source: str, sink: str, *, buffer_ms: int = 1) -> Iterator[None]:
@@ -166,10 +166,10 @@ class Bench:
             sent, received, latency = self.measure(
                 source, sink, workload, expected=expected, isolation=isolation, drain_s=drain_s
             )
-        wanted = expected(sent)
-        if received != wanted or latency is None:
+        expected_count = expected(sent)
+        if received != expected_count or latency is None:
             return Observation(
-                verdict="incomplete", detail=f"{received} of {wanted} results were received", latency=latency
+                verdict="incomplete", detail=f"{received} of {expected_count} results were received", latency=latency
             )
         verdict = REAL_TIME if latency.p50 < REAL_TIME_US else BATCH_BOUND
         return Observation(verdict=verdict, detail=f"{received} results of {sent} events", latency=latency)
@@ -196,9 +196,13 @@ class Bench:
             sent += self.topics.generator(source, workload, rate=RATE, seconds=LOAD_S, first=sent).join(30).generated
             wait(lambda: consumer.snapshot().received >= expected(sent), drain_s)
             time.sleep(0.2)
-            seen = consumer.snapshot()
-            latency = Latency(count=seen.live_count, p50=seen.p50_us, p99=seen.p99_us) if seen.live_count else None
-            return sent, seen.received, latency
+            snapshot = consumer.snapshot()
+            latency = (
+                Latency(count=snapshot.live_count, p50=snapshot.p50_us, p99=snapshot.p99_us)
+                if snapshot.live_count
+                else None
+            )
+            return sent, snapshot.received, latency
         finally:
             consumer.stop()
             consumer.join(10)
@@ -235,7 +239,7 @@ class Bench:
             history = cluster.get(f"/jobs/{job}/exceptions").get("exceptionHistory", {}).get("entries", [])
             cause = history[0].get("stacktrace", "").splitlines()[:1] if history else []
             raise RunFailedError(f"Flink's job is {state['state']}: {' '.join(cause)}")
-        return state["state"] == "RUNNING" and all(one["status"] == "RUNNING" for one in state["vertices"])
+        return state["state"] == "RUNNING" and all(vertex["status"] == "RUNNING" for vertex in state["vertices"])
 
 
 def facts_of(work: Path) -> JsonObject:

@@ -1,4 +1,4 @@
-"""A run of claims as a document: `claims.json` in a directory of its own, with a manifest."""
+"""A run of claims as a document: `claims.json` in its own directory, with a manifest."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ClaimsRun:
             document = json.loads(file.read_text(encoding="utf-8"))
             if document.pop("schema") != SCHEMA:
                 raise ConfigurationError(f"{file} is not a run of claims of this version ({SCHEMA}).")
-            outcomes = [Outcome.read(one) for one in document.pop("outcomes")]
+            outcomes = [Outcome.read(entry) for entry in document.pop("outcomes")]
             return cls(**document, outcomes=outcomes)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(f"The claims in {file} cannot be read: {error}.") from error
@@ -86,11 +86,15 @@ class ClaimsRun:
         if len({json.dumps(run.host, sort_keys=True) for run in ordered}) != 1:
             raise ConfigurationError("The runs come from different machines; give those of one machine.")
         newest = ordered[-1]
-        found: dict[tuple[str, str, str], Outcome] = {}
+        outcomes: dict[tuple[str, str, str], Outcome] = {}
         versions: dict[str, str] = {}
         for run in ordered:
             versions |= run.versions
-            found |= {(one.engine, one.version, one.claim): one for one in run.outcomes if one.observation}
+            outcomes |= {
+                (outcome.engine, outcome.version, outcome.claim): outcome
+                for outcome in run.outcomes
+                if outcome.observation
+            }
         return cls(
             run_id=newest.run_id,
             created_at=newest.created_at,
@@ -98,8 +102,8 @@ class ClaimsRun:
             versions=versions,
             complete=all(run.complete for run in ordered),
             outcomes=[
-                found[key].against(CLAIMS[key[2]])
-                for key in sorted(found)
+                outcomes[key].against(CLAIMS[key[2]])
+                for key in sorted(outcomes)
                 if key[2] in CLAIMS and key[1] in CLAIMS[key[2]].expected
             ],
         )
@@ -107,10 +111,10 @@ class ClaimsRun:
 
 def latest(root: Path) -> Path:
     """Return the directory of the newest run of claims below `root`. Raises ConfigurationError without one."""
-    found = sorted(Path(root).glob(f"*/{NAME}"))
-    if not found:
+    files = sorted(Path(root).glob(f"*/{NAME}"))
+    if not files:
         raise ConfigurationError(f"There is no run of claims in {root}. Run `rtmbench claims` first.")
-    return found[-1].parent
+    return files[-1].parent
 
 
 __all__ = ["NAME", "SCHEMA", "ClaimsRun", "latest"]

@@ -39,8 +39,8 @@ def execute(plan: Plan, cache: Cache, results: Path, *, say: Say) -> ClaimsRun:
     def keep(outcome: Outcome) -> None:
         run.add(outcome)
         directory.put(document.NAME, run.to_json(), complete=False)
-        seen = outcome.observation.text if outcome.observation else outcome.problem
-        say(f"{outcome.engine}@{outcome.version} {outcome.claim}: {seen} ({outcome.seconds:.0f} s)", outcome)
+        summary = outcome.observation.text if outcome.observation else outcome.problem
+        say(f"{outcome.engine}@{outcome.version} {outcome.claim}: {summary} ({outcome.seconds:.0f} s)", outcome)
 
     with LocalPlatform(java=java, cache=cache, logs=directory.file("logs/kafka.log").parent) as platform:
         Runner(platform=platform, report=keep, begin=lambda *what: _begin(say, *what)).run(plan)

@@ -196,7 +196,7 @@ def buffer_timeout_effect(bench: Bench) -> Observation:
         return default if default.latency is None else short
     difference = default.latency.p50 - short.latency.p50
     detail = f"median {default.latency.p50 / 1000:.1f} ms by default, {short.latency.p50 / 1000:.1f} ms with 1 ms"
-    return Observation.judged(difference >= 20_000, detail)  # noqa: PLR2004 - as the claim's method says
+    return Observation.judged(difference >= 20_000, detail)  # noqa: PLR2004 - as in the claim's method
 
 
 @FAMILY.claim(
@@ -209,5 +209,5 @@ def buffer_timeout_effect(bench: Bench) -> Observation:
 )
 def linger(bench: Bench) -> Observation:
     """Read the default of linger.ms."""
-    found = bench.defaults("linger", "kafka-clients")
-    return Observation(verdict=found["linger"], detail=f"kafka-clients {found['kafka-clients']}")
+    defaults = bench.defaults("linger", "kafka-clients")
+    return Observation(verdict=defaults["linger"], detail=f"kafka-clients {defaults['kafka-clients']}")

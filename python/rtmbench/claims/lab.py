@@ -186,7 +186,7 @@ class Lab:
     ) -> Observation:
         """Run the query that `build` makes of the events under load; report how it ran, or why it did not.
 
-        Each event has to give one result with its `key` and its `scheduled_at_us`, or as many as `expected` says.
+        Each event has to give one result with its `key` and its `scheduled_at_us`, or as many as `expected` returns.
         """
         source, sink = self.topics.create(), self.topics.create()
         try:
@@ -219,7 +219,7 @@ class Lab:
         rate: float = RATE,
         also: Callable[[_core.Workload], object] = lambda _: None,
     ) -> Observation:
-        """As `probe`, for a writer that stands already; `also` is called with the workload before the load."""
+        """As `probe`, for a writer that exists already; `also` is called with the workload before the load."""
         settings = {**(conf or {}), **({ALLOWLIST: "false"} if unchecked else {})}
         with self.conf(settings):
             try:
@@ -232,7 +232,7 @@ class Lab:
                     real_time = failure is None and (
                         interval is None or wait(lambda: in_real_time_mode(query), BATCH_S)
                     )
-            except Exception as error:  # noqa: BLE001 - whatever Spark throws is what is to be observed
+            except Exception as error:  # noqa: BLE001 - whatever Spark throws is the observation
                 return refusal(error)
         if failure is not None:
             return failed(failure)
@@ -262,18 +262,18 @@ class Lab:
                 first.stop()
                 sent = first.join(10).generated
             if query.isActive and consumer.snapshot().received:
-                # What still arrives of the first events was delayed by the start and is no measurement.
+                # What still arrives of the first events was delayed by the start and must not be measured.
                 drain(consumer, query, expected(sent))
                 consumer.reset_live()
                 generator = self.topics.generator(source, workload, rate=rate, seconds=seconds, first=sent)
                 sent += generator.join(seconds + 30).generated
                 drain(consumer, query, expected(sent))
             time.sleep(3 * POLL_S)
-            seen = consumer.snapshot()
+            snapshot = consumer.snapshot()
             latency = None
-            if seen.live_count:
-                latency = Latency(count=seen.live_count, p50=seen.p50_us, p99=seen.p99_us)
-            return Load(sent=sent, received=seen.received, latency=latency)
+            if snapshot.live_count:
+                latency = Latency(count=snapshot.live_count, p50=snapshot.p50_us, p99=snapshot.p99_us)
+            return Load(sent=sent, received=snapshot.received, latency=latency)
         finally:
             consumer.stop()
             consumer.join(10)
@@ -289,9 +289,9 @@ def drain(consumer: _core.LatencyConsumer, query: StreamingQuery, expected: int)
     since = _core.now_us()
 
     def done() -> bool:
-        seen = consumer.snapshot()
-        quiet_us = _core.now_us() - max(since, seen.newest_received_us)
-        return seen.received >= expected or quiet_us > QUIET_US or not query.isActive
+        snapshot = consumer.snapshot()
+        quiet_us = _core.now_us() - max(since, snapshot.newest_received_us)
+        return snapshot.received >= expected or quiet_us > QUIET_US or not query.isActive
 
     wait(done, DRAIN_S)
 

@@ -26,24 +26,24 @@ _WORDS = {
 
 
 def cell(outcome: Outcome | None) -> str:
-    """Say in a few words what was observed: how it runs and its latency class, or the engine's code."""
+    """Return in a few words what was observed: how it runs and its latency class, or the engine's code."""
     if outcome is None:
         return "–"
-    seen = outcome.observation
-    if seen is None:
+    observation = outcome.observation
+    if observation is None:
         return outcome.status
-    word = _WORDS.get(seen.verdict, seen.verdict)
-    if seen.code:
-        return f"{word} `{seen.code}`"
-    if seen.latency is not None and seen.verdict in {REAL_TIME, BATCH_BOUND, MICRO_BATCH}:
-        return f"{word}, {seen.latency.magnitude}"
+    word = _WORDS.get(observation.verdict, observation.verdict)
+    if observation.code:
+        return f"{word} `{observation.code}`"
+    if observation.latency is not None and observation.verdict in {REAL_TIME, BATCH_BOUND, MICRO_BATCH}:
+        return f"{word}, {observation.latency.magnitude}"
     return word
 
 
 def columns(run: ClaimsRun) -> list[tuple[str, str]]:
     """Return engines and versions that the run has, Flink first."""
-    found = sorted({(one.engine, one.version) for one in run.outcomes if one.engine != "kafka"})
-    return sorted(found, key=lambda one: (one[0] != "flink", one))
+    versions = sorted({(outcome.engine, outcome.version) for outcome in run.outcomes if outcome.engine != "kafka"})
+    return sorted(versions, key=lambda column: (column[0] != "flink", column))
 
 
 def features(run: ClaimsRun) -> list[tuple[str, list[Outcome | None]]]:
@@ -72,10 +72,10 @@ def markdown(run: ClaimsRun) -> str:
         "| feature | " + " | ".join(heads) + " |",
         "| --- |" + " --- |" * len(heads),
     ]
-    lines += [f"| {name} | " + " | ".join(cell(one) for one in row) + " |" for name, row in features(run)]
+    lines += [f"| {name} | " + " | ".join(cell(outcome) for outcome in row) + " |" for name, row in features(run)]
     lines += ["", "### Claims and evidence", ""]
     for claim in CLAIMS.values():
-        outcomes = {one.version: one for one in run.outcomes if one.claim == claim.id}
+        outcomes = {outcome.version: outcome for outcome in run.outcomes if outcome.claim == claim.id}
         lines += [f"**`{claim.id}`** {claim.statement}  ", f"*{claim.method}*", ""]
         for version in claim.versions:
             evidence = _evidence(outcomes[version]) if version in outcomes else "not observed yet"
@@ -85,16 +85,17 @@ def markdown(run: ClaimsRun) -> str:
 
 
 def _evidence(outcome: Outcome) -> str:
-    seen = outcome.observation
-    if seen is None:
+    observation = outcome.observation
+    if observation is None:
         return f"{outcome.status}: {outcome.problem}"
-    text = f"{seen.verdict} `{seen.code}`" if seen.code else seen.verdict
+    text = f"{observation.verdict} `{observation.code}`" if observation.code else observation.verdict
     parts = [text]
-    if seen.latency is not None:
-        parts.append(f"median {_ms(seen.latency.p50)}, p99 {_ms(seen.latency.p99)} of {seen.latency.count:,} events")
-    # The engine's message is long and full of class names; its code says the same.
-    if seen.detail and not seen.code:
-        parts.append(seen.detail)
+    latency = observation.latency
+    if latency is not None:
+        parts.append(f"median {_ms(latency.p50)}, p99 {_ms(latency.p99)} of {latency.count:,} events")
+    # The engine's message is long and full of class names; its code is enough.
+    if observation.detail and not observation.code:
+        parts.append(observation.detail)
     if outcome.status == "broken":
         parts.append(f"**expected {outcome.expected}**")
     return "; ".join(parts)

@@ -52,7 +52,7 @@ class Observation:
     """What one experiment showed."""
 
     verdict: str
-    """`real time`, `batch-bound`, `micro-batch`, `refused`, `fails`, `holds`, `does not hold`, or a claim's own."""
+    """`real time`, `batch-bound`, `micro-batch`, `refused`, `fails`, `holds`, `does not hold`, or a custom text."""
     code: str = ""
     """The engine's error condition, where it refused or failed."""
     detail: str = ""
@@ -66,7 +66,7 @@ class Observation:
 
     @classmethod
     def judged(cls, true: bool, detail: str, latency: Latency | None = None) -> Observation:
-        """Say whether a statement holds."""
+        """Return the observation that a statement holds, or that it does not."""
         return cls(verdict=HOLDS if true else DOES_NOT_HOLD, detail=detail, latency=latency)
 
     @classmethod
@@ -109,7 +109,7 @@ class Claim:
     documents: tuple[str, ...] = (LIMITATIONS,)
     """The documents that state it, relative to the repository."""
     alone: bool = False
-    """Whether it starts processes of its own, instead of sharing a session with others."""
+    """Whether it starts its own processes, instead of sharing a session with others."""
     slots: int = 8
     """The slots of the session that it shares."""
     timeout_s: float = 90.0

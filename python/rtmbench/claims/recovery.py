@@ -97,8 +97,8 @@ def kill_duplicates(bench: Bench) -> Observation:
         return Observation(verdict="fails", code=code or "UNKNOWN", detail=str(error)[:300])
     generator.stop()
     report = generator.join(10)
-    wanted = _core.expected_outputs("01", workload, first=0, count=report.generated) or 0
-    wait(lambda: topics.count(sink) >= wanted and _quiet(consumer), 30)
+    expected_count = _core.expected_outputs("01", workload, first=0, count=report.generated) or 0
+    wait(lambda: topics.count(sink) >= expected_count and _quiet(consumer), 30)
     platform.stop(second, grace_s=5)
     consumer.stop()
     consumer.join(10)
@@ -147,11 +147,11 @@ def committed_offsets(checkpoint: Path, topic: str) -> dict[int, int]:
     commits = [int(path.name) for path in (checkpoint / "commits").glob("*") if path.name.isdigit()]
     if not commits:
         return {}
-    found: dict[int, int] = {}
+    next_offsets: dict[int, int] = {}
     for line in (checkpoint / "offsets" / str(max(commits))).read_text(encoding="utf-8").splitlines():
         if line.startswith("{"):
-            found.update(_offsets_of(json.loads(line), topic))
-    return found
+            next_offsets.update(_offsets_of(json.loads(line), topic))
+    return next_offsets
 
 
 def _offsets_of(document: Any, topic: str) -> dict[int, int]:
@@ -199,7 +199,7 @@ def _passthrough(bench: Bench, source: str, sink: str, checkpoint: Path) -> tupl
 
 
 def _await_running(process: Process, facts: Path) -> None:
-    """Wait until the pipeline says that it runs. Raises RunFailedError where it ends or does not say so."""
+    """Wait until the pipeline reports that it runs. Raises RunFailedError where it ends or does not report it."""
     wait(lambda: process.poll() is not None or facts_of(facts).get("state") == "running", RUNNING_S)
     process.check()
     if facts_of(facts).get("state") != "running":
@@ -266,10 +266,10 @@ def default_addresses(bench: Bench) -> Observation:
     process, _ = bench.spark("addresses", ["-c", _ADDRESSES])
     wait(lambda: process.poll() is not None, RUNNING_S)
     text = process.log.read_text(encoding="utf-8", errors="replace")
-    found = [line.removeprefix("addresses=") for line in text.splitlines() if line.startswith("addresses=")]
-    if not found:
+    documents = [line.removeprefix("addresses=") for line in text.splitlines() if line.startswith("addresses=")]
+    if not documents:
         raise RunFailedError(f"Spark did not report its default addresses (log: {process.log}).")
-    addresses = json.loads(found[0])
+    addresses = json.loads(documents[0])
     reachable = not addresses["driver"].startswith(("127.", "localhost")) and addresses["ui"] == "true"
     # The address itself is the machine's affair and stays out of a result.
     kind = "an outer address" if reachable else "a loopback address"

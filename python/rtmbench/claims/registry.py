@@ -33,8 +33,8 @@ def find(name: str) -> Claim:
 
 def select(names: Iterable[str] = ()) -> list[Claim]:
     """Return the named claims, or all of them, in the registry's order. Raises ConfigurationError as `find` does."""
-    wanted = {find(name).id for name in names}
-    return [claim for claim in CLAIMS.values() if not wanted or claim.id in wanted]
+    ids = {find(name).id for name in names}
+    return [claim for claim in CLAIMS.values() if not ids or claim.id in ids]
 
 
 __all__ = ["CLAIMS", "find", "select"]

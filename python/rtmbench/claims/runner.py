@@ -1,4 +1,4 @@
-"""Runs claims: one Spark session for many of them, a cluster for Flink's, processes of their own for the rest."""
+"""Runs claims: one Spark session for many of them, a cluster for Flink's, a separate process for each of the rest."""
 
 from __future__ import annotations
 
@@ -35,18 +35,20 @@ class Plan:
 
     @classmethod
     def of(cls, names: Sequence[str], versions: Mapping[str, Sequence[str]]) -> Plan:
-        """Choose from the claims (all without names) those that say something about these versions, by engine.
+        """Choose from the claims (all without names) those about these versions, by engine.
 
         An engine that `versions` does not name is tried at all versions of its claims. Raises ConfigurationError for
         an unknown claim or version, and where nothing is left to do.
         """
         claims = select(names)
         known = {(claim.engine, version) for claim in CLAIMS.values() for version in claim.versions}
-        for engine, wanted in versions.items():
-            for version in wanted:
+        for engine, engine_versions in versions.items():
+            for version in engine_versions:
                 if (engine, version) not in known:
-                    there = ", ".join(sorted(v for e, v in known if e == engine))
-                    raise ConfigurationError(f"No claim is about {engine}@{version}. There are claims about: {there}.")
+                    available = ", ".join(sorted(v for e, v in known if e == engine))
+                    raise ConfigurationError(
+                        f"No claim is about {engine}@{version}. There are claims about: {available}."
+                    )
         steps = [
             (engine, version, claim)
             for engine, version in sorted(known)
@@ -207,14 +209,14 @@ def exit_code(outcomes: Iterable[Outcome]) -> int:
 
 
 def complaint(outcome: Outcome) -> str:
-    """Say what is wrong with an outcome, and which documents state what it contradicts."""
+    """Return what is wrong with an outcome, and which documents state what it contradicts."""
     claim = CLAIMS[outcome.claim]
     where = f"{claim.id} ({claim.engine}@{outcome.version}, build {outcome.build})"
     if outcome.observation is None:
         return f"{where} could not be observed: {outcome.problem}"
-    seen = f"{outcome.observation.text} ({outcome.observation.detail})"
+    observed = f"{outcome.observation.text} ({outcome.observation.detail})"
     return (
-        f"{where} no longer holds: {claim.statement} Expected: {outcome.expected}. Observed: {seen}. "
+        f"{where} no longer holds: {claim.statement} Expected: {outcome.expected}. Observed: {observed}. "
         f"Stated in {', '.join(claim.documents)}."
     )
 

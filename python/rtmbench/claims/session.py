@@ -21,7 +21,7 @@ def main(outcomes: Path, ids: list[str]) -> None:
     """Try claims one after the other; an experiment that breaks is an `end` with a problem."""
     with outcomes.open("a", encoding="utf-8", buffering=1) as file:
 
-        def say(**document: object) -> None:
+        def write(**document: object) -> None:
             file.write(json.dumps(document) + "\n")
 
         spark = session("rtmbench-claims")
@@ -29,10 +29,10 @@ def main(outcomes: Path, ids: list[str]) -> None:
         topics = Topics(os.environ["KAFKA_BOOTSTRAP_SERVERS"], f"claims-{os.getpid()}")
         lab = Lab(spark=spark, topics=topics, scratch=scratch, log=Path(os.environ["RTMBENCH_CLAIMS_LOG"]))
         warm_up(lab)
-        say(event="ready")
+        write(event="ready")
         for name in ids:
             claim = find(name)
-            say(event="start", id=name)
+            write(event="start", id=name)
             began = time.monotonic()
             try:
                 result: dict[str, object] = {"observation": claim.run(lab).to_dict()}
@@ -40,12 +40,12 @@ def main(outcomes: Path, ids: list[str]) -> None:
                 result = {"not_observable": str(reason)}
             except Exception as error:  # noqa: BLE001 - the next claims are still to be tried
                 result = {"problem": f"{type(error).__name__}: {error}"}
-            say(event="end", id=name, seconds=time.monotonic() - began, **result)
+            write(event="end", id=name, seconds=time.monotonic() - began, **result)
         spark.stop()
 
 
 def warm_up(lab: Lab) -> None:
-    """Run one query that nobody looks at, so that the first claim does not measure class loading."""
+    """Run a query whose result is not used, so that the first claim does not measure class loading."""
     lab.probe(lambda events: events)
 
 

@@ -35,13 +35,13 @@ def shuffle_buffer_wait(bench: Bench) -> Observation:
     """Compare a long wait with a short one."""
     medians = []
     for wait_ms in (400, 5):
-        seen = _aggregate(bench, wait_ms)
-        if seen.latency is None:
-            return seen
-        medians.append(seen.latency.p50)
+        observation = _aggregate(bench, wait_ms)
+        if observation.latency is None:
+            return observation
+        medians.append(observation.latency.p50)
     slow, fast = medians
     detail = f"median {slow / 1000:.1f} ms at 400 ms, {fast / 1000:.1f} ms at 5 ms"
-    return Observation.judged(slow - fast >= 100_000, detail)  # noqa: PLR2004 - as the claim's method says
+    return Observation.judged(slow - fast >= 100_000, detail)  # noqa: PLR2004 - as in the claim's method
 
 
 def _aggregate(bench: Bench, wait_ms: int) -> Observation:

@@ -31,7 +31,7 @@ STATED = {
 
 
 def documents(claim: str) -> tuple[str, ...]:
-    """Return the documents, beside the list of limitations, that refer to a claim."""
+    """Return the documents, other than the list of limitations, that refer to a claim."""
     return tuple(document for document, ids in STATED.items() if claim in ids.split())
 
 

@@ -23,7 +23,7 @@ NO_METADATA = "fails STDS_FAILED_TO_READ_OPERATOR_METADATA"
 
 
 def counted(events: DataFrame, *grouping: Any) -> DataFrame:
-    """Count by `grouping` and `event_id`: one result for each event, so that each has a latency of its own."""
+    """Count by `grouping` and `event_id`: one result for each event, so that each has its own latency."""
     from pyspark.sql.functions import count, first
     from pyspark.sql.functions import max as newest
 
@@ -211,12 +211,12 @@ def one_result_per_event(lab: Lab) -> Observation:
         running = events.groupBy("key").agg(count("*").alias("count"), newest("scheduled_at_us").alias("at"))
         return running.withColumnRenamed("at", "scheduled_at_us")
 
-    seen = lab.probe(build, unchecked=True, keys=5)
-    if seen.verdict == REAL_TIME:
-        return Observation(verdict="one per event", detail=seen.detail)
-    if seen.verdict == "incomplete" and seen.latency:
-        return Observation(verdict="one per key and batch", detail=seen.detail)
-    return seen
+    observation = lab.probe(build, unchecked=True, keys=5)
+    if observation.verdict == REAL_TIME:
+        return Observation(verdict="one per event", detail=observation.detail)
+    if observation.verdict == "incomplete" and observation.latency:
+        return Observation(verdict="one per key and batch", detail=observation.detail)
+    return observation
 
 
 class _Schema:

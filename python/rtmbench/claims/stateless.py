@@ -185,7 +185,7 @@ def complete_mode(lab: Lab) -> Observation:
 
 
 def _refused_sink(lab: Lab, prepare: str, **options: str) -> Observation:
-    """Start a query whose sink is not Kafka, and wait for what Spark says of it."""
+    """Start a query whose sink is not Kafka, and wait for Spark's answer."""
     source = lab.topics.create()
     writer = lab.events(source).writeStream.outputMode("update")
     writer = writer.option("checkpointLocation", str(lab.directory("checkpoint")))
@@ -194,7 +194,7 @@ def _refused_sink(lab: Lab, prepare: str, **options: str) -> Observation:
         with lab.running(writer) as query:
             lab.topics.generator(source, lab.topics.workload(), rate=100, seconds=1).join(10)
             query.awaitTermination(10)
-    except Exception as error:  # noqa: BLE001 - what Spark says is what is to be observed
+    except Exception as error:  # noqa: BLE001 - Spark's error is the observation
         return refusal(error)
     return Observation(verdict="accepted", detail="the query ran for 10 s")
 
@@ -243,7 +243,7 @@ def rate_source(lab: Lab) -> Observation:
     try:
         with lab.running(lab.to_kafka(rows, lab.topics.create()).outputMode("update")) as query:
             query.awaitTermination(10)
-    except Exception as error:  # noqa: BLE001 - what Spark says is what is to be observed
+    except Exception as error:  # noqa: BLE001 - Spark's error is the observation
         return refusal(error)
     return Observation(verdict="accepted", detail="the query ran for 10 s")
 
@@ -290,7 +290,7 @@ def foreach(lab: Lab) -> Observation:
 
     try:
         writer = lab.events(source).writeStream.foreach(append).outputMode("update")
-    except Exception as error:  # noqa: BLE001 - what Spark says is what is to be observed
+    except Exception as error:  # noqa: BLE001 - Spark's error is the observation
         return refusal(error)
     writer = writer.option("checkpointLocation", str(lab.directory("checkpoint")))
     return _observe_lines(lab, writer, source, file, mark)
@@ -317,13 +317,13 @@ class _Lines(threading.Thread):
                 now = _core.now_us()
                 *lines, rest = rest.split("\n")
                 for line in lines:
-                    _, found, tail = line.partition(self._mark)
+                    _, separator, tail = line.partition(self._mark)
                     digits = tail.split("|")[0].strip()
-                    if found and digits.isdigit():
+                    if separator and digits.isdigit():
                         self.latencies_us.append(now - int(digits))
 
     def end(self) -> None:
-        """Stop to follow."""
+        """Stop following."""
         self._ended.set()
         self.join()
 
@@ -345,7 +345,7 @@ def _observe_lines(lab: Lab, writer: DataStreamWriter, source: str, file: Path, 
             wait(lambda: len(lines.latencies_us) >= sent or not query.isActive, 15)
             if not query.isActive:
                 query.awaitTermination(1)
-    except Exception as error:  # noqa: BLE001 - whatever Spark throws is what is to be observed
+    except Exception as error:  # noqa: BLE001 - whatever Spark throws is the observation
         return refusal(error)
     finally:
         lines.end()

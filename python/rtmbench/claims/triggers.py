@@ -91,7 +91,7 @@ def minimum_batch_duration_lowered(lab: Lab) -> Observation:
     "how many events were sent after it.",
 )
 def current_timestamp(lab: Lab) -> Observation:
-    """Put the current time beside events."""
+    """Add the current time to events."""
     from pyspark.sql.functions import current_timestamp as now
     from pyspark.sql.functions import expr
 
@@ -156,10 +156,10 @@ def progress_without_latencies(lab: Lab) -> Observation:
     with lab.running(lab.to_kafka(lab.events(source), sink).outputMode("update")) as query:
         lab.topics.generator(source, lab.topics.workload(), rate=50, seconds=2).join(10)
         wait(lambda: any(event.numInputRows() for event in _progress(query)), FIRST_OUTPUT_S)
-        found = [event for event in _progress(query) if event.numInputRows()]
-        if not found:
+        events = [event for event in _progress(query) if event.numInputRows()]
+        if not events:
             return Observation(verdict="no progress", detail=f"within {FIRST_OUTPUT_S:.0f} s")
-        text = str(found[0].json())
+        text = str(events[0].json())
     keys = sorted(json.loads(text))
     return Observation.judged("latencies" not in text and "rtmMetrics" not in text, f"keys {', '.join(keys)}")
 
@@ -308,7 +308,7 @@ def checkpoint_of_microbatch(lab: Lab) -> Observation:
 )
 def sigint(lab: Lab) -> Observation:
     """Interrupt the JVM."""
-    jvms = [one for one in psutil.Process().children(recursive=True) if one.name() == "java"]
+    jvms = [process for process in psutil.Process().children(recursive=True) if process.name() == "java"]
     if len(jvms) != 1:
         raise NotObservableError(f"{len(jvms)} Java processes below the session, not one")
     os.kill(jvms[0].pid, signal.SIGINT)

@@ -1,4 +1,4 @@
-"""`rtmbench claims`: what the documents say of the engines, tried out."""
+"""`rtmbench claims`: tests of what the documents state about the engines."""
 
 from __future__ import annotations
 
@@ -70,32 +70,34 @@ def claims(
         _list(registry.select(ids), as_json=as_json)
         return 0
     if sources:
-        found = ClaimsRun.merged(ClaimsRun.load(results / one if not one.exists() else one) for one in sources)
+        run = ClaimsRun.merged(
+            ClaimsRun.load(results / source if not source.exists() else source) for source in sources
+        )
         if store is not None:
-            store.write_text(found.to_json(), encoding="utf-8")
+            store.write_text(run.to_json(), encoding="utf-8")
     else:
-        found = _run(ids, {"spark": spark, "flink": flink}, offline=offline, results=results)
+        run = _run(ids, {"spark": spark, "flink": flink}, offline=offline, results=results)
     for document in documents:
-        matrix.write(found, document)
+        matrix.write(run, document)
     if as_json:
-        click.echo(found.to_json(), nl=False)
+        click.echo(run.to_json(), nl=False)
     else:
-        _print(found)
-    for outcome in found.outcomes:
+        _print(run)
+    for outcome in run.outcomes:
         if outcome.failed:
             click.echo(f"rtmbench: {runner.complaint(outcome)}", err=True)
-    return runner.exit_code(found.outcomes)
+    return runner.exit_code(run.outcomes)
 
 
-def _run(ids: tuple[str, ...], wanted: dict[str, str | None], *, offline: bool, results: Path) -> ClaimsRun:
+def _run(ids: tuple[str, ...], requested_versions: dict[str, str | None], *, offline: bool, results: Path) -> ClaimsRun:
     """Fetch the engines, test the claims, and store the outcome after each claim."""
     from rtmbench.artifacts import Cache  # noqa: PLC0415
     from rtmbench.claims.execution import execute  # noqa: PLC0415
     from rtmbench.claims.runner import Plan  # noqa: PLC0415
 
-    versions = {name: _split(text) for name, text in wanted.items() if text is not None}
+    versions = {name: _split(text) for name, text in requested_versions.items() if text is not None}
     if versions:
-        # Who names one engine asks for that one alone.
+        # One engine that is named excludes the others.
         versions = {"spark": (), "flink": (), "kafka": (), **versions}
     plan = Plan.of(ids, versions)
     run: ClaimsRun = execute(plan, Cache(offline=offline), results, say=_say)
@@ -115,11 +117,11 @@ def _say(message: str, outcome: Outcome | None = None) -> None:
     click.echo(f"{click.style(mark, fg=colour)} {message}", err=True)
 
 
-def _list(found: Sequence[Claim], *, as_json: bool) -> None:
+def _list(selected: Sequence[Claim], *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"claims": [claim.listed() for claim in found]}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"claims": [claim.listed() for claim in selected]}, indent=2, ensure_ascii=False))
         return
-    for claim in found:
+    for claim in selected:
         click.echo(f"{claim.id} ({claim.engine} {', '.join(claim.versions)})")
         click.echo(f"    {claim.statement}")
 
@@ -140,12 +142,12 @@ def _print(run: ClaimsRun) -> None:
         table.add_column(head, overflow="fold")
     rows = matrix.features(run)
     for name, row in rows:
-        table.add_row(name, *(matrix.cell(one).replace("`", "") for one in row))
+        table.add_row(name, *(matrix.cell(outcome).replace("`", "") for outcome in row))
     if rows:
         console.print(table, markup=False)
     for outcome in run.outcomes:
         claim = CLAIMS.get(outcome.claim)
         if claim is not None and not claim.feature:
-            seen = outcome.observation.text if outcome.observation else outcome.status
+            summary = outcome.observation.text if outcome.observation else outcome.status
             mark, _ = _MARKS[outcome.status]
-            console.print(f"{mark} {outcome.engine}@{outcome.version} {outcome.claim}: {seen}", markup=False)
+            console.print(f"{mark} {outcome.engine}@{outcome.version} {outcome.claim}: {summary}", markup=False)

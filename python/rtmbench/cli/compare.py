@@ -28,10 +28,10 @@ class FailOn(click.ParamType[float]):
         """Return the threshold; a click usage error where the text is something else."""
         if isinstance(value, float):
             return value
-        found = re.fullmatch(r"regression(?::(\d+(?:\.\d+)?)%)?", str(value).strip())
-        if found is None:
+        match = re.fullmatch(r"regression(?::(\d+(?:\.\d+)?)%)?", str(value).strip())
+        if match is None:
             self.fail(f"{value!r} should be `regression` or `regression:10%`", param, ctx)
-        return float(found[1] or 0) / 100
+        return float(match[1] or 0) / 100
 
 
 @click.command()

@@ -79,7 +79,7 @@ def load(environment: Mapping[str, str]) -> SettingValues:
             raise ConfigurationError(
                 f"Unknown key {key!r} in {FILE}{_guess(key, keys)}. Its keys are: {', '.join(sorted(keys))}."
             )
-        values = [str(each) for each in value] if isinstance(value, list) else [str(value)]
+        values = [str(item) for item in value] if isinstance(value, list) else [str(value)]
         if key == TARGETS:
             # click takes a text for a list of characters where an option may be given again.
             defaults.setdefault("run", {})[TARGETS] = values

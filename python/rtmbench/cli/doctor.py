@@ -38,25 +38,25 @@ def doctor(patterns: tuple[str, ...], *, as_json: bool, **values: Any) -> int:
     machine = describe()
     settings = resolve(RunRequest(patterns=patterns or ("01",), **take_settings(values)), machine)
     request = replace(DoctorRequest.of(settings), verify=True)
-    found = checks(request, Cache(offline=settings.offline), machine)
-    failed = any(check.status == "fail" for check in found)
+    results = checks(request, Cache(offline=settings.offline), machine)
+    failed = any(check.status == "fail" for check in results)
     if as_json:
-        document = {"ok": not failed, "checks": [asdict(check) for check in found]}
+        document = {"ok": not failed, "checks": [asdict(check) for check in results]}
         click.echo(json.dumps(document, indent=2))
     else:
-        _print(found)
+        _print(results)
     return PreflightError.exit_code if failed else 0
 
 
-def _print(found: Sequence[Check]) -> None:
+def _print(checks: Sequence[Check]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     console = Console()
-    width = max(len(check.name) for check in found)
+    width = max(len(check.name) for check in checks)
     table = Table.grid(padding=(0, 1))
-    for check in found:
+    for check in checks:
         mark, colour = _MARKS[check.status]
         detail = Text(check.detail)
         if check.fix:

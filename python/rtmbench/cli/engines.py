@@ -24,15 +24,15 @@ def engines() -> None:
 def list_(*, as_json: bool) -> None:
     """Show every engine that this release can run, and whether it is in the cache."""
     cache = _cache(offline=True)
-    found = [cache.status(name) for name in cache.lock.bundles]
+    statuses = [cache.status(name) for name in cache.lock.bundles]
     if as_json:
-        _document(cache, [_entry(each) for each in found])
+        _document(cache, [_entry(status) for status in statuses])
         return
-    width = max(len(each.name) for each in found)
-    for each in found:
-        state = f"cached, {_mb(each.cached_size)}" if each.cached else "not cached"
-        download = f"{_mb(each.download_size)} to download"
-        click.echo(f"{each.name:<{width}}  {each.build:<10}  {download:>20}  {state}")
+    width = max(len(status.name) for status in statuses)
+    for status in statuses:
+        state = f"cached, {_mb(status.cached_size)}" if status.cached else "not cached"
+        download = f"{_mb(status.download_size)} to download"
+        click.echo(f"{status.name:<{width}}  {status.build:<10}  {download:>20}  {state}")
     click.echo(f"cache: {cache.root}", err=True)
 
 
@@ -47,12 +47,12 @@ def fetch(names: tuple[str, ...], *, offline: bool, as_json: bool) -> None:
     run with the default engines needs. Damaged files in the cache are replaced.
     """
     cache = _cache(offline=offline)
-    wanted = [
+    bundles = [
         bundle
         for name in names or DEFAULT_ENGINES
         for bundle in (cache.lock.bundles if name == "all" else cache.lock.resolve(name))
     ]
-    ready = cache.fetch(wanted)
+    ready = cache.fetch(bundles)
     if as_json:
         _document(cache, [_entry(cache.status(name)) for name in ready])
         return

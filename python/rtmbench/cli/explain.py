@@ -20,19 +20,19 @@ def explain(code: str | None, *, show_all: bool) -> None:
     from rtmbench.report import explanations  # noqa: PLC0415
 
     if show_all:
-        for one in explanations.explanations():
-            click.echo(f"{one.code}  ({one.of})")
+        for entry in explanations.explanations():
+            click.echo(f"{entry.code}  ({entry.of})")
         return
     if code is None:
         raise click.UsageError("Missing argument 'CODE'. `rtmbench explain --list` lists the known codes.")
-    found = explanations.explain(code)
-    if found is None:
+    explanation = explanations.explain(code)
+    if explanation is None:
         near = ", ".join(explanations.closest(code))
         hint = f"The closest are: {near}." if near else "`rtmbench explain --list` lists the known codes."
         raise ConfigurationError(f"Unknown code {clean(code, 80)!r}. {hint}")
     console = Console(highlight=False, emoji=False, markup=False)
     console.width = min(100, console.width)
-    console.print(Text(found.code, style="bold").append(f"  ({found.of})", style="not bold"))
-    for head, text in (("Meaning", found.meaning), ("Why", found.why), ("What to do", found.do)):
+    console.print(Text(explanation.code, style="bold").append(f"  ({explanation.of})", style="not bold"))
+    for head, text in (("Meaning", explanation.meaning), ("Why", explanation.why), ("What to do", explanation.do)):
         console.print(Text(f"\n{head}", style="cyan"))
         console.print(Text(textwrap.indent(textwrap.fill(text, console.width - 2), "  ")))

@@ -29,23 +29,23 @@ def history(pattern: str | None, *, engine: str | None, results: Path, as_json: 
     from rtmbench.results.noise import NoiseBands  # noqa: PLC0415
     from rtmbench.results.store import list_runs  # noqa: PLC0415
 
-    wanted = pattern
+    pattern_id = pattern
     if pattern is not None and pattern != OWN:
-        wanted = find_pattern(pattern).id
+        pattern_id = find_pattern(pattern).id
     entries = list_runs(results)
     for entry in entries:
         if entry.problem is not None:
             click.echo(f"rtmbench: left out: {entry.problem}", err=True)
-    found = trends.history(
+    series = trends.history(
         (entry.result for entry in entries if entry.result is not None),
         NoiseBands(results),
-        pattern=wanted,
+        pattern=pattern_id,
         engine=engine,
     )
     if as_json:
-        click.echo(json.dumps(trends.to_dict(found), indent=2, ensure_ascii=False))
-    elif found:
-        print_history(found)
+        click.echo(json.dumps(trends.to_dict(series), indent=2, ensure_ascii=False))
+    elif series:
+        print_history(series)
     else:
         click.echo(f"rtmbench: no matching runs in {results.absolute()}", err=True)
     return 0

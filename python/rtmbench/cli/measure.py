@@ -204,11 +204,11 @@ def _document(
 ) -> MeasureDocument:
     from rtmbench.results.model import load  # noqa: PLC0415
 
-    found = figures(report.latency)
+    percentiles = figures(report.latency)
     if withheld:
-        found = {name: value if name == "count" else None for name, value in found.items()}
+        percentiles = {name: value if name == "count" else None for name, value in percentiles.items()}
     elif report.latency.count:
-        found["min"] = report.min_us
+        percentiles["min"] = report.min_us
     units = dict(report.units)
     return load.MeasureDocument(
         topic=topic,
@@ -216,7 +216,7 @@ def _document(
         timestamp=load.TimestampUnits(
             field=field, unit=next(iter(units), None), units=units, resolution_us=report.resolution_us
         ),
-        latency_us=load.SignedPercentiles(**found, negative=report.negative),
+        latency_us=load.SignedPercentiles(**percentiles, negative=report.negative),
         clock=load.ClockReport(
             negative=clock.negative,
             share=round(clock.share, 6),

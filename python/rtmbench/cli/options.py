@@ -70,20 +70,20 @@ class Listed(click.ParamType[Any]):
 def setting(name: str, *, sweepable: bool = False, **attributes: Any) -> Callable[[Command], Command]:
     """Return the option of one setting; `attributes` are click's, instead of those that the table gives."""
     row = SETTINGS[name]
-    made: dict[str, Any] = {"help": _help(row, attributes), "default": row.default}
+    arguments: dict[str, Any] = {"help": _help(row, attributes), "default": row.default}
     if row.kind == "flag":
-        made["is_flag"] = True
+        arguments["is_flag"] = True
     elif row.kind == "repeated":
-        made |= {"multiple": True, "metavar": row.metavar}
+        arguments |= {"multiple": True, "metavar": row.metavar}
     else:
         several = sweepable and row.sweepable
-        made["type"] = Listed(_type(row)) if several else _type(row)
+        arguments["type"] = Listed(_type(row)) if several else _type(row)
         if row.metavar:
-            made["metavar"] = f"{row.metavar}[,…]" if several else row.metavar
+            arguments["metavar"] = f"{row.metavar}[,…]" if several else row.metavar
     if row.configurable:
-        made |= {"envvar": [row.variable, *row.variables], "show_envvar": False}
+        arguments |= {"envvar": [row.variable, *row.variables], "show_envvar": False}
     attributes.pop("help", None)
-    return click.option(row.flag, row.parameter, **{**made, **attributes})
+    return click.option(row.flag, row.parameter, **{**arguments, **attributes})
 
 
 def settings(command: str, *, sweepable: bool = False, without: tuple[str, ...] = ()) -> Callable[[Command], Command]:

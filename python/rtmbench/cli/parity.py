@@ -36,9 +36,9 @@ def parity(context: click.Context, /, pattern: str, *, fresh: bool, as_json: boo
     fresh = fresh or bool(on_command_line - _NO_SETTING_OF_AN_ENGINE)
     # Windows as in a quick run, so that a first result is soon there; the published setup has its own.
     request = RunRequest(patterns=(pattern,), quick=values["profile"] != "spec", **take_settings(values))
-    found = runner.effective_settings(request, fresh=fresh, view=LiveView())
+    engine_settings = runner.effective_settings(request, fresh=fresh, view=LiveView())
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2))
+        click.echo(json.dumps(asdict(engine_settings), indent=2))
     else:
-        print_parity(found)
+        print_parity(engine_settings)
     return 0

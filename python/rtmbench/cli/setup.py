@@ -21,9 +21,9 @@ def setup(bootstrap_servers: str, *, input_topic: str, output_topic: str, partit
     from rtmbench.patterns import PATTERNS, pipelines  # noqa: PLC0415
 
     topics = submit.Topics(input=input_topic, output=output_topic)
-    made = submit.set_up(bootstrap_servers, topics, partitions)
+    created = submit.set_up(bootstrap_servers, topics, partitions)
     for topic in (input_topic, output_topic):
-        click.echo(f"topic {topic}: {'created' if topic in made else 'exists already'}, {partitions} partitions")
+        click.echo(f"topic {topic}: {'created' if topic in created else 'exists already'}, {partitions} partitions")
     for pattern in PATTERNS:
         for jar in (
             pipelines.locate(pattern, "flink", say=_say),

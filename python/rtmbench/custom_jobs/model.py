@@ -75,29 +75,29 @@ class CustomJob:
 
         Raises ConfigurationError where there is nothing for it.
         """
-        found = self.flink_jar if engine == "flink" else self.spark_job
-        if found is None:
+        path = self.flink_jar if engine == "flink" else self.spark_job
+        if path is None:
             flag = "--flink-jar" if engine == "flink" else "--spark-job"
             raise ConfigurationError(f"{engine} is requested, but has no job: give {flag}.")
-        return found
+        return path
 
-    def engines(self, asked: Sequence[str], default: Sequence[str]) -> tuple[str, ...]:
+    def engines(self, requested: Sequence[str], default: Sequence[str]) -> tuple[str, ...]:
         """Return the engines to run: those requested; of the default ones, those with a job.
 
         Raises ConfigurationError if a requested engine has no job.
         """
-        if tuple(asked) == tuple(default):
+        if tuple(requested) == tuple(default):
             jobs = {"flink": self.flink_jar, "spark": self.spark_job}
-            return tuple(name for name in asked if jobs.get(name.partition("@")[0]) is not None)
-        for name in asked:
+            return tuple(name for name in requested if jobs.get(name.partition("@")[0]) is not None)
+        for name in requested:
             engine = name.strip().partition("@")[0].partition(":")[0]
             if engine in ("flink", "spark"):
                 self.file(engine)
-        return tuple(asked)
+        return tuple(requested)
 
     def main_class(self) -> None:
         """Raise RunFailedError where the jar has no class to start."""
-        assert self.flink_jar is not None  # noqa: S101 - asked for a Flink job only
+        assert self.flink_jar is not None  # noqa: S101 - called for a Flink job only
         jar = self.flink_jar
         try:
             with zipfile.ZipFile(jar) as archive:
@@ -108,13 +108,15 @@ class CustomJob:
         # A long value goes on in the next line, after a space.
         lines = manifest.replace("\r\n", "\n").replace("\n ", "").splitlines()
         entries = dict(line.split(": ", 1) for line in lines if ": " in line)
-        wanted = self.flink_class or entries.get("program-class") or entries.get("Main-Class")
-        if wanted is None:
+        class_name = self.flink_class or entries.get("program-class") or entries.get("Main-Class")
+        if class_name is None:
             raise RunFailedError(
                 f"{jar.name} names no main class: its manifest has no Main-Class. Give one with --flink-class."
             )
-        if f"{wanted.strip().replace('.', '/')}.class" not in names:
-            raise RunFailedError(f"{jar.name} has no class {wanted.strip()}. Give the right one with --flink-class.")
+        if f"{class_name.strip().replace('.', '/')}.class" not in names:
+            raise RunFailedError(
+                f"{jar.name} has no class {class_name.strip()}. Give the right one with --flink-class."
+            )
 
     def longest_load_s(self, rate: float) -> float:
         """Return how long the load may last so that the oracle can read all events; infinite without an oracle."""
@@ -210,14 +212,14 @@ def custom_job(
     )
 
 
-def _file(given: str | os.PathLike[str] | None, flag: str, ending: str) -> Path | None:
-    if given is None:
+def _file(value: str | os.PathLike[str] | None, flag: str, ending: str) -> Path | None:
+    if value is None:
         return None
-    path = Path(given).resolve()
+    path = Path(value).resolve()
     if path.suffix != ending:
-        raise ConfigurationError(f"{flag} is {given}, which is not a {ending} file.")
+        raise ConfigurationError(f"{flag} is {value}, which is not a {ending} file.")
     if not path.is_file():
-        raise ConfigurationError(f"{flag} is {given}, but there is no file {path}.")
+        raise ConfigurationError(f"{flag} is {value}, but there is no file {path}.")
     return path
 
 

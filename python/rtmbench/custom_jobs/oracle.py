@@ -62,18 +62,18 @@ class Oracle:
         inputs = _read(config, input_topic, input_from)
         outputs = _read(config, output_topic, output_from)
         try:
-            found = self.function(inputs, outputs)
+            result = self.function(inputs, outputs)
         except Exception as error:  # noqa: BLE001 - every exception of the function is a complaint
             return [said(error)]
-        if found is None or found is True:
+        if result is None or result is True:
             return []
-        if found is False:
+        if result is False:
             return ["it returned False"]
         try:
-            several = [found] if isinstance(found, str) else list(itertools.islice(found, MAX_COMPLAINTS))
+            complaints = [result] if isinstance(result, str) else list(itertools.islice(result, MAX_COMPLAINTS))
         except Exception as error:  # noqa: BLE001 - a generator runs only here
-            return [f"it returned {type(found).__name__}, not a text or several texts: {said(error)}"]
-        return [str(one) for one in several]
+            return [f"it returned {type(result).__name__}, not a text or several texts: {said(error)}"]
+        return [str(complaint) for complaint in complaints]
 
 
 def oracle_of(check: str | Check) -> Oracle:
@@ -89,10 +89,10 @@ def oracle_of(check: str | Check) -> Oracle:
 
 def _read(config: Mapping[str, str], topic: str, from_offsets: Sequence[int]) -> list[Record]:
     try:
-        found = _core.read_topic(config, topic, from_offsets=list(from_offsets), most=MAX_RECORDS)
+        records = _core.read_topic(config, topic, from_offsets=list(from_offsets), most=MAX_RECORDS)
     except ValueError as error:
         raise _core.HarnessError(f"the oracle could not run: {error}; lower --rate, --duration or --warmup") from error
-    return [Record(*record) for record in found]
+    return [Record(*record) for record in records]
 
 
 __all__ = ["MAX_RECORDS", "Oracle", "Record", "oracle_of"]

@@ -145,9 +145,9 @@ def _field(text: str, what: str) -> str:
         "scheduled_at_ms": _AT_US // 1000,
         "scheduled_at_iso": "2023-11-14T22:13:20.123456Z",
     }
-    found = dict(_leaves(record))
+    leaves = dict(_leaves(record))
     for name in STAMPS:
-        for path, value in found.items():
+        for path, value in leaves.items():
             if type(value) is type(stamps[name]) and value == stamps[name]:
                 return path
     raise ConfigurationError(

@@ -35,15 +35,15 @@ class JobTopics:
         Raises ConfigurationError where one exists with another number of partitions, and KafkaError.
         """
         for name in dict.fromkeys((self.input, self.output)):
-            found = partition_ends(self.admin, name)
-            if found is None:
+            ends = partition_ends(self.admin, name)
+            if ends is None:
                 _core.create_topics(self.admin, [name], partitions=partitions, properties=properties)
                 self.created.add(name)
                 continue
-            if len(found) != partitions:
+            if len(ends) != partitions:
                 raise ConfigurationError(
-                    f"The topic {name} exists and has {len(found)} partitions, not {partitions}. Give --partitions "
-                    f"{len(found)}, or another topic."
+                    f"The topic {name} exists and has {len(ends)} partitions, not {partitions}. Give --partitions "
+                    f"{len(ends)}, or another topic."
                 )
             self.existing.add(name)
 

@@ -91,25 +91,25 @@ def read_back(log: Path) -> dict[str, str]:
     Names are `source.…` and `sink.…` as in `SOURCE` and `SINK`, and `kafka-clients`. Where two clients of one kind
     differ, the result has both values, joined by ` | `; what no client logged is left out.
     """
-    found: dict[str, dict[str, None]] = {}
+    settings: dict[str, dict[str, None]] = {}
     prefix = ""
-    wanted: Mapping[str, str] = {}
+    known: Mapping[str, str] = {}
     with log.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             value = _VALUE.match(line) if prefix else None
             if value is not None:
                 name, text = value.groups()
-                if name in wanted:
+                if name in known:
                     text = _SPELLING.get(name, {}).get(text, text)
-                    found.setdefault(prefix + name, {})[text] = None
+                    settings.setdefault(prefix + name, {})[text] = None
                 continue
             block = _BLOCK.search(line)
             prefix = ""
             if block is not None:
-                prefix, wanted = ("source.", SOURCE) if block[1] == "Consumer" else ("sink.", SINK)
+                prefix, known = ("source.", SOURCE) if block[1] == "Consumer" else ("sink.", SINK)
             elif (version := _VERSION.search(line)) is not None:
-                found.setdefault("kafka-clients", {})[version[1]] = None
-    return {name: " | ".join(values) for name, values in found.items()}
+                settings.setdefault("kafka-clients", {})[version[1]] = None
+    return {name: " | ".join(values) for name, values in settings.items()}
 
 
 def _for_librdkafka(settings: Mapping[str, str]) -> dict[str, str]:

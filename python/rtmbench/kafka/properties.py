@@ -47,7 +47,8 @@ def read(path: Path) -> dict[str, str]:
     Names are librdkafka's. A Java client's `sasl.jaas.config` for PLAIN or SCRAM becomes `sasl.username` and
     `sasl.password`; an empty `ssl.endpoint.identification.algorithm` is `none`. Properties that are not of the client,
     such as those of Schema Registry, are left out: `left_out` has their names. Raises `ConfigurationError` for a file
-    that cannot be read, a line that is none, and a property that only the Java client has; no message shows a value.
+    that cannot be read, a line that is not an entry, and a property that only the Java client has; no message shows a
+    value.
     """
     properties: dict[str, str] = {}
     for number, name, value in entries(path):
@@ -118,8 +119,8 @@ def _lines(text: str) -> list[tuple[int, str]]:
 
 def _login(path: Path, number: int, value: str) -> dict[str, str]:
     match = _LOGIN.search(value)
-    found = _OPTION.findall(match["options"]) if match else []
-    options = {name: double or single or bare for name, double, single, bare in found}
+    matches = _OPTION.findall(match["options"]) if match else []
+    options = {name: double or single or bare for name, double, single, bare in matches}
     if not {"username", "password"} <= options.keys():
         raise ConfigurationError(
             f"{path}, line {number}: only the login modules Plain and Scram with username and password can be taken "

@@ -14,7 +14,7 @@ PARTITIONS = 16
 
 
 def warm_up(bootstrap_servers: str, *, seconds: float = SECONDS, rate: float = RATE) -> None:
-    """Send events for `seconds` at `rate` events/s through a topic of its own and read them; the topic is deleted.
+    """Send events for `seconds` at `rate` events/s through its own topic and read them; the topic is deleted.
 
     Raises KafkaError where the broker does not answer.
     """

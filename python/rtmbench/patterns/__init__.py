@@ -116,9 +116,9 @@ def find_pattern(name: str) -> Pattern:
 
     Raises `ConfigurationError` where no pattern is called so.
     """
-    wanted = name.strip().lower()
+    normalized = name.strip().lower()
     for pattern in PATTERNS.values():
-        if wanted in {pattern.id, pattern.id.lstrip("0"), pattern.name, pattern.directory}:
+        if normalized in {pattern.id, pattern.id.lstrip("0"), pattern.name, pattern.directory}:
             return pattern
     known = ", ".join(f"{pattern.id} ({pattern.title})" for pattern in PATTERNS.values())
     raise ConfigurationError(f"Unknown pattern {name!r}. The patterns are: {known}; or `all`.")

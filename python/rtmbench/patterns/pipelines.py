@@ -40,13 +40,13 @@ def locate(
     Raises `ConfigurationError` for an unknown pattern or engine, and `PreflightError` where the pipeline is not there
     or cannot be built.
     """
-    found = find_pattern(pattern)
+    definition = find_pattern(pattern)
     if engine not in {"flink", "spark"}:
         raise ConfigurationError(f"Engine {engine!r} has no pipelines. The engines with pipelines are flink and spark.")
-    directory = _directory(found.directory, engine, packaged, checkout)
+    directory = _directory(definition.directory, engine, packaged, checkout)
     if engine == "spark":
         return _only_python_file(directory)
-    return _jar(directory, f"{found.name}.jar", packaged, checkout, say)
+    return _jar(directory, f"{definition.name}.jar", packaged, checkout, say)
 
 
 def spark_jars(
@@ -58,13 +58,13 @@ def spark_jars(
 ) -> list[Path]:
     """Return the additional jars that a pattern's Spark pipeline needs on Spark's class path; most need none.
 
-    They are found, or built, and fail, as in `locate`.
+    They are located, or built, and fail, as in `locate`.
     """
-    found = find_pattern(pattern)
-    if found.spark_jar is None:
+    definition = find_pattern(pattern)
+    if definition.spark_jar is None:
         return []
-    directory = _directory(found.directory, "spark", packaged, checkout)
-    return [_jar(directory, found.spark_jar, packaged, checkout, say)]
+    directory = _directory(definition.directory, "spark", packaged, checkout)
+    return [_jar(directory, definition.spark_jar, packaged, checkout, say)]
 
 
 def local_files_jar(

@@ -43,6 +43,6 @@ def parse_events(records: DataFrame) -> DataFrame:
     event = from_json(col("value").cast("string"), EVENT, {"mode": "FAILFAST"})
     parsed = records.select(inline(array(event)))
     # Even in FAILFAST mode a missing field is null, and so is the event of an empty record.
-    complete = reduce(lambda one, other: one & other, (col(name).isNotNull() for name in FIELDS))
+    complete = reduce(lambda left, right: left & right, (col(name).isNotNull() for name in FIELDS))
     complaint = "A record is not an event: JSON with " + ", ".join(FIELDS)
     return parsed.where(when(complete, lit(True)).otherwise(raise_error(lit(complaint))))

@@ -82,13 +82,13 @@ def _surroundings(io: Io) -> JsonObject:
 
 
 def _settings(sql: Any, core: Any) -> dict[str, str]:
-    found: JsonObject = {}
+    values: JsonObject = {}
     for name in SETTINGS:
         # A setting that this Spark does not know, or that has no value, is simply not there.
         with suppress(Exception):
             # A script may have set it for its session, after the context had been made from the files.
-            found[name] = sql.get(name) if name.startswith("spark.sql.") or not core.contains(name) else core.get(name)
-    return {name: str(value) for name, value in found.items()}
+            values[name] = sql.get(name) if name.startswith("spark.sql.") or not core.contains(name) else core.get(name)
+    return {name: str(value) for name, value in values.items()}
 
 
 def _kafka_clients(jvm: Any) -> str | None:

@@ -47,16 +47,16 @@ class Failure:
     def _of_throwable(cls, throwable: Any) -> Failure:
         chain = list(_causes(throwable))
         conditions = [(cause, condition) for cause in chain if (condition := _condition(cause))]
-        # The outermost say only that the stream or a job failed; what went wrong stands innermost.
+        # The outermost report only that the stream or a job failed; the innermost is the cause.
         cause, code = conditions[-1] if conditions else (chain[-1], chain[-1].getClass().getName())
         for candidate, condition in conditions:
             if cls(code=condition, message="").refused:
                 cause, code = candidate, condition
                 break
         root = chain[-1]
-        message = _said(cause)
-        if root is not cause and _said(root) not in message:
-            message += f" Caused by: {root.getClass().getName()}: {_said(root)}"
+        message = _message(cause)
+        if root is not cause and _message(root) not in message:
+            message += f" Caused by: {root.getClass().getName()}: {_message(root)}"
         return cls(code=str(code), message=message, trace=_stack(throwable))
 
 
@@ -75,7 +75,7 @@ def _condition(throwable: Any) -> str | None:
         return None
 
 
-def _said(throwable: Any) -> str:
+def _message(throwable: Any) -> str:
     """Return an exception's message without the query's plan, which would show the Kafka options and their secrets."""
     return str(throwable.getMessage() or "(no message)").partition("\n=== Streaming Query ===")[0].strip()
 
@@ -83,6 +83,6 @@ def _said(throwable: Any) -> str:
 def _stack(throwable: Any) -> str:
     lines: list[str] = []
     for depth, cause in enumerate(_causes(throwable)):
-        lines.append(("Caused by: " if depth else "") + f"{cause.getClass().getName()}: {_said(cause)}")
+        lines.append(("Caused by: " if depth else "") + f"{cause.getClass().getName()}: {_message(cause)}")
         lines += [f"    at {frame.toString()}" for frame in list(cause.getStackTrace())[:8]]
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Runs a custom PySpark file as `python FILE` would, and reports the state of its query.
 
 `rtmbench` starts it as `python -m rtmbench.spark.foreign FILE`. The file needs to know nothing of rtmbench: the first
-query that it starts is found as it starts.
+query that it starts is detected as it starts.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Watch(threading.Thread):
         self.failure: Failure | None = None
         self._restarts = 0
         self._session: SparkSession | None = None
-        self._found = threading.Event()
+        self._query_started = threading.Event()
         self._over = threading.Event()
 
     def hook(self) -> None:
@@ -62,9 +62,9 @@ class _Watch(threading.Thread):
         @functools.wraps(original)
         def start(writer: Any, *arguments: Any, **options: Any) -> StreamingQuery:
             query = original(writer, *arguments, **options)
-            if not self._found.is_set():
+            if not self._query_started.is_set():
                 self.query, self._session = query, writer._spark  # noqa: SLF001 - a query does not know its session
-                self._found.set()
+                self._query_started.set()
             elif self.query is not None and not self.query.isActive:
                 # The file has started its query again, as some do where it fails.
                 self._restarts += 1
@@ -75,7 +75,7 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         """Follow the query to its end."""
-        self._found.wait()
+        self._query_started.wait()
         query, session = self.query, self._session
         assert query is not None  # noqa: S101 - set before the event
         assert session is not None  # noqa: S101 - set before the event
@@ -112,21 +112,21 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the file, and exit: 0 stopped on request, 1 it failed or ended by itself, 64 Spark refused its query."""
     (name,) = sys.argv[1:] if arguments is None else arguments
     path = Path(name).resolve()
-    # The file may be a pipeline of rtmbench's own kind, which would write into these too.
+    # The file may be one of rtmbench's pipelines, which would write into these too.
     facts = FactsFile(_taken("RTMBENCH_FACTS"))
     watch = _Watch(facts, ProgressFile(_taken("RTMBENCH_PROGRESS")))
     signal.signal(signal.SIGTERM, _stop)
     code = 0
     try:
         failure = _run(path, watch)
-        code = _tell(failure, facts)
+        code = _report(failure, facts)
     except _StoppedError:
         facts.update(state="stopped")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     watch.end()
     sys.stdout.flush()
     sys.stderr.flush()
-    # The file's own threads and Py4J's must not hold up an end that was asked for.
+    # The file's own threads and Py4J's must not delay a requested end.
     os._exit(code)
 
 
@@ -158,7 +158,7 @@ def _run(path: Path, watch: _Watch) -> Failure:
     except Exception as error:  # noqa: BLE001 - every exception is reported
         traceback.print_exc()
         return watch.failure or _of(error, path)
-    # A query that has failed is seen by its watch a moment later.
+    # The watch notices a failed query a moment later.
     if watch.query is not None:
         watch.join(2 * PROGRESS_S)
         return watch.failure or Failure(code="QUERY_ENDED", message=f"{ended}, and its query with it.")
@@ -174,7 +174,7 @@ def _of(error: Exception, path: Path) -> Failure:
     return Failure(code=failure.code, message=f"{failure.message[:_MESSAGE]}{place}", trace=failure.trace)
 
 
-def _tell(failure: Failure, facts: FactsFile) -> int:
+def _report(failure: Failure, facts: FactsFile) -> int:
     if failure.refused:
         facts.update(state="refused", refused={"code": failure.code, "message": failure.message})
         return EXIT_REFUSED

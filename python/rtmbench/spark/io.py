@@ -37,7 +37,7 @@ class Io:
     """Any URI that Spark can write; None is a new directory below the system's temporary one."""
     mode: str = "rtm"
     """One of `MODES`. `rtm`: the real-time trigger; `rtm-unchecked`: the same, in a session whose operator check is
-    off; `rtm-aggregate`: the same, with the pattern's streaming aggregate instead of its own state; `microbatch`:
+    off; `rtm-aggregate`: the same, with the pattern's streaming aggregate instead of custom state; `microbatch`:
     batches that follow each other at once; `close`: such batches, and each window's result once, when it closes."""
     window: str | None = None
     """How long a window is, such as `"1 minute"`; None is the pattern's own."""
@@ -168,6 +168,6 @@ def read_kafka_properties(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     return sides["source"], sides["sink"]
 
 
-def _prefixed(servers: str, defaults: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
-    settings = {**defaults, **given, "bootstrap.servers": servers}
+def _prefixed(servers: str, defaults: Mapping[str, str], overrides: Mapping[str, str]) -> dict[str, str]:
+    settings = {**defaults, **overrides, "bootstrap.servers": servers}
     return {f"kafka.{name}": value for name, value in settings.items()}

@@ -50,7 +50,7 @@ def measured(
     that it carries: what the whole way from there to a reader of the topic takes, Kafka on both sides included. The
     clocks of this machine and of whatever stamps the events must agree.
 
-    PySpark does not say where a writer writes to, so topic and servers are named once more. Whatever else arrives in
+    PySpark does not show where a writer writes to, so topic and servers are named once more. Whatever else arrives in
     the topic is measured, too.
 
     Args:
@@ -167,11 +167,11 @@ class Measured:
         # A consumer that has failed raises here.
         with contextlib.suppress(TimeoutError):
             self._consumer.join(0)
-        now, found = self._now(), self._histogram()
-        problem = self._problem(now, found)
+        now, histogram = self._now(), self._histogram()
+        problem = self._problem(now, histogram)
         if problem is not None:
             raise problem
-        return found
+        return histogram
 
     def reset(self) -> None:
         """Leave out what has arrived until now, such as a warm-up, or the age of a backlog."""
@@ -253,14 +253,14 @@ class Measured:
         texts = "".join(f"<td>{text}</td>" for _, _, text in cells)
         caption = f"{escape(head)}<br>latency from {escape(self.timestamp_field)} to receipt"
         table = f"<table><caption>{caption}</caption><tr>{names}</tr><tr>{texts}</tr></table>" if cells else ""
-        said = "".join(f"<li>{escape(note)}</li>" for note in ([] if cells else [head]) + notes)
-        return table + (f"<ul>{said}</ul>" if said else "")
+        items = "".join(f"<li>{escape(note)}</li>" for note in ([] if cells else [head]) + notes)
+        return table + (f"<ul>{items}</ul>" if items else "")
 
     def _histogram(self) -> _core.Histogram:
         self._total.merge(self._consumer.take_live())
-        found = _core.Histogram()
-        found.merge(self._total)
-        return found
+        histogram = _core.Histogram()
+        histogram.merge(self._total)
+        return histogram
 
     def _read(self) -> _Counters:
         now = self._consumer.snapshot()
@@ -271,9 +271,9 @@ class Measured:
 
     def _settle(self) -> None:
         deadline = time.monotonic() + SETTLE_S
-        seen = -1
-        while (now := self._consumer.snapshot().received) != seen and time.monotonic() < deadline:
-            seen = now
+        previous = -1
+        while (now := self._consumer.snapshot().received) != previous and time.monotonic() < deadline:
+            previous = now
             time.sleep(QUIET_S)
 
     def _summary(self) -> tuple[str, list[str], list[str]]:
@@ -281,47 +281,47 @@ class Measured:
         now = self._now()
         records = f"{self.output_topic}: {plural(now.received, 'record')} in {now.at_us / SECOND_US:.1f} s"
         head = " · ".join(filter(None, [records, self._mode or self._mode_now()]))
-        found = self._histogram()
-        problem = self._problem(now, found)
+        histogram = self._histogram()
+        problem = self._problem(now, histogram)
         if problem is not None:
             return head, [], [str(problem)]
-        return head, _figures(found), list(self._notes(now, found))
+        return head, _figures(histogram), list(self._notes(now, histogram))
 
-    def _notes(self, now: _Counters, found: _core.Histogram) -> Iterator[str]:
+    def _notes(self, now: _Counters, histogram: _core.Histogram) -> Iterator[str]:
         yield self._recognised()
         if now.malformed:
             yield (
                 f"{plural(now.malformed, 'record')} without a time stamp {self.timestamp_field}, in no figure; such as"
                 f" {self._sample()}"
             )
-        if found.max >= HOUR_US:
+        if histogram.max >= HOUR_US:
             yield "a record older than 1 h counts as 1 h: a backlog, or the field is not the creation time of the event"
-        warning = self._clock(found).warning()
+        warning = self._clock(histogram).warning()
         if warning is not None:
             yield warning
 
-    def _problem(self, now: _Counters, found: _core.Histogram) -> RtmbenchError | None:
+    def _problem(self, now: _Counters, histogram: _core.Histogram) -> RtmbenchError | None:
         """Return why no figure is available; None if figures are available."""
         if now.received == 0:
             return RunFailedError(
                 f"Nothing has arrived in {self.output_topic} in {now.at_us / SECOND_US:.1f} s. "
                 f"{self._stop_reason()} Check that its input flows, and that it writes to this topic of this Kafka."
             )
-        if found.count and found.min >= HOUR_US:
+        if histogram.count and histogram.min >= HOUR_US:
             old = too_old(self.timestamp_field, self._consumer.units(), self.output_topic)
             return ConfigurationError(f"{old}; reset() discards the records so far.")
-        if found.count == 0:
+        if histogram.count == 0:
             return ConfigurationError(
                 f"No time stamp {self.timestamp_field!r} in the output: {plural(now.received, 'record')} arrived in"
                 f" {self.output_topic}, and none can be timed. Such as {self._sample()}. Make the query pass on when"
                 " (the newest of) its input was created, as a field of its JSON value (epoch s, ms, µs or ns, or ISO"
                 " 8601 text), or name another field."
             )
-        disagreement = self._clock(found).problem()
+        disagreement = self._clock(histogram).problem()
         return None if disagreement is None else RunFailedError(disagreement)
 
-    def _clock(self, found: _core.Histogram) -> Clock:
-        return Clock.of(found, self._consumer.ahead())
+    def _clock(self, histogram: _core.Histogram) -> Clock:
+        return Clock.of(histogram, self._consumer.ahead())
 
     def _recognised(self) -> str:
         return recognised(self.timestamp_field, self._consumer.units(), self._consumer.resolution_us())

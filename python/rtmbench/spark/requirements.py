@@ -23,14 +23,14 @@ def require_stateful_python() -> None:
     """
     lacking: list[str] = []
     for name, least in STATEFUL_PYTHON.items():
-        wanted = f"{name}>={'.'.join(map(str, least))}"
+        requirement = f"{name}>={'.'.join(map(str, least))}"
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
-            lacking.append(wanted)
+            lacking.append(requirement)
             continue
         if tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < least:
-            lacking.append(f"{wanted} (there is {version})")
+            lacking.append(f"{requirement} (there is {version})")
     if lacking:
         raise PreflightError(
             f"PySpark's transformWithState needs {', '.join(lacking)} in {sys.executable}. Install the extra:"
@@ -43,11 +43,11 @@ def jvm_class(spark: SparkSession, name: str, *, jar: str) -> Any:
 
     Raises `PreflightError` where the jar is not on the class path of Spark's driver.
     """
-    found = getattr(spark._jvm, name)  # noqa: SLF001 - PySpark has no other way to a class of the JVM
+    java_class = getattr(spark._jvm, name)  # noqa: SLF001 - PySpark has no other way to a class of the JVM
     # For a name that is not a class, py4j creates a package.
-    if type(found).__name__ != "JavaClass":
+    if type(java_class).__name__ != "JavaClass":
         raise PreflightError(
             f"Spark's class path has no {name}. It comes in {jar}: start with --jars and its path, or run the pipeline"
             " through `rtmbench run`. In a checkout, `mvn -q -f pipelines/pom.xml package` builds it."
         )
-    return found
+    return java_class

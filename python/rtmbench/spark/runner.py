@@ -1,4 +1,4 @@
-"""Running a pipeline's query from start to end: start, facts, progress, stop, and what to say when it fails."""
+"""Running a pipeline's query from start to end: start, facts, progress, stop, and what to report when it fails."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _close(spark: SparkSession, query: StreamingQuery | None) -> None:
 
 
 def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)  # noqa: T201 - a pipeline is a program of its own
+    print(message, file=sys.stderr, flush=True)  # noqa: T201 - a pipeline is a standalone program
 
 
 class _StoppedError(BaseException):

@@ -62,14 +62,14 @@ def _version(spark: SparkSession) -> tuple[int, ...]:
 
 def _shuffles(writer: DataStreamWriter) -> int:
     """Count the operators of a query that need a shuffle."""
-    found = 0
+    count = 0
     plans = [writer._df._jdf.queryExecution().analyzed()]  # noqa: SLF001 - PySpark shows a plan as text only
     while plans:
         plan = plans.pop()
-        found += plan.nodeName() in SHUFFLING
+        count += plan.nodeName() in SHUFFLING
         children = plan.children()
         plans += [children.apply(index) for index in range(children.size())]
-    return found
+    return count
 
 
 def _partitions(spark: SparkSession, io: Io) -> int:

@@ -74,8 +74,8 @@ def trigger_of(query: StreamingQuery) -> str:
 def is_real_time(query: StreamingQuery) -> bool:
     """Return whether a running query processes its input in Real-Time Mode, through every stage.
 
-    It does when the JVM's query holds the real-time trigger *and* the plan of its running batch streams. What was asked
-    for plays no part. Before the first batch is planned the answer is False.
+    It does when the JVM's query holds the real-time trigger *and* the plan of its running batch streams. What was
+    requested plays no part. Before the first batch is planned the answer is False.
     """
     return trigger_of(query).startswith("RealTimeTrigger") and streams(plan_of(query))
 
@@ -102,19 +102,19 @@ def tasks_of(query: StreamingQuery) -> dict[str, list[int]]:
     `sources`: of each real-time scan, a task for each input partition; `shuffles`: of each shuffle that streams. Both
     are empty before the first batch is planned, and where batches do not run in real time.
     """
-    found: dict[str, list[int]] = {"sources": [], "shuffles": []}
+    tasks: dict[str, list[int]] = {"sources": [], "shuffles": []}
     last = execution_of(query).lastExecution()
     plans = [] if last is None else [last.executedPlan()]
     while plans:
         plan = plans.pop()
         name = str(plan.nodeName())
         if name.startswith("RealTimeStreamScan"):
-            found["sources"].append(int(plan.inputPartitions().size()))
+            tasks["sources"].append(int(plan.inputPartitions().size()))
         elif name.startswith("Exchange") and "isPipelined=true" in str(plan.verboseString(_PLAN_FIELDS)):
-            found["shuffles"].append(int(plan.outputPartitioning().numPartitions()))
+            tasks["shuffles"].append(int(plan.outputPartitioning().numPartitions()))
         children = plan.children()
         plans += [children.apply(index) for index in range(children.size())]
-    return found
+    return tasks
 
 
 def execution_of(query: StreamingQuery) -> Any:

@@ -28,11 +28,18 @@ def run_with_twin(build: Build, arguments: Sequence[str]) -> NoReturn:
     try:
         pattern = pattern_of(build)
     except RtmbenchError as error:
-        print(f"rtmbench: {error}", file=sys.stderr)  # noqa: T201 - a pipeline is a program of its own
+        print(f"rtmbench: {error}", file=sys.stderr)  # noqa: T201 - a pipeline is a standalone program
         sys.exit(getattr(error, "exit_code", 1))
-    command = [sys.executable, "-m", "rtmbench", "run", pattern, *(each for each in arguments if each != FLAG)]
+    command = [
+        sys.executable,
+        "-m",
+        "rtmbench",
+        "run",
+        pattern,
+        *(argument for argument in arguments if argument != FLAG),
+    ]
     # Another program rather than a call: what runs inside Spark needs nothing of what starts it.
-    os.execv(sys.executable, command)  # noqa: S606 - our own command, and no shell
+    os.execv(sys.executable, command)  # noqa: S606 - rtmbench's command, and no shell
 
 
 def pattern_of(build: Any) -> str:
@@ -45,11 +52,11 @@ def pattern_of(build: Any) -> str:
         path = Path(inspect.getfile(build)).resolve()
     except TypeError:
         path = None
-    ours = {pattern: locate(pattern, "spark").resolve() for pattern in PATTERNS}
-    for pattern, file in ours.items():
+    pipeline_files = {pattern: locate(pattern, "spark").resolve() for pattern in PATTERNS}
+    for pattern, file in pipeline_files.items():
         if path is not None and (file == path or file.read_bytes() == path.read_bytes()):
             return pattern
     raise ConfigurationError(
         f"{path or repr(build)} is not one of rtmbench's pipelines, so {FLAG} has no Flink twin to run with it. The "
-        f"pipelines are: {', '.join(map(str, ours.values()))}."
+        f"pipelines are: {', '.join(map(str, pipeline_files.values()))}."
     )
