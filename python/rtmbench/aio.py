@@ -139,10 +139,10 @@ async def run(
         "results": os.fspath(results),
         **settings,
     }
-    found = await _served(json.dumps({"pattern": pattern, "arguments": arguments}, default=_as_text))
+    run_id = await _served(json.dumps({"pattern": pattern, "arguments": arguments}, default=_as_text))
     from rtmbench.api.functions import load  # noqa: PLC0415 - the rest of this module does without
 
-    return load(Path(results) / found, results)
+    return load(Path(results) / run_id, results)
 
 
 def _as_text(value: object) -> str:
@@ -159,35 +159,35 @@ async def _served(wish: str) -> str:
     # A terminal is handed on, for the panel that is drawn on it. Where else its progress belongs, `sys.stderr` knows: a
     # notebook's cell, for example, is not a file.
     stderr = None if sys.stderr.isatty() else asyncio.subprocess.PIPE
-    # A session of its own: a Ctrl-C reaches it once, as the cancellation that it becomes here.
+    # A separate session: a Ctrl-C reaches it once, as the cancellation that it becomes here.
     process = await asyncio.create_subprocess_exec(
         *WORKER, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=stderr, start_new_session=True
     )
     assert process.stdin is not None  # noqa: S101 - it is a pipe
     assert process.stdout is not None  # noqa: S101 - as above
-    telling = asyncio.create_task(_tell(process.stderr))
+    forwarding = asyncio.create_task(_forward(process.stderr))
     try:
         process.stdin.write(wish.encode() + b"\n")
         with contextlib.suppress(ConnectionError):
             await process.stdin.drain()
-        said = await process.stdout.read()
+        output = await process.stdout.read()
         code = await process.wait()
-        await telling
+        await forwarding
     finally:
         # The end of its standard input is what interrupts it, at whatever point it is.
         process.stdin.close()
         if process.returncode is None:
             await _ended(process)
-        telling.cancel()
-    return _answer(said, code)
+        forwarding.cancel()
+    return _answer(output, code)
 
 
-async def _tell(stream: asyncio.StreamReader | None) -> None:
+async def _forward(stream: asyncio.StreamReader | None) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    while stream is not None and (said := await stream.read(1 << 12)):
+    while stream is not None and (chunk := await stream.read(1 << 12)):
         # A closed standard error needs no more text; the run continues, and its output is still read.
         with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(decoder.decode(said))
+            sys.stderr.write(decoder.decode(chunk))
             sys.stderr.flush()
 
 
@@ -203,11 +203,11 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
-def _answer(said: bytes, code: int) -> str:
+def _answer(output: bytes, code: int) -> str:
     from rtmbench import _core, errors  # noqa: PLC0415 - as in `run`
 
     try:
-        answer = json.loads(said)
+        answer = json.loads(output)
     except ValueError:
         how = "was interrupted from outside" if code in INTERRUPTED else f"ended with code {code}"
         raise errors.RunFailedError(

@@ -186,9 +186,9 @@ def checks(request: DoctorRequest, cache: Cache, machine: Machine | None = None)
     return [_look(name, look) for name, look in looks]
 
 
-def require(found: Sequence[Check]) -> None:
+def require(results: Sequence[Check]) -> None:
     """Raise PreflightError with one paragraph for each failed check, if there is one."""
-    failed = [check for check in found if check.status == "fail"]
+    failed = [check for check in results if check.status == "fail"]
     if failed:
         raise PreflightError("\n\n".join(f"{check.detail} {check.fix}".strip() for check in failed))
 
@@ -226,33 +226,33 @@ def _look(name: str, look: Callable[[], Check]) -> Check:
 def check_java(request: DoctorRequest) -> Check:
     """Check for a Java that is new enough and complete and takes no hidden options."""
     java = find_java()
-    found = f"{java.version} in {java.home}"
+    detail = f"{java.version} in {java.home}"
     if request.runs("spark") and java.lacks_module("jdk.incubator.vector"):
         return _fail(
             "java",
-            f"Java {found} lacks the module jdk.incubator.vector, which Spark needs.",
+            f"Java {detail} lacks the module jdk.incubator.vector, which Spark needs.",
             "Point JAVA_HOME at a full JDK 17.",
         )
     if java.surprises:
         options = ", ".join(f"{name}={value}" for name, value in java.surprises)
         return _warn(
             "java",
-            f"{found}; every JVM also takes options from {options}",
+            f"{detail}; every JVM also takes options from {options}",
             "Unset it, unless the measurement is to include these options.",
         )
     if _weighs_processors(java.version):
         return _warn(
             "java",
-            f"{found} reads the weight of its control group as a number of processors, and may use one only",
+            f"{detail} reads the weight of its control group as a number of processors, and may use one only",
             f"Update it to {WEIGHT_IGNORED[0]}.{WEIGHT_IGNORED[1]}.{WEIGHT_IGNORED[2]} or newer.",
         )
     if java.major > NEWEST_JAVA:
         return _warn(
             "java",
-            f"{found}; Flink 1.20 and Spark 4.1 support Java 17 and 21",
+            f"{detail}; Flink 1.20 and Spark 4.1 support Java 17 and 21",
             "Point JAVA_HOME at a JDK 17 if an engine does not start.",
         )
-    return _ok("java", found)
+    return _ok("java", detail)
 
 
 def _weighs_processors(version: str) -> bool:
@@ -262,14 +262,14 @@ def _weighs_processors(version: str) -> bool:
 
 def check_python() -> Check:
     """Name the Python, which Spark's workers run on too."""
-    found = f"{platform.python_version()} at {sys.executable}"
+    detail = f"{platform.python_version()} at {sys.executable}"
     if not sys.executable:
         return _fail(
             "python",
             "This Python does not report its executable, which Spark's workers need.",
             "Start rtmbench with the Python of a virtual environment.",
         )
-    return _ok("python", found)
+    return _ok("python", detail)
 
 
 def check_extension() -> Check:
@@ -337,12 +337,12 @@ def check_memory(request: DoctorRequest, machine: Machine) -> Check:
         parts.insert(0, (request.kafka_heap_mb + JVM_OVERHEAD_MB, "Kafka"))
     need = sum(size for size, _ in parts)
     arithmetic = " + ".join(f"{size:,} for {name}" for size, name in parts)
-    found = f"{arithmetic} = {need:,} MB of {machine.available_mb:,} MB available"
+    detail = f"{arithmetic} = {need:,} MB of {machine.available_mb:,} MB available"
     if need > machine.available_mb:
         most = machine.available_mb - (need - request.engine_memory_mb)
         lower = f", or lower the memory of the engines with --memory (at most {most})" if most > 0 else ""
-        return _fail("memory", f"Not enough memory: {found}.", f"Close other programs{lower}.")
-    return _ok("memory", found)
+        return _fail("memory", f"Not enough memory: {detail}.", f"Close other programs{lower}.")
+    return _ok("memory", detail)
 
 
 def check_artifacts(request: DoctorRequest, cache: Cache) -> Check:
@@ -526,12 +526,12 @@ def check_cores(machine: Machine) -> Check:
         notes.append("a virtual machine, whose neighbours may take processor time")
     if machine.cpu_sets is None:
         notes.append("engine, broker and harness share them")
-    found = f"{cores} ({machine.cpu})"
+    detail = f"{cores} ({machine.cpu})"
     if not notes:
-        return _ok("cores", found)
+        return _ok("cores", detail)
     return _warn(
         "cores",
-        f"{found}: {'; '.join(notes)}",
+        f"{detail}: {'; '.join(notes)}",
         " ".join(fixes) or "Compare figures from this machine only with each other.",
     )
 
@@ -574,10 +574,10 @@ def _listening(port: int) -> bool:
 
 def _holder(port: int) -> str:
     try:
-        for found in psutil.net_connections("tcp"):
-            listens = found.status == psutil.CONN_LISTEN
-            if listens and found.pid and getattr(found.laddr, "port", 0) == port:
-                return f" by {psutil.Process(found.pid).name()} (pid {found.pid})"
+        for connection in psutil.net_connections("tcp"):
+            listens = connection.status == psutil.CONN_LISTEN
+            if listens and connection.pid and getattr(connection.laddr, "port", 0) == port:
+                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except psutil.Error:
         pass
     return " by a process of another user" if hasattr(os, "getuid") and os.getuid() else ""
@@ -585,8 +585,8 @@ def _holder(port: int) -> str:
 
 def _to_download(request: DoctorRequest, cache: Cache) -> dict[str, int]:
     """Return the bytes to download for each bundle that is not in the cache."""
-    found = [cache.status(name) for name in request.bundles()]
-    return {status.name: status.download_size for status in found if not status.cached}
+    statuses = [cache.status(name) for name in request.bundles()]
+    return {status.name: status.download_size for status in statuses if not status.cached}
 
 
 def _existing(path: Path) -> Path:

@@ -21,8 +21,8 @@ def clean(text: object, limit: int | None = 300) -> str:
     """
     whole = str(text)
     # What is not going to be shown need not be cleaned; white space may shrink to a tenth.
-    seen = whole if limit is None else whole[: 10 * limit]
-    raw = re.sub(r"\s+", " ", seen).strip()
+    excerpt = whole if limit is None else whole[: 10 * limit]
+    raw = re.sub(r"\s+", " ", excerpt).strip()
     shown, marks = [], 0
     for character in raw:
         category = unicodedata.category(character)
@@ -32,7 +32,7 @@ def clean(text: object, limit: int | None = 300) -> str:
         elif marks <= _MARKS:
             shown.append(character)
     result = "".join(shown)
-    if limit is not None and (len(result) > limit or len(seen) < len(whole)):
+    if limit is not None and (len(result) > limit or len(excerpt) < len(whole)):
         result = result[: max(0, limit - 1)].rstrip() + ELLIPSIS
     if any(unicodedata.bidirectional(c) in _RIGHT_TO_LEFT for c in result):
         return f"\u2068{result}\u2069"

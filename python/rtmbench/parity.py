@@ -34,7 +34,7 @@ _GROUPS = ("kafka_clients", "others")
 def load_rows(settings: Settings) -> dict[str, Scalar]:
     """Return the load of a run, by label: the same for every engine."""
     fixed = clients.generator_settings()
-    found: dict[str, Scalar | None] = {
+    values: dict[str, Scalar | None] = {
         "arrivals": settings.arrivals,
         "keys": "uniform" if settings.zipf is None else f"zipf {settings.zipf:g}",
         "events out of order": settings.out_of_order,
@@ -43,7 +43,7 @@ def load_rows(settings: Settings) -> dict[str, Scalar]:
         "linger.ms": settings.linger_ms,
         **fixed,
     }
-    return {f"load generator: {label}": value for label, value in found.items() if value is not None}
+    return {f"load generator: {label}": value for label, value in values.items() if value is not None}
 
 
 def parity(facts: Mapping[str, EngineFacts], common: Mapping[str, Scalar] | None = None) -> list[ParityRow]:
@@ -52,7 +52,7 @@ def parity(facts: Mapping[str, EngineFacts], common: Mapping[str, Scalar] | None
     `facts` is what each engine reported (`Engine.facts()`), by the name of its column; engines without settings get no
     column. `common` are rows in which all engines are the same. Returns one row for each setting that some engine has.
     """
-    read_back = {name: _values(found.settings) for name, found in facts.items()}
+    read_back = {name: _values(engine_facts.settings) for name, engine_facts in facts.items()}
     columns = {name: settings for name, settings in read_back.items() if settings}
     rows = []
     for setting in _settings(columns.values()):
@@ -72,12 +72,12 @@ def _values(settings: EngineSettings) -> dict[str, Scalar]:
     """Return the settings that an engine has, by name."""
     names = [f.name for f in dataclasses.fields(settings) if f.name not in _GROUPS]
     single: dict[str, Scalar | None] = {name: getattr(settings, name) for name in names}
-    found: dict[str, Scalar | None] = {**single, **settings.kafka_clients, **settings.others}
-    return {name: value for name, value in found.items() if value is not None}
+    values: dict[str, Scalar | None] = {**single, **settings.kafka_clients, **settings.others}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _settings(columns: Iterable[Mapping[str, Scalar]]) -> list[_Setting]:
-    """Return the settings in the order of the table; those without a label of their own are last, by name."""
+    """Return the settings in the order of the table; those without a separate label are last, by name."""
     fields = [f for f in dataclasses.fields(EngineSettings) if f.name not in _GROUPS]
     labelled = [_Setting(f.name, f.metadata["label"], f.metadata["note"]) for f in fields]
     for kind, settings in (("source", clients.SOURCE), ("sink", clients.SINK)):

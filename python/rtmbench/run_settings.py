@@ -1,4 +1,4 @@
-"""The table of settings: everything that a run can be asked for, one row each.
+"""The table of settings: everything that a run can be configured with, one row each.
 
 Options of the command line, `RTMBENCH_*` variables, keys of `rtmbench.toml`, the axes of a sweep, the ranges, the
 command that repeats a run, the fingerprint of a result, what a resumed run takes over, and `docs/settings.md` derive
@@ -51,7 +51,7 @@ class Setting:
     measured: bool
     """Whether it changes what a single trial measures."""
     place: bool
-    """Whether it says where things run: no part of a result, given again to a run that is resumed."""
+    """Whether it names where things run: no part of a result, given again to a run that is resumed."""
     repeated: bool
     """Whether the command that repeats a run names it."""
     variables: tuple[str, ...]
@@ -82,7 +82,7 @@ class Setting:
 
     @property
     def axis_unit(self) -> str:
-        """The unit to name over the values of a sweep; empty where the name says what is counted."""
+        """The unit to name over the values of a sweep; empty where the name is what is counted."""
         return "" if self.unit == self.parameter else self.unit
 
     def problem(self, value: Any) -> str | None:
@@ -129,7 +129,7 @@ def _row(
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """The settings of a run as they were asked for; `None` leaves the decision to the defaults and the machine."""
+    """The settings of a run as they were requested; `None` leaves the decision to the defaults and the machine."""
 
     engines: tuple[str, ...] = _row(
         DEFAULT_ENGINES,
@@ -198,7 +198,7 @@ class RunSettings:
         default_text="not padded",
         unit="bytes",
         metavar="BYTES",
-        # A record has up to some 200 bytes of its own; a padded one still fits Kafka's default limit with its key.
+        # A record without padding has up to some 200 bytes; a padded one still fits Kafka's default limit with its key.
         least=256,
         most=1_000_000,
         sweepable=True,

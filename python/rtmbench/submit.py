@@ -66,9 +66,9 @@ def submit(
     if spec.engine in FLOORS:
         raise ConfigurationError(f"{spec} has no job to submit. Name an engine, such as flink@1.20.")
     cache = Cache(offline=settings.offline)
-    wanted = doctor.DoctorRequest.of(settings)
-    doctor.require(doctor.checks(wanted, cache, machine))
-    cache.ensure_many(wanted.bundles())
+    doctor_request = doctor.DoctorRequest.of(settings)
+    doctor.require(doctor.checks(doctor_request, cache, machine))
+    cache.ensure_many(doctor_request.bundles())
     logs = (settings.results / new_run_id(f"submit-{pattern.id}")).absolute()
     with LocalPlatform(java=find_java(), cache=cache, logs=logs) as platform:
         engine = create_engine(spec, pattern=pattern.id, platform=platform, settings=settings)
@@ -101,14 +101,14 @@ def set_up(bootstrap_servers: str, topics: Topics, partitions: int) -> list[str]
     the broker refuses.
     """
     config = _reached(bootstrap_servers)
-    found = {topic: _partitions_of(config, topic) for topic in (topics.input, topics.output)}
-    for topic, there in found.items():
-        if there not in (None, partitions):
+    partition_counts = {topic: _partitions_of(config, topic) for topic in (topics.input, topics.output)}
+    for topic, count in partition_counts.items():
+        if count not in (None, partitions):
             raise PreflightError(
-                f"The topic {topic} exists already, with {there} partitions and not {partitions}. Use it as it is "
-                f"with --partitions {there}, name another one, or delete it."
+                f"The topic {topic} exists already, with {count} partitions and not {partitions}. Use it as it is "
+                f"with --partitions {count}, name another one, or delete it."
             )
-    missing = [topic for topic, there in found.items() if there is None]
+    missing = [topic for topic, count in partition_counts.items() if count is None]
     if missing:
         _core.create_topics(config, missing, partitions=partitions)
     return missing

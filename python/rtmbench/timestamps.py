@@ -19,7 +19,7 @@ _SPANS = ((1_000_000, "s"), (1_000, "ms"), (1, "µs"))
 
 @dataclass(frozen=True, kw_only=True)
 class Clock:
-    """How the clock that stamps records compares with ours, as far as negative latencies show it."""
+    """How the clock that stamps records compares with rtmbench's, as far as negative latencies show it."""
 
     count: int
     """Samples."""

@@ -134,7 +134,7 @@ def run_job(
         engines: of those with a job; without, all of them.
         slo: as in `run`.
         results: as in `run`.
-        settings: as in `run`; what concerns windows is for the job to say.
+        settings: as in `run`; what concerns windows is up to the job.
 
     Raises:
         ConfigurationError: as in `run`, and for an invalid definition of the job.
@@ -184,8 +184,8 @@ def runs(results: str | os.PathLike[str] = "results") -> RunList:
     """Return the runs under `results`, newest first; `problems` has those that cannot be read.
 
     >>> import rtmbench
-    >>> found = rtmbench.runs("tests/unit/data")
-    >>> [run.pattern for run in found], found.problems
+    >>> runs = rtmbench.runs("tests/unit/data")
+    >>> [run.pattern for run in runs], runs.problems
     (['01'], {})
     """
     entries = list_runs(Path(results))
@@ -213,13 +213,13 @@ def sample() -> RunList:
     True
     """
     entries = sorted(list_runs(DIRECTORY), key=lambda entry: entry.path.name)
-    found = [Run(entry.result, entry.path) for entry in entries if entry.result is not None]
-    if not found or len(found) < len(entries):
+    recorded = [Run(entry.result, entry.path) for entry in entries if entry.result is not None]
+    if not recorded or len(recorded) < len(entries):
         raise RtmbenchError(
             f"The recorded sample in {DIRECTORY} is not complete. Install rtmbench again: "
             "`pip install --force-reinstall rtmbench`."
         )
-    return RunList(found)
+    return RunList(recorded)
 
 
 def _run(
@@ -233,8 +233,8 @@ def _run(
     from rtmbench.live_view import LiveView  # noqa: PLC0415
 
     request, options = _request(patterns, engines, slo, Path(results), settings)
-    found = runner.run(request, options, LiveView())
-    return [Run(result, request.results / result.run_id) for result in found]
+    run_results = runner.run(request, options, LiveView())
+    return [Run(result, request.results / result.run_id) for result in run_results]
 
 
 def _request(

@@ -22,8 +22,8 @@ class RunList(list[Run]):
     """A list of runs. A text in brackets finds one: by its pattern the first of the list, or by its id.
 
     >>> import rtmbench
-    >>> found = rtmbench.runs("tests/unit/data")
-    >>> found["01"] is found[0]
+    >>> runs = rtmbench.runs("tests/unit/data")
+    >>> runs["01"] is runs[0]
     True
     """
 
@@ -70,9 +70,9 @@ class RunList(list[Run]):
             raise ConfigurationError(
                 f"None of these {len(self)} runs has both {clean(baseline, 80)!r} and {clean(other, 80)!r}."
             )
-        found = across.compare_cells([run.result for run in having], baseline, other, self._bands(having))
+        report = across.compare_cells([run.result for run in having], baseline, other, self._bands(having))
         left = [f"{run.run_id} is left out: it does not have both engines" for run in without]
-        return Comparison(across.Report(entries=found.entries, warnings=[*found.warnings, *left]))
+        return Comparison(across.Report(entries=report.entries, warnings=[*report.warnings, *left]))
 
     def table(self) -> _core.Table:
         """Return `Run.table()` of all runs in one table, with `run_id` and `pattern` in each row.
@@ -80,8 +80,8 @@ class RunList(list[Run]):
         Raises ConfigurationError where no run has a trial.
 
         >>> import rtmbench
-        >>> found = rtmbench.runs("tests/unit/data")
-        >>> found.table().num_rows == found[0].table().num_rows
+        >>> runs = rtmbench.runs("tests/unit/data")
+        >>> runs.table().num_rows == runs[0].table().num_rows
         True
         """
         return trials_table(self, f"None of these {len(self)} runs has a trial.")

@@ -131,7 +131,7 @@ class Run:
         array([0, 1, 2])
         """
         cell = self.cell(engine)
-        numbers = {one.trial for one in self._chosen(cell, trial)}
+        numbers = {attempt.trial for attempt in self._chosen(cell, trial)}
         alone = replace(self.result, cells=[cell], floors=[])
         rows = [row for row in export.tables([StoredRun(alone)])["timeline"] if row["trial"] in numbers]
         return _table(rows, f"{cell.name} in run {self.run_id} has no timeline: no trial reached its measurement.")
@@ -155,16 +155,16 @@ class Run:
         cell = self.cell(engine)
         chosen = self._chosen(cell, trial)
         if trial is None:
-            chosen = [one for one in chosen if one.status.usable]
-        chosen = [one for one in chosen if one.latency_us is not None]
+            chosen = [attempt for attempt in chosen if attempt.status.usable]
+        chosen = [attempt for attempt in chosen if attempt.latency_us is not None]
         if not chosen:
             which = "usable trial" if trial is None else f"trial {trial}"
             raise ConfigurationError(
                 f"{cell.name} in run {self.run_id} has no {which} with update latencies (status: {cell.status.value})."
             )
         total = _core.Histogram()
-        for one in chosen:
-            total.merge(self._samples(cell, one))
+        for attempt in chosen:
+            total.merge(self._samples(cell, attempt))
         return total
 
     def compare(self, baseline: str, other: str) -> Comparison:
@@ -183,8 +183,8 @@ class Run:
         """Compare every engine of the run with each that comes after it, judged together.
 
         >>> import rtmbench
-        >>> found = rtmbench.load("tests/unit/data/recorded-run").compare_all()
-        >>> [(entry.comparison.baseline, entry.comparison.other) for entry in found.entries]
+        >>> report = rtmbench.load("tests/unit/data/recorded-run").compare_all()
+        >>> [(entry.comparison.baseline, entry.comparison.other) for entry in report.entries]
         [('flink@1.20', 'spark@4.1')]
         """
         return Comparison(across.compare_engines([self.result], self._bands()))
@@ -220,7 +220,7 @@ class Run:
         into the working directory.
 
         Raises ConfigurationError for another format, PreflightError where the file cannot be written, or where HTML
-        is wanted and matplotlib (`rtmbench[report]`) is not installed.
+        is requested and matplotlib (`rtmbench[report]`) is not installed.
 
         >>> import rtmbench, tempfile
         >>> page = tempfile.mkdtemp() + "/page.md"
@@ -311,7 +311,7 @@ class Run:
         rows: list[str] = []
         for cell in self._cells():
             *latencies, stall = [text.plain for text in cell_texts(cell)]
-            used = sum(one.valid for one in last_attempts(cell.trials).values())
+            used = sum(trial.valid for trial in last_attempts(cell.trials).values())
             texts = (
                 clean(cell.name, _NAME),
                 *latencies,
@@ -348,14 +348,14 @@ class Run:
                 f"The distributions of run {self.run_id} are in its directory, which is not next to this document. "
                 "Load the run by its directory."
             )
-        found = merged(trial_log(trial, self.directory))
-        wanted = trial.latency_us.count if trial.latency_us else 0
-        if found.count != wanted:
+        histogram = merged(trial_log(trial, self.directory))
+        expected_count = trial.latency_us.count if trial.latency_us else 0
+        if histogram.count != expected_count:
             raise ConfigurationError(
                 f"The latency log of {cell.name} trial {trial.trial} in {self.directory} is missing or was changed: "
-                f"it has {found.count:,} of {wanted:,} samples. Restore the run's directory."
+                f"it has {histogram.count:,} of {expected_count:,} samples. Restore the run's directory."
             )
-        return found
+        return histogram
 
     def _bands(self) -> NoiseBands:
         return NoiseBands(self.directory.parent if self.directory else Path("results"))
@@ -366,8 +366,8 @@ class Comparison:
     """Cells side by side; printed it is a table and a sentence for each verdict.
 
     >>> import rtmbench
-    >>> found = rtmbench.load("tests/unit/data/recorded-run").compare("flink", "spark")
-    >>> found.verdict, len(found.entries)
+    >>> comparison = rtmbench.load("tests/unit/data/recorded-run").compare("flink", "spark")
+    >>> comparison.verdict, len(comparison.entries)
     ('no verdict', 1)
     """
 
@@ -392,8 +392,8 @@ class Comparison:
         """Give the comparison as JSON values, as `rtmbench compare --json` prints it.
 
         >>> import rtmbench
-        >>> found = rtmbench.load("tests/unit/data/recorded-run").compare("flink", "spark").to_dict()
-        >>> found["comparisons"][0]["verdict"]
+        >>> document = rtmbench.load("tests/unit/data/recorded-run").compare("flink", "spark").to_dict()
+        >>> document["comparisons"][0]["verdict"]
         'no verdict'
         """
         return self.report.to_dict()
@@ -421,8 +421,8 @@ class Verdict:
     """The outcome of each engine for each target.
 
     >>> import rtmbench
-    >>> found = rtmbench.load("tests/unit/data/recorded-run").verdict("p99<1ms")
-    >>> found.met, [one.cell for one in found.outcomes]
+    >>> verdict = rtmbench.load("tests/unit/data/recorded-run").verdict("p99<1ms")
+    >>> verdict.met, [outcome.cell for outcome in verdict.outcomes]
     (False, ['flink@1.20', 'spark@4.1'])
     """
 
@@ -431,12 +431,13 @@ class Verdict:
     @property
     def met(self) -> bool:
         """Whether every engine met every target; an inconclusive one did not."""
-        return bool(self.outcomes) and all(one.outcome == slo.MET for one in self.outcomes)
+        return bool(self.outcomes) and all(outcome.outcome == slo.MET for outcome in self.outcomes)
 
     def __repr__(self) -> str:
         return "\n".join(
-            f"{slo.SIGNS[one.outcome]} {clean(one.cell, _NAME)} {one.target}: {one.outcome} ({clean(one.detail)})"
-            for one in self.outcomes
+            f"{slo.SIGNS[outcome.outcome]} {clean(outcome.cell, _NAME)} {outcome.target}: "
+            f"{outcome.outcome} ({clean(outcome.detail)})"
+            for outcome in self.outcomes
         )
 
     def _repr_html_(self) -> str:

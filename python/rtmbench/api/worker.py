@@ -31,7 +31,7 @@ def main() -> int:
             return 128 + signal.SIGINT
         wish = json.loads(line)
         threading.Thread(target=_end_with_the_caller, daemon=True).start()
-        found = functions.run(wish["pattern"], **wish["arguments"])
+        run = functions.run(wish["pattern"], **wish["arguments"])
     except RtmbenchError as error:
         _say({"error": type(error).__name__, "message": str(error)})
         return getattr(error, "exit_code", 1)
@@ -39,7 +39,7 @@ def main() -> int:
         return 128 + signal.SIGINT
     except signals.Terminated:
         return 128 + signal.SIGTERM
-    _say({"run": found.run_id})
+    _say({"run": run.run_id})
     return 0
 
 

@@ -38,18 +38,20 @@ def parse_engine(text: str) -> EngineSpec:
     version = _choose(version if at else None, known.versions, f"{name} has no version", "versions")
     if colon:
         spec = EngineSpec(engine=name, version=version, mode="")
-        modes = dict.fromkeys(one.mode for pattern in PATTERNS.values() for one in known.variants(pattern, version))
+        modes = dict.fromkeys(
+            variant.mode for pattern in PATTERNS.values() for variant in known.variants(pattern, version)
+        )
         _choose(mode, tuple(filter(None, modes)), f"{spec} has no mode", "modes")
     return EngineSpec(engine=name, version=version, mode=mode)
 
 
-def _choose(wanted: str | None, known: tuple[str, ...], complaint: str, plural: str) -> str:
-    if wanted is None:
+def _choose(requested: str | None, known: tuple[str, ...], complaint: str, plural: str) -> str:
+    if requested is None:
         return known[0] if known else ""
-    if wanted not in known:
+    if requested not in known:
         rest = f"Its {plural} are: {', '.join(known)}." if known else f"It has no {plural}."
-        raise ConfigurationError(f"{complaint} {wanted!r}. {rest}")
-    return wanted
+        raise ConfigurationError(f"{complaint} {requested!r}. {rest}")
+    return requested
 
 
 def variants(pattern: Pattern, engine: str, version: str) -> tuple[Variant, ...]:

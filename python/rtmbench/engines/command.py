@@ -68,10 +68,10 @@ class Command(EngineKind):
             return ()
         if not pattern.keyed:
             return (Variant(mode="row", emit="row"),)
-        found = [Variant(mode="update", emit="update"), Variant(mode="batch", emit="batch")]
+        variants = [Variant(mode="update", emit="update"), Variant(mode="batch", emit="batch")]
         if pattern.window_ms is not None:
-            found.append(Variant(mode="close", emit="close"))
-        return tuple(found)
+            variants.append(Variant(mode="close", emit="close"))
+        return tuple(variants)
 
     def create(self, spec: EngineSpec, setup: Setup) -> Engine:
         """Make the engine."""

@@ -30,7 +30,7 @@ def unread_partitions(
 
 
 def unread_reason(partitions: Sequence[int], ends: Sequence[int], starts: Sequence[int] = ()) -> str:
-    """Return what to say of partitions that were never read, and how much of the input they hold."""
+    """Return the message about partitions that were never read: which, and how much of the input they hold."""
     first = [*starts, *[0] * (len(ends) - len(starts))]
     lost = sum(ends[partition] - first[partition] for partition in partitions)
     total = sum(ends) - sum(first)

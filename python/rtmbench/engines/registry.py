@@ -21,9 +21,9 @@ _added: dict[str, EngineKind] = {}
 @functools.cache
 def entry_points() -> dict[str, metadata.EntryPoint]:
     """Return the entry points of the installed engines by name."""
-    found = {point.name: point for point in metadata.entry_points(group=GROUP)}
-    order = [name for name in FIRST if name in found]
-    return {name: found[name] for name in [*order, *sorted(found.keys() - set(order))]}
+    points = {point.name: point for point in metadata.entry_points(group=GROUP)}
+    order = [name for name in FIRST if name in points]
+    return {name: points[name] for name in [*order, *sorted(points.keys() - set(order))]}
 
 
 def add(engine: EngineKind) -> None:
@@ -64,14 +64,14 @@ def _loaded(name: str) -> EngineKind:
 
 def spellings() -> list[str]:
     """Return the names of the engines: `flink@1.20`, `flink@2.2`, `transport`, …."""
-    found = []
+    names = []
     for name in entry_points():
         try:
             versions = kind(name).versions
         except PreflightError:
             versions = ()
-        found += [f"{name}@{version}" for version in versions] or [name]
-    return [*found, *_added]
+        names += [f"{name}@{version}" for version in versions] or [name]
+    return [*names, *_added]
 
 
 __all__ = ["add", "entry_points", "kind", "spellings"]

@@ -44,8 +44,8 @@ def problem(jar: Path) -> str:
             )
     if outcome.returncode == 0:
         return ""
-    said = outcome.stderr.strip().splitlines()
-    return f"{name} of {jar.name}: {said[-1] if said else f'exit code {outcome.returncode}'}"
+    errors = outcome.stderr.strip().splitlines()
+    return f"{name} of {jar.name}: {errors[-1] if errors else f'exit code {outcome.returncode}'}"
 
 
 __all__ = ["problem"]

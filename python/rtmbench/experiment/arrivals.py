@@ -92,11 +92,11 @@ def parse_arrivals(text: str, *, option: str = "--arrivals", steps: bool = False
     shape, _, details = text.strip().partition(":")
     grammar = f"{GRAMMAR}, or {STEPS}" if steps else GRAMMAR
     try:
-        found = _parse(shape, details, steps=steps)
-        if found is not None:
+        arrivals = _parse(shape, details, steps=steps)
+        if arrivals is not None:
             # At some rate, so that the core looks at the numbers.
-            found.schedule(1.0, 0)
-            return found
+            arrivals.schedule(1.0, 0)
+            return arrivals
     except ValueError as error:
         raise ConfigurationError(f"{option} {text}: {error}. Give {grammar}.") from error
     if shape == "step" and not steps:

@@ -36,24 +36,24 @@ class BoundaryWatch:
         """Wait until the engine is warm by the rule; return what was observed, percentiles of each cycle included."""
         record = WarmUpRecord()
         end_us = start_us + round(rule.seconds * 1e6)
-        first = seen = self.boundaries()
+        first = latest = self.boundaries()
         whole_cycle = False
         while True:
-            observed = None if first is None or seen is None else seen - first
+            observed = None if first is None or latest is None else latest - first
             elapsed_s = max(0.0, (self.now_us() - start_us) / 1e6)
             ended_by = rule.ended_by(elapsed_s, observed or 0)
             if ended_by is not None:
                 return record.result(seconds=elapsed_s, boundaries=observed, ended_by=ended_by)
             self.wait(min(end_us, self.now_us() + POLL_US), end_us)
             now = self.boundaries()
-            if seen is not None and now is not None and now > seen:
+            if latest is not None and now is not None and now > latest:
                 live = consumer.snapshot()
                 # The time before the first boundary is not a whole cycle.
                 if whole_cycle and live.live_count:
                     record.add(live.p50_us, live.p99_us)
                 consumer.reset_live()
                 whole_cycle = True
-            seen = now
+            latest = now
 
     def next_boundary(self) -> int:
         """Wait for one more boundary, two intervals at most; return how many there are then."""

@@ -61,7 +61,13 @@ def observed(interruptions: Iterable[Interruption], begin_us: int, end_us: int, 
         From the first boundary to the last one; all of the phase, without edges, where there are fewer than two.
 
     """
-    starts = sorted({begin_us + round(one.at_ms * 1_000) for one in interruptions if one.kind in PERIODIC})
+    starts = sorted(
+        {
+            begin_us + round(interruption.at_ms * 1_000)
+            for interruption in interruptions
+            if interruption.kind in PERIODIC
+        }
+    )
     edges = tuple(start for start in starts if begin_us - lead_us <= start <= end_us)
     if len(edges) < 2:  # noqa: PLR2004 - one cycle has two ends
         return Window(from_us=begin_us, to_us=end_us)
@@ -70,12 +76,12 @@ def observed(interruptions: Iterable[Interruption], begin_us: int, end_us: int, 
 
 def boundaries_in(interruptions: Iterable[Interruption], seconds: float) -> int:
     """Return how many boundaries overlap the first `seconds`, which the interruptions are timed from."""
-    return sum(one.kind in BOUNDARIES for one in attribution.within(interruptions, seconds))
+    return sum(interruption.kind in BOUNDARIES for interruption in attribution.within(interruptions, seconds))
 
 
 def shifted(interruptions: Iterable[Interruption], by_ms: float) -> list[Interruption]:
     """Return interruptions whose times count from a moment `by_ms` later."""
-    return [replace(one, at_ms=round(one.at_ms - by_ms, 1)) for one in interruptions]
+    return [replace(interruption, at_ms=round(interruption.at_ms - by_ms, 1)) for interruption in interruptions]
 
 
 def figures(verdict: _core.Verdict) -> list[Cycle]:

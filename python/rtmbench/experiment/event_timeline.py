@@ -32,15 +32,15 @@ def timeline(verdict: _core.Verdict, from_us: int) -> Timeline | None:
 
 def stalls(verdict: _core.Verdict) -> list[Interruption]:
     """Return the times in which the engine emitted nothing although input was waiting."""
-    found = verdict.stalls
+    table = verdict.stalls
     return [
         Interruption(kind="stall", source="output", at_ms=round(at / 1e3, 1), duration_ms=round(length / 1e3, 1))
-        for at, length in zip(found["from_us"].tolist(), found["length_us"].tolist(), strict=True)
+        for at, length in zip(table["from_us"].tolist(), table["length_us"].tolist(), strict=True)
     ]
 
 
 def pauses(logs: Path, kafka_logs: Path | None, from_us: int) -> list[Interruption]:
-    """Return the pauses of all JVMs that logged to `logs` and of our broker, timed from `from_us` (µs)."""
+    """Return the pauses of all JVMs that logged to `logs` and of rtmbench's broker, timed from `from_us` (µs)."""
     files = sorted(logs.glob(f"*{gc_log.SUFFIX}"))
     if kafka_logs is not None:
         files.append(kafka_logs / KAFKA_LOG)

@@ -36,30 +36,30 @@ def search(experiment: Experiment) -> list[Result]:
     budget = BUDGET_QUICK if settings.quick else BUDGET
     results: list[Result] = []
     for pattern in settings.patterns:
-        found: list[Sustained] = []
+        sustained_rates: list[Sustained] = []
         runs: list[PatternRun] = []
         for spec in settings.cells(pattern):
-            one = RateSearch(
+            rate_search = RateSearch(
                 start=settings.rate,
                 most=float(MAX_RATE),
                 resolution=RESOLUTION_QUICK if settings.quick else RESOLUTION,
                 budget=budget,
             )
             points: list[RatePoint] = []
-            while (rate := one.next()) is not None:
+            while (rate := rate_search.next()) is not None:
                 run = experiment.add_run(pattern, **_at(settings, rate, spec))
                 if not points:
                     minutes = run.remaining()[1] / 60
                     view.say(f"at most {budget} rates, about {minutes:.0f} min each, on {run.cell_runs[0].name}")
                 outcome = _try(run, rate, experiment)
-                one.record(rate, outcome[0])
+                rate_search.record(rate, outcome[0])
                 points.append(rate_point(rate, run.directory.run_id, outcome, run.cell_runs[0].trials))
                 runs.append(run)
                 view.say(f"{run.cell_runs[0].name} at {rate:,.0f} events/s: {outcome[0]} {outcome[1]}".rstrip())
                 if run.cell_runs[0].refusal is not None:
                     break
-            found.append(one.found(runs[-1].cell_runs[0].name, points, quick=settings.quick))
-        results += _tied(runs, found)
+            sustained_rates.append(rate_search.found(runs[-1].cell_runs[0].name, points, quick=settings.quick))
+        results += _tied(runs, sustained_rates)
     return results
 
 
@@ -98,9 +98,9 @@ def _try(run: PatternRun, rate: float, experiment: Experiment) -> tuple[str, str
     return outcome
 
 
-def _tied(runs: list[PatternRun], found: list[Sustained]) -> list[Result]:
+def _tied(runs: list[PatternRun], sustained_rates: list[Sustained]) -> list[Result]:
     """Write what was found, and all rates, into every document of the search."""
     rates: list[Scalar] = [*sorted({run.settings.rate for run in runs})]
     for run in runs:
-        run.tie(Grid(axes={"rate": rates}, point={"rate": run.settings.rate}), found)
+        run.tie(Grid(axes={"rate": rates}, point={"rate": run.settings.rate}), sustained_rates)
     return [run.result for run in runs if run.result is not None]

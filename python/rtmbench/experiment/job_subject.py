@@ -90,13 +90,13 @@ class CustomJobSubject:
     def check_first_outputs(self, consumer: _core.LatencyConsumer, check: Callable[[], None]) -> None:
         """Raise RunFailedError if the first outputs have no time stamp: minutes of load would show no more."""
         deadline = time.monotonic() + self.plan.limits.stamp_s
-        while (seen := consumer.snapshot()).malformed == seen.received:
+        while (snapshot := consumer.snapshot()).malformed == snapshot.received:
             check()
             if time.monotonic() > deadline:
                 consumer.stop()
                 sample = consumer.join().malformed_samples[0]
                 raise RunFailedError(
-                    f"none of the first {seen.received:,} outputs of {self.plan.name} has a time stamp in "
+                    f"none of the first {snapshot.received:,} outputs of {self.plan.name} has a time stamp in "
                     f"`{self._field}`: {sample}. Change the job to pass on the time stamp of its input, and name "
                     f"its field with --timestamp-field; the input has it in `{self.job.payload.field}`."
                 )
@@ -125,7 +125,7 @@ class CustomJobSubject:
     ) -> Judged:
         """Measure the outputs by the time stamps that they carry, and let the user's oracle check them."""
         config = harness_consumer(self.plan.bootstrap_servers)
-        verdict, found = _core.verify_stamped(
+        verdict, findings = _core.verify_stamped(
             config,
             input_topic=self.topics.input,
             input_field=self.job.payload.field,
@@ -152,31 +152,34 @@ class CustomJobSubject:
                 output_from=self._output_from,
             )
         outputs = Outputs(
-            produced=found["produced"],
-            received=found["received"],
-            matched=found["stamped"],
-            missing_timestamp=found["without"],
-            foreign_timestamp=found["foreign"],
-            earlier_events=found["earlier"],
-            distinct_timestamps=found["stamps"],
-            covered_timestamps=found["covered"],
-            duplicated_timestamps=found["crowded"],
+            produced=findings["produced"],
+            received=findings["received"],
+            matched=findings["stamped"],
+            missing_timestamp=findings["without"],
+            foreign_timestamp=findings["foreign"],
+            earlier_events=findings["earlier"],
+            distinct_timestamps=findings["stamps"],
+            covered_timestamps=findings["covered"],
+            duplicated_timestamps=findings["crowded"],
             timestamp_field=self._field,
-            resolution_us=found["resolution_us"],
+            resolution_us=findings["resolution_us"],
             oracle=oracle.name if oracle else None,
             complaints=complaints,
             late_dropped=late_dropped,
         )
-        unread = self._unread or tuple(found["unread_partitions"])
+        unread = self._unread or tuple(findings["unread_partitions"])
         return Judged(
             verdict=verdict,
             outputs=outputs,
             faults=[
-                *self._append_time(found["append_time"]),
+                *self._append_time(findings["append_time"]),
                 *self._unread_faults(unread),
                 *self._faults(verdict, outputs),
             ],
-            notes=[*self._coverage(outputs, found["uncovered"]), *self._notes(outputs, found["newest_us"], window)],
+            notes=[
+                *self._coverage(outputs, findings["uncovered"]),
+                *self._notes(outputs, findings["newest_us"], window),
+            ],
             unread_partitions=unread,
         )
 
@@ -211,7 +214,9 @@ class CustomJobSubject:
             )
 
     def _faults(self, verdict: _core.Verdict, outputs: Outputs) -> Iterator[str]:
-        first = {one["kind"]: f"{one['detail']}: {one['record']}" for one in reversed(verdict.offending)}
+        first = {
+            offence["kind"]: f"{offence['detail']}: {offence['record']}" for offence in reversed(verdict.offending)
+        }
         if outputs.missing_timestamp:
             yield (
                 f"{outputs.missing_timestamp:,} of {outputs.received:,} output records have no time stamp in "

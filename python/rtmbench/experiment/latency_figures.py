@@ -26,8 +26,8 @@ def update_latency(verdict: _core.Verdict) -> Latency:
         reaches_censored=lambda q: verdict.ge(100 * q),
         negative=verdict.negative,
     )
-    found = zip(RESAMPLED, verdict.intervals(list(RESAMPLED.values())), strict=True)
-    intervals = {name: list(bounds) for name, bounds in found if bounds is not None}
+    named_bounds = zip(RESAMPLED, verdict.intervals(list(RESAMPLED.values())), strict=True)
+    intervals = {name: list(bounds) for name, bounds in named_bounds if bounds is not None}
     return replace(latency, intervals=intervals or None)
 
 

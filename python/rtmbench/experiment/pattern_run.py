@@ -168,9 +168,9 @@ class PatternRun:
             bands, problems = noise.measure(self.result)
             noise.save(self.result, bands, self.settings.results)
             kept = NoiseBands(self.settings.results)
-            for found in bands:
-                cell = next(cell for cell in self.result.cells if cell.name == found.cell)
-                self.view.say(f"noise band of {found.cell}: {noise.describe(kept.of(self.result, cell))}")
+            for band in bands:
+                cell = next(cell for cell in self.result.cells if cell.name == band.cell)
+                self.view.say(f"noise band of {band.cell}: {noise.describe(kept.of(self.result, cell))}")
             for problem in problems:
                 self.view.say(problem)
         return self.result
@@ -200,7 +200,7 @@ class PatternRun:
             self.trial(cell_run, number)
 
     def effective_settings(self) -> Parity:
-        """Start each engine once and return what they say of their settings."""
+        """Start each engine once and return the settings that they report."""
         facts: dict[str, EngineFacts] = {}
         refused = {}
         for cell_run in self.cell_runs:
@@ -272,14 +272,14 @@ class PatternRun:
 
     def _modes(self) -> SettingValues:
         options = self.experiment.options
-        found: SettingValues = {}
+        modes: SettingValues = {}
         if options.aa:
-            found["aa"] = True
+            modes["aa"] = True
         if options.find_rate:
-            found["find_rate"] = True
+            modes["find_rate"] = True
         if options.targets:
-            found["slo"] = [target.text for target in options.targets]
-        return found
+            modes["slo"] = [target.text for target in options.targets]
+        return modes
 
     def _due(self, cell_run: CellRun, number: int) -> list[int]:
         return attempts_due(cell_run.trials, number, retry_failed=self.experiment.options.retry_failed)
@@ -350,7 +350,7 @@ class PatternRun:
         )
 
     def _floor_warmup_s(self) -> float:
-        # The first trial of all finds a broker of our own just started, and cold.
+        # Before the very first trial, rtmbench's broker has just started, and is cold.
         cold = self.experiment.cold and self.kafka.process is not None
         return self.settings.broker_warmup_s if cold else self.settings.floor_warmup_s
 

@@ -105,21 +105,21 @@ class RateSearch:
 
 def judge_floor(floor: Trial, rate: float) -> str:
     """Return why the harness cannot reach `FLOOR_FACTOR` × `rate`; empty if it can."""
-    wanted = FLOOR_FACTOR * rate
+    required_rate = FLOOR_FACTOR * rate
     if floor.status is not Status.VALID:
         reason = floor.reasons[0] if floor.reasons else "no reason reported"
-        return f"the harness alone at {wanted:,.0f} events/s is {floor.status.value}: {reason}"
-    if not _reached(floor.rate.achieved, wanted, floor.seconds):
-        return f"the harness alone reached {floor.rate.achieved or 0:,.0f} of {wanted:,.0f} events/s"
+        return f"the harness alone at {required_rate:,.0f} events/s is {floor.status.value}: {reason}"
+    if not _reached(floor.rate.achieved, required_rate, floor.seconds):
+        return f"the harness alone reached {floor.rate.achieved or 0:,.0f} of {required_rate:,.0f} events/s"
     return ""
 
 
 def judge_trial(trial: Trial, cell: Cell, targets: Sequence[slo.Target]) -> tuple[str, str]:
     """Return the outcome of one trial at a rate, and why it did not pass."""
     checks = (_status, _generated, _backlog)
-    found = next(filter(None, (check(trial) for check in checks)), None)
-    if found is not None:
-        return found[0], f"trial {trial.trial}: {found[1]}"
+    failed_check = next(filter(None, (check(trial) for check in checks)), None)
+    if failed_check is not None:
+        return failed_check[0], f"trial {trial.trial}: {failed_check[1]}"
     for target in targets:
         outcome, detail = slo.judge_trial(target, cell, trial)
         if outcome != slo.MET:

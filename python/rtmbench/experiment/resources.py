@@ -51,7 +51,7 @@ class ResourceMeter:
     def resources(self) -> tuple[Resources, Resources]:
         """Return CPU seconds within the phase, and peak resident memory since the start in MiB.
 
-        None stands where nothing was observed.
+        None where nothing was observed.
         """
         peaks = {role: None if value is None else round(value, 1) for role, value in self._peak_mb.items()}
         return Resources(**self._cpu_s), Resources(**peaks)

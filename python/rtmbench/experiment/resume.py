@@ -62,7 +62,7 @@ def find(reference: str, request: RunRequest, machine: Machine, host: Host) -> l
         ConfigurationError: no such run, another machine, a search, or settings that this version would change.
 
     """
-    found = []
+    interrupted_runs = []
     for path in locate_all(reference, request.results):
         result = load(path)
         changes = fingerprint.machine_changes(result.host, host)
@@ -80,8 +80,10 @@ def find(reference: str, request: RunRequest, machine: Machine, host: Host) -> l
                 f"The run {result.run_id} belongs to a search for the highest rate, which cannot be continued: "
                 "each step depends on the steps before it. Start a new search."
             )
-        found.append(Interrupted(path=path.parent, result=result, settings=_settings(result, request, machine)))
-    return found
+        interrupted_runs.append(
+            Interrupted(path=path.parent, result=result, settings=_settings(result, request, machine))
+        )
+    return interrupted_runs
 
 
 def attempts_due(trials: Sequence[Trial], number: int, *, retry_failed: bool) -> list[int]:

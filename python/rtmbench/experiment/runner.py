@@ -71,13 +71,13 @@ def run(
         if options.resume
         else []
     )
-    if before and not options.retry_failed and all(found.done for found in before):
+    if before and not options.retry_failed and all(interrupted.done for interrupted in before):
         with view:
             view.say(f"{options.resume} is complete; give --trials for more of them, --retry-failed to repeat failures")
-        return [found.result for found in before]
+        return [interrupted.result for interrupted in before]
     if before:
         options = resume.options(before, options)
-        points = [(found.settings, found.result.grid) for found in before]
+        points = [(interrupted.settings, interrupted.result.grid) for interrupted in before]
     else:
         points = [(resolve(p.request, machine), p.grid) for p in sweep.points(request, options.axes)]
         if request.linger_ms is None:
@@ -85,16 +85,16 @@ def run(
     # What the largest point needs is enough for the others.
     largest = max((settings for settings, _ in points), key=lambda settings: settings.partitions)
     cache = Cache(offline=largest.offline)
-    wanted = doctor.DoctorRequest.of(largest)
-    found = doctor.checks(wanted, cache, machine)
-    doctor.require(found)
+    doctor_request = doctor.DoctorRequest.of(largest)
+    checks = doctor.checks(doctor_request, cache, machine)
+    doctor.require(checks)
     with view:
         for note in dict.fromkeys(note for settings, _ in points for note in settings.notes):
             view.say(note)
-        for check in found:
+        for check in checks:
             if check.status == "warn":
                 view.say(f"{check.name}: {check.detail}")
-    cache.ensure_many(wanted.bundles())
+    cache.ensure_many(doctor_request.bundles())
     return Experiment(points, machine, cache, options, before, view=view, limits=limits).run()
 
 
@@ -109,15 +109,16 @@ def effective_settings(request: RunRequest, *, fresh: bool = False, view: Observ
     (pattern,) = settings.patterns
     names = [spec_name(spec, pattern) for spec in settings.cells(pattern)]
     for entry in () if fresh else list_runs(settings.results):
-        found = entry.result
-        if found is not None and found.complete and found.pattern == pattern.id and found.parity:
-            refused = {cell.name: cell.refusal.code for cell in found.cells if cell.refusal is not None}
-            if {*found.parity[0].values, *refused} >= set(names) and {cell.name for cell in found.cells} == set(names):
-                return Parity(pattern=pattern.id, source=f"run {found.run_id}", rows=found.parity, refused=refused)
+        result = entry.result
+        if result is not None and result.complete and result.pattern == pattern.id and result.parity:
+            refused = {cell.name: cell.refusal.code for cell in result.cells if cell.refusal is not None}
+            cell_names = {cell.name for cell in result.cells}
+            if {*result.parity[0].values, *refused} >= set(names) and cell_names == set(names):
+                return Parity(pattern=pattern.id, source=f"run {result.run_id}", rows=result.parity, refused=refused)
     cache = Cache(offline=settings.offline)
-    wanted = doctor.DoctorRequest.of(settings)
-    doctor.require(doctor.checks(wanted, cache, machine))
-    cache.ensure_many(wanted.bundles())
+    doctor_request = doctor.DoctorRequest.of(settings)
+    doctor.require(doctor.checks(doctor_request, cache, machine))
+    cache.ensure_many(doctor_request.bundles())
     return Experiment([(settings, None)], machine, cache, view=view).effective_settings()
 
 
@@ -129,7 +130,7 @@ def exit_code(results: Sequence[Result]) -> int:
     cells = [cell for result in results for cell in (*result.cells, *result.floors)]
     if any(cell.status is Status.FAILED for cell in cells):
         return RunFailedError.exit_code
-    searches = {found.cell: found.passed for result in results for found in result.sustained or ()}
+    searches = {sustained.cell: sustained.passed for result in results for sustained in result.sustained or ()}
     if not searches and any(not _shows_something(cell) for cell in cells):
         return NoValidTrialError.exit_code
     missed = any(outcome.outcome == slo.MISSED for result in results for outcome in result.slo or ())
@@ -191,10 +192,10 @@ class Experiment:
     def run(self) -> list[Result]:
         """Run everything; return the documents, which are on disk."""
         settings = self.settings
-        wanted = [(point, pattern, axes) for point, axes in self.points for pattern in point.patterns]
-        self._directories = [RunDirectory.open(found.path) for found in self.before] or [
+        requested_runs = [(point, pattern, axes) for point, axes in self.points for pattern in point.patterns]
+        self._directories = [RunDirectory.open(interrupted.path) for interrupted in self.before] or [
             RunDirectory.create(settings.results, new_run_id(pattern.id))
-            for _, pattern, _ in (wanted[:1] if self.options.find_rate else wanted)
+            for _, pattern, _ in (requested_runs[:1] if self.options.find_rate else requested_runs)
         ]
         logs = self._directories[0].path / "logs"
         try:
@@ -207,10 +208,10 @@ class Experiment:
                 if self.options.find_rate:
                     self._start_kafka()
                     return search(self)
-                for point, pattern, axes in wanted:
+                for point, pattern, axes in requested_runs:
                     self.add_run(pattern, settings=point, axes=axes)
-                for pattern_run, found in zip(self.runs, self.before, strict=False):
-                    pattern_run.restore(found.result)
+                for pattern_run, interrupted in zip(self.runs, self.before, strict=False):
+                    pattern_run.restore(interrupted.result)
                 for pattern_run in self.runs:
                     # Whatever an engine lacks shows here, before minutes are spent on another one.
                     pattern_run.prepare()

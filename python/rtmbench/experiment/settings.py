@@ -191,11 +191,11 @@ class Settings(RunSettings):
     def shortened(self) -> tuple[str, ...]:
         """Return what `--quick` made less of than a full run has; options of the run may have made up for it."""
         full_s = min(WARMUP_S, BOUNDARIES * self.checkpoint_interval_s)
-        found = {
+        reductions = {
             "short warm-up (tails are a cold engine's)": self.expected_warmup_s < full_s,
             "few cycles": self.cycles < MIN_CYCLES,
         }
-        return tuple(what for what, less in found.items() if less and self.quick)
+        return tuple(reduction for reduction, applies in reductions.items() if applies and self.quick)
 
     def schedule(self, trial: int) -> Schedule:
         """Return when the events of a trial are intended: the same for all engines, another for each trial."""
@@ -428,8 +428,8 @@ def _whole_cycles(request: RunRequest) -> tuple[float, int, list[str]]:
     interval = request.checkpoint_interval_s
     least = MIN_CYCLES_QUICK if request.quick else MIN_CYCLES
     if request.duration_s is None:
-        wanted = max(15.0 if request.quick else 60.0, least * interval)
-        cycles = math.ceil(wanted / interval)
+        minimum_duration_s = max(15.0 if request.quick else 60.0, least * interval)
+        cycles = math.ceil(minimum_duration_s / interval)
         return cycles * interval, cycles, []
     if request.duration_s < interval:
         note = (

@@ -127,12 +127,12 @@ class TrialRunner:
                 self.subject.delete_topics()
 
     def interrupted(self) -> Trial:
-        """Return what was seen of a trial that was interrupted: counts and no figure."""
+        """Return what was counted in a trial that was interrupted, without figures."""
         trial = self._without_figures(Observation(harness_error=f"{INTERRUPTED} `{self.phase}`"))
         generated = self._generator.snapshot().generated if self._generator else 0
         received = self._consumer.snapshot().received if self._consumer else 0
-        seen = f"{self._probes + generated:,} events produced and {received:,} outputs received, unchecked"
-        return replace(trial, reasons=[*trial.reasons, seen])
+        reason = f"{self._probes + generated:,} events produced and {received:,} outputs received, unchecked"
+        return replace(trial, reasons=[*trial.reasons, reason])
 
     def _set_up(self) -> None:
         settings, plan = self.plan.settings, self.plan
@@ -258,9 +258,9 @@ class TrialRunner:
         )
         since_us = _core.now_us()
         while True:
-            now_us, seen = _core.now_us(), consumer.snapshot()
-            quiet = now_us - max(since_us, seen.newest_received_us) > enough_us
-            if expected is not None and seen.received >= expected:
+            now_us, snapshot = _core.now_us(), consumer.snapshot()
+            quiet = now_us - max(since_us, snapshot.newest_received_us) > enough_us
+            if expected is not None and snapshot.received >= expected:
                 return True
             if now_us >= deadline_us:
                 # Output that still comes at the deadline may be late rather than lost.
@@ -299,7 +299,7 @@ class TrialRunner:
         cycle_figures = [] if self._closes else cycles.figures(verdict)
         cpu, rss = self._meter.resources()
         ledger = self._meter.interference
-        seen = Observation(
+        observation = Observation(
             counts=judged.counts,
             outputs=judged.outputs,
             output_faults=judged.faults,
@@ -329,12 +329,12 @@ class TrialRunner:
             cores=0 if ledger is None else ledger.cores,
             shortened=() if self._floor else settings.shortened(),
         )
-        status, reasons = classify(seen)
+        status, reasons = classify(observation)
         figures = status.has_figures
         if not self._closes:
             interruptions += event_timeline.stalls(verdict)
         interruptions = attribution.within([*interruptions, *self._pauses(window.from_us)], window.seconds)
-        trend = backlog.trend(in_seconds, rate=settings.rate, cycle_s=seen.cycle_s)
+        trend = backlog.trend(in_seconds, rate=settings.rate, cycle_s=observation.cycle_s)
         if rss.engine is not None and (excess := over_memory(rss.engine, settings.memory_mb)):
             reasons = [*reasons, excess]
         return self._trial(
@@ -343,9 +343,9 @@ class TrialRunner:
             seconds=round(window.seconds, 3),
             achieved=self._achieved_rate(),
             cycles=window.cycles,
-            boundaries_seen=None if self._floor else seen.boundaries_seen,
+            boundaries_seen=None if self._floor else observation.boundaries_seen,
             cycle_figures=cycle_figures or None,
-            warm_up=seen.warm_up,
+            warm_up=observation.warm_up,
             interference=self._interference(interruptions),
             output_bytes=verdict.output_bytes,
             unread_partitions=list(judged.unread_partitions),
@@ -389,11 +389,15 @@ class TrialRunner:
         return cycles.observed(interruptions, *measure, lead_us=lead_us)
 
     def _interference(self, interruptions: list[Interruption]) -> Interference | None:
-        """Return the ledger of the measuring phase, with the pauses of our broker."""
+        """Return the ledger of the measuring phase, with the pauses of rtmbench's broker."""
         ledger = self._meter.interference
         if ledger is None or self.plan.kafka is None:
             return ledger
-        pauses = [one.duration_ms for one in interruptions if one.kind == "gc_pause" and one.source == "kafka"]
+        pauses = [
+            interruption.duration_ms
+            for interruption in interruptions
+            if interruption.kind == "gc_pause" and interruption.source == "kafka"
+        ]
         return replace(ledger, broker_gc_ms=round(sum(pauses), 1))
 
     def _pauses(self, from_us: int) -> list[Interruption]:
@@ -508,8 +512,8 @@ class TrialRunner:
             return None
         return (generated - before) / max(TICK_S / 2, self._looked[0] - then)
 
-    def _without_figures(self, seen: Observation) -> Trial:
-        status, reasons = classify(seen)
+    def _without_figures(self, observation: Observation) -> Trial:
+        status, reasons = classify(observation)
         return self._trial(status, reasons, seconds=None, achieved=None)
 
     def _trial(

@@ -61,7 +61,7 @@ def hierarchies(proc: Path = Path("/proc/self")) -> list[Hierarchy]:
     for line in _read(proc / "cgroup").splitlines():
         _, names, group = line.split(":", 2)
         paths.update(dict.fromkeys(names.split(","), group))
-    found = []
+    mounted_hierarchies = []
     for line in _read(proc / "mountinfo").splitlines():
         before, _, after = line.partition(" - ")
         kind, _, options = ([*after.split(" ", 2), "", ""])[:3]
@@ -75,16 +75,16 @@ def hierarchies(proc: Path = Path("/proc/self")) -> list[Hierarchy]:
             continue
         own = Path(mount) / Path(path).relative_to(root)
         version: Literal[1, 2] = 2 if kind == "cgroup2" else 1
-        found.append(Hierarchy(version=version, controllers=controllers, mount=Path(mount), own=own))
-    return found
+        mounted_hierarchies.append(Hierarchy(version=version, controllers=controllers, mount=Path(mount), own=own))
+    return mounted_hierarchies
 
 
-def in_root_group(found: Sequence[Hierarchy]) -> bool:
+def in_root_group(mounted_hierarchies: Sequence[Hierarchy]) -> bool:
     """Whether the processor time of this process is given out by the machine's root group: only there is autogroup."""
-    for hierarchy in found:
+    for hierarchy in mounted_hierarchies:
         if "cpu" in hierarchy.controllers:
             return hierarchy.at_root
-    for hierarchy in found:
+    for hierarchy in mounted_hierarchies:
         if hierarchy.version == 2:  # noqa: PLR2004
             groups = list(hierarchy.ancestors())
             weighed = any((group / "cpu.weight").exists() for group in groups)
@@ -112,8 +112,8 @@ class ControlGroup:
 
     def pids(self) -> set[int]:
         """Return the processes in the group; in version 1 those that are in it under every controller."""
-        found = [{int(pid) for pid in _read(directory / "cgroup.procs").split()} for directory in self.directories]
-        return set.intersection(*found) if found else set()
+        members = [{int(pid) for pid in _read(directory / "cgroup.procs").split()} for directory in self.directories]
+        return set.intersection(*members) if members else set()
 
     def set_shares(self, shares: int) -> None:
         """Change the weight; whether it took effect, `shares` shows."""
@@ -138,8 +138,8 @@ class ControlGroup:
         """Return how many processes the kernel killed because the group had reached its memory limit."""
         name = "memory.oom_control" if self.version == 1 else "memory.events"
         text = "" if self.memory is None else _read(self.memory / name)
-        found = re.search(r"^oom_kill (\d+)$", text, re.MULTILINE)
-        return int(found[1]) if found else 0
+        match = re.search(r"^oom_kill (\d+)$", text, re.MULTILINE)
+        return int(match[1]) if match else 0
 
     def remove(self, timeout_s: float = REMOVE_TIMEOUT_S) -> bool:
         """Remove the group; return False where some process is still in it after `timeout_s` seconds."""
@@ -152,7 +152,7 @@ def create(name: str, *, shares: int, memory_mb: int | None, found: Sequence[Hie
     `memory_mb` (MiB) is set as its limit where that can be. Raises CgroupError where no group with a weight can be.
     """
     reasons = []
-    for hierarchy in sorted(found, key=lambda one: -one.version):
+    for hierarchy in sorted(found, key=lambda candidate: -candidate.version):
         try:
             if hierarchy.version == 2:  # noqa: PLR2004
                 return _create_v2(name, hierarchy, shares, memory_mb)
@@ -218,7 +218,7 @@ def _create_v2_below(parent: Path, name: str, shares: int, memory_mb: int | None
 
 
 def _create_v1(
-    name: str, hierarchy: Hierarchy, shares: int, memory_mb: int | None, found: Sequence[Hierarchy]
+    name: str, hierarchy: Hierarchy, shares: int, memory_mb: int | None, mounted_hierarchies: Sequence[Hierarchy]
 ) -> ControlGroup:
     directory = _make(hierarchy.own / name)
     try:
@@ -226,14 +226,14 @@ def _create_v1(
     except CgroupError:
         remove([directory], 0)
         raise
-    memory = None if memory_mb is None else _limit_v1(name, directory, memory_mb, found)
+    memory = None if memory_mb is None else _limit_v1(name, directory, memory_mb, mounted_hierarchies)
     others = [] if memory is None or memory == directory else [memory]
     return ControlGroup(1, [directory, *others], shares=shares, memory=memory)
 
 
-def _limit_v1(name: str, directory: Path, memory_mb: int, found: Sequence[Hierarchy]) -> Path | None:
+def _limit_v1(name: str, directory: Path, memory_mb: int, mounted_hierarchies: Sequence[Hierarchy]) -> Path | None:
     """Make the memory group that goes with `directory`; return None if the system allows none."""
-    for hierarchy in found:
+    for hierarchy in mounted_hierarchies:
         # A group below the top belongs to a container manager or to systemd: rtmbench does not divide its memory.
         if "memory" not in hierarchy.controllers or hierarchy.own != hierarchy.mount:
             continue

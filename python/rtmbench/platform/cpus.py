@@ -67,10 +67,10 @@ def divide(cores: Sequence[Sequence[int]], usable: int) -> CpuSets | None:
 
 def parse(text: str) -> set[int]:
     """Read a list of processors as the kernel spells it, such as `0-3,6`. Raises ValueError."""
-    found: set[int] = set()
+    processors: set[int] = set()
     for first, last in re.findall(r"(\d+)(?:-(\d+))?", text):
-        found.update(range(int(first), int(last or first) + 1))
-    return found
+        processors.update(range(int(first), int(last or first) + 1))
+    return processors
 
 
 class Pinned:

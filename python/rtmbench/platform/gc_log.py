@@ -53,33 +53,33 @@ def read_pauses(path: Path) -> list[Pause]:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
-    found = list(_lines(lines))
-    collector = [one for one in found if one.kind == "gc_pause"]
+    events = list(_lines(lines))
+    collector = [event for event in events if event.kind == "gc_pause"]
     pauses = []
-    for safepoint in (one for one in found if one.kind == "safepoint"):
-        inside = [one for one in collector if _contains(safepoint, one)]
-        for one in inside:
-            collector.remove(one)
+    for safepoint in (event for event in events if event.kind == "safepoint"):
+        inside = [pause for pause in collector if _contains(safepoint, pause)]
+        for pause in inside:
+            collector.remove(pause)
         pauses.append(
             Pause(
                 kind="gc_pause" if inside else "safepoint",
                 start_us=safepoint.start_us,
                 duration_ms=safepoint.duration_ms,
-                detail=", ".join(one.detail for one in inside) or safepoint.detail,
+                detail=", ".join(pause.detail for pause in inside) or safepoint.detail,
             )
         )
-    return sorted([*pauses, *collector], key=lambda one: one.start_us)
+    return sorted([*pauses, *collector], key=lambda pause: pause.start_us)
 
 
 def _lines(lines: list[str]) -> Iterator[Pause]:
     for line in lines:
-        found = _LINE.match(line)
-        if found is None:
+        match = _LINE.match(line)
+        if match is None:
             continue
-        end_us = round(dt.datetime.strptime(found["time"], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp() * 1e6)
-        if found["tag"] == "gc" and (pause := _PAUSE.match(found["text"])):
+        end_us = round(dt.datetime.strptime(match["time"], "%Y-%m-%dT%H:%M:%S.%f%z").timestamp() * 1e6)
+        if match["tag"] == "gc" and (pause := _PAUSE.match(match["text"])):
             duration_ms, kind = float(pause["ms"]), "gc_pause"
-        elif found["tag"] == "safepoint" and (pause := _SAFEPOINT.match(found["text"])):
+        elif match["tag"] == "safepoint" and (pause := _SAFEPOINT.match(match["text"])):
             duration_ms, kind = int(pause["ns"]) / 1e6, "safepoint"
         else:
             continue

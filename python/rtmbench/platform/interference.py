@@ -156,21 +156,21 @@ def _process_table(proc: Path) -> dict[int, _Stat]:
 
 def _roles(table: Mapping[int, _Stat], roots: Mapping[int, str], harness: int) -> dict[int, str]:
     """Return the role of each process of rtmbench: that of the nearest supervisor above it, else the harness."""
-    found: dict[int, str] = {}
+    roles: dict[int, str] = {}
     for pid in table:
         ancestor, steps = pid, 0
         while ancestor in table and ancestor not in roots and ancestor != harness and steps < len(table):
             ancestor, steps = table[ancestor].parent, steps + 1
         if ancestor in roots:
-            found[pid] = roots[ancestor]
+            roles[pid] = roots[ancestor]
         elif ancestor == harness:
-            found[pid] = HARNESS
-    return found
+            roles[pid] = HARNESS
+    return roles
 
 
 def _threads(proc: Path, pid: int) -> dict[tuple[int, int], tuple[int, int]]:
     """Return the wait (ns) and the context switches of each thread of a process, since the thread's start."""
-    found = {}
+    threads = {}
     try:
         tasks = os.listdir(f"{proc}/{pid}/task")  # noqa: PTH208 - several hundred threads at both edges
     except OSError:
@@ -180,10 +180,10 @@ def _threads(proc: Path, pid: int) -> dict[tuple[int, int], tuple[int, int]]:
         status = _text(f"{proc}/{pid}/task/{task}/status")
         if len(schedule) < 2 or not status:  # noqa: PLR2004 - the thread has ended
             continue
-        # Both lines stand at the end: voluntary_ctxt_switches and nonvoluntary_ctxt_switches.
+        # Both lines are at the end: voluntary_ctxt_switches and nonvoluntary_ctxt_switches.
         switches = sum(int(line.split()[1]) for line in status.splitlines()[-2:] if "ctxt_switches" in line)
-        found[pid, int(task)] = (int(schedule[1]), switches)
-    return found
+        threads[pid, int(task)] = (int(schedule[1]), switches)
+    return threads
 
 
 def _pressure_us(proc: Path) -> int | None:

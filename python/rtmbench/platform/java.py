@@ -1,4 +1,4 @@
-"""Find the Java that Kafka, Flink and Spark will run on, and say plainly why there is none."""
+"""Find the Java that Kafka, Flink and Spark will run on, or report why there is none."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Java:
             release = (self.home / "release").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return False
-        found = _MODULES.search(release)
-        return found is not None and module not in found[1].split()
+        match = _MODULES.search(release)
+        return match is not None and module not in match[1].split()
 
 
 def find_java(environ: Mapping[str, str] | None = None) -> Java:
@@ -70,11 +70,11 @@ def find_java(environ: Mapping[str, str] | None = None) -> Java:
         if not _executable(executable):
             raise PreflightError(f"JAVA_HOME is set to {home}, but {_why_unusable(executable)}. {way_out}")
     else:
-        found = shutil.which("java", path=environ.get("PATH", os.defpath))
-        if found is None:
+        path = shutil.which("java", path=environ.get("PATH", os.defpath))
+        if path is None:
             raise PreflightError(f"No Java: JAVA_HOME is not set and PATH has no java. To continue, {HOW_TO_INSTALL}.")
-        executable = Path(found)
-        origin = f"The java on PATH ({found})"
+        executable = Path(path)
+        origin = f"The java on PATH ({path})"
         way_out = f"To continue, {HOW_TO_INSTALL}, or set JAVA_HOME to one that is installed."
     return _probe(executable, origin=origin, way_out=way_out, environ=environ)
 

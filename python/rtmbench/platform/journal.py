@@ -47,12 +47,12 @@ def new_token() -> str:
 
 def marked(token: str) -> list[psutil.Process]:
     """Return the living processes of this user whose environment carries the mark."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(TOKEN_VARIABLE) == token:
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes
 
 
 def kill_marked(token: str, timeout_s: float = REAP_TIMEOUT_S) -> int:

@@ -28,7 +28,7 @@ def environment(java: Java, environ: Mapping[str, str] | None = None) -> dict[st
     }
     clean["JAVA_HOME"] = str(java.home)
     clean["PATH"] = os.pathsep.join([str(java.executable.parent), clean.get("PATH", os.defpath)])
-    # A log has to say the same on every machine.
+    # A log has to be the same on every machine.
     clean["LC_ALL"] = "C.UTF-8"
     return clean
 
@@ -48,14 +48,14 @@ def common_options(name: str, *, logs: Path, scratch: Path) -> list[str]:
     The collector is named, because a JVM on a small machine would choose another one for some heaps only. Class
     metadata may grow without a collection: at the default threshold of some 21 MiB an engine would pay for its own
     start with pauses of tens of ms a minute later, while it is measured. An exhausted heap ends the process, so that it
-    is seen as a crash. The JVM's own files go to `scratch`, its collector's log to `logs`.
+    shows as a crash. The JVM's own files go to `scratch`, its collector's log to `logs`.
     """
     return [
         "-XX:+UseG1GC",
         f"-XX:MetaspaceSize={METASPACE_MB}m",
         "-XX:+ExitOnOutOfMemoryError",
         f"-XX:ErrorFile={logs / f'{name}-crash-%p.log'}",
-        # Written by a thread of its own: a slow disk must not lengthen the pauses that are being logged.
+        # Written by a separate thread: a slow disk must not lengthen the pauses that are being logged.
         "-Xlog:async",
         f'-Xlog:gc,safepoint:file="{logs / f"{name}{SUFFIX}"}":time,uptime,tags:filecount=0',
         # The counters' file in /tmp would stay behind after a SIGKILL, and writing it can stall the JVM.

@@ -1,4 +1,4 @@
-"""A Kafka broker of our own: one KRaft process that is broker and controller, on the loopback address."""
+"""The Kafka broker that rtmbench starts: one KRaft process that is broker and controller, on the loopback address."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def server_properties(*, broker_port: int, controller_port: int, data: Path) -> 
     """Return the broker's configuration.
 
     What differs from Kafka's defaults does so for one of three reasons: one node, nothing outside of this machine may
-    connect, or nothing may happen during a measurement that was not asked for.
+    connect, or nothing may happen during a measurement that was not requested.
     """
     return f"""\
 process.roles=broker,controller
@@ -160,7 +160,7 @@ def _await(process: Process, address: str, timeout_s: float) -> None:
                     f"{logs.quote(process.log)}"
                 ) from error
         else:
-            # The answer must be our broker's, not that of another program that took the port first.
+            # The answer must be this broker's, not that of another program that took the port first.
             process.check()
             return
 

@@ -27,7 +27,7 @@ def tail(path: Path, size: int = TAIL_BYTES) -> list[str]:
 
 
 def telling_lines(path: Path, count: int = 3) -> list[str]:
-    """Return up to `count` lines, in order, that say why a process ended: errors and causes before chatter."""
+    """Return up to `count` lines, in order, that show why a process ended: errors and causes before chatter."""
     lines = [line.strip() for line in tail(path) if line.strip() and not _FRAME.match(line)]
     errors = [line for line in lines if _TELLING.search(line)]
     causes = [line for line in errors if _CAUSE.match(line)]

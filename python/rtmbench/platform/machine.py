@@ -79,17 +79,19 @@ def describe() -> Machine:
     )
 
 
-def scale(machine: Machine, wanted: str | None = None) -> Profile:
+def scale(machine: Machine, requested: str | None = None) -> Profile:
     """Choose the published setup where the machine can hold it, and a smaller one elsewhere.
 
-    `wanted` chooses one by name, whatever the machine; anything else than `spec` and `laptop` is a ConfigurationError.
+    `requested` chooses one by name, whatever the machine.
+
+    Raises ConfigurationError for a name other than `spec` and `laptop`.
     """
-    if wanted not in {None, "spec", "laptop"}:
-        raise ConfigurationError(f"Unknown profile {wanted!r}. The profiles are: spec, laptop.")
+    if requested not in {None, "spec", "laptop"}:
+        raise ConfigurationError(f"Unknown profile {requested!r}. The profiles are: spec, laptop.")
     least, most = _ENGINE_MEMORY_MB
     # A 16 GiB machine reports some hundred MiB less than it has.
     holds = machine.cores >= 8 and machine.memory_mb >= 15 * 1024  # noqa: PLR2004
-    name: Literal["spec", "laptop"] = "spec" if wanted == "spec" or (wanted is None and holds) else "laptop"
+    name: Literal["spec", "laptop"] = "spec" if requested == "spec" or (requested is None and holds) else "laptop"
     if name == "spec":
         rate, partitions, memory, heap = 10_000, 16, most, 1024
     else:
@@ -132,7 +134,7 @@ def filesystem(path: Path, mounts: Path = Path("/proc/mounts")) -> str | None:
     text = _read(mounts)
     partitions: list[tuple[str, str]]
     if text is None:
-        partitions = [(found.mountpoint, found.fstype) for found in psutil.disk_partitions(all=True)]
+        partitions = [(partition.mountpoint, partition.fstype) for partition in psutil.disk_partitions(all=True)]
     else:
         fields = [line.split(" ") for line in text.splitlines()]
         partitions = [(unescape(field[1]), field[2]) for field in fields if len(field) > 2]  # noqa: PLR2004
@@ -158,17 +160,17 @@ class Cgroup:
     @classmethod
     def of_this_process(cls, proc: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> Cgroup:
         """Read which groups this process is in; none at all where the system has no such thing."""
-        found: dict[str, tuple[Path, ...]] = {}
+        groups: dict[str, tuple[Path, ...]] = {}
         for line in (_read(proc) or "").splitlines():
             _, controllers, path = line.split(":", 2)
             names = controllers.split(",")
             if controllers == "":
-                found["v2"] = _ancestors(root, path)
+                groups["v2"] = _ancestors(root, path)
             if "cpu" in names:
-                found["v1_cpu"] = _ancestors(root / "cpu", path)
+                groups["v1_cpu"] = _ancestors(root / "cpu", path)
             if "memory" in names:
-                found["v1_memory"] = _ancestors(root / "memory", path)
-        return cls(**found)
+                groups["v1_memory"] = _ancestors(root / "memory", path)
+        return cls(**groups)
 
     def cpus(self) -> float | None:
         """Return the smallest CPU quota in processors, None without one."""
@@ -234,8 +236,8 @@ def _cpu_name() -> str:
         except (OSError, subprocess.SubprocessError):
             name = ""
     else:
-        found = re.search(r"^model name\s*: (.+)$", _read(Path("/proc/cpuinfo")) or "", re.MULTILINE)
-        name = found[1].strip() if found else ""
+        match = re.search(r"^model name\s*: (.+)$", _read(Path("/proc/cpuinfo")) or "", re.MULTILINE)
+        name = match[1].strip() if match else ""
     return name or platform.processor() or platform.machine()
 
 

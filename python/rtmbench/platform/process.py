@@ -204,7 +204,7 @@ class Process:
         )
 
     def _event(self, popen: Child) -> JsonObject:
-        assert popen.stdout is not None  # noqa: S101 - it was asked for
+        assert popen.stdout is not None  # noqa: S101 - it is a pipe
         line = popen.stdout.readline()
         event: JsonObject = json.loads(line) if line else {}
         return event

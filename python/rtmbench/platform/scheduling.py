@@ -92,7 +92,7 @@ class SchedulingGroup:
         self._sessions_count = False
         self._members: list[Process] = []
         self._record: Path | None = None
-        # Runs may be concurrent: each group has a name of its own.
+        # Runs may be concurrent: each group has a separate name.
         self._name = f"rtmbench-{os.getpid()}-{journal.new_token()[:8]}-{re.sub('[^A-Za-z0-9.]+', '-', name)}"
         self._set_up(mechanisms, state or journal.state_directory())
 
@@ -174,14 +174,18 @@ class SchedulingGroup:
             self._record = None
 
     def _set_up(self, mechanisms: Sequence[Mechanism], state: Path) -> None:
-        found = cgroups.hierarchies()
+        hierarchies = cgroups.hierarchies()
         versions = {"cgroup-v2": 2, "cgroup-v1": 1}
-        wanted = [one for one in found if one.version in {versions.get(name) for name in mechanisms}]
-        self._sessions_count = _autogroup(found)
+        requested_hierarchies = [
+            hierarchy for hierarchy in hierarchies if hierarchy.version in {versions.get(name) for name in mechanisms}
+        ]
+        self._sessions_count = _autogroup(hierarchies)
         try:
-            if wanted:
+            if requested_hierarchies:
                 limit = None if self.memory_mb is None else round(self.memory_mb * MEMORY_MARGIN)
-                self.control = cgroups.create(self._name, shares=cgroups.DEFAULT_SHARES, memory_mb=limit, found=wanted)
+                self.control = cgroups.create(
+                    self._name, shares=cgroups.DEFAULT_SHARES, memory_mb=limit, found=requested_hierarchies
+                )
                 self.mechanism = "cgroup-v2" if self.control.version == 2 else "cgroup-v1"  # noqa: PLR2004
                 self._record = journal.record_group(state, self.control.directories)
                 return
@@ -282,12 +286,12 @@ def ranges(cpus: Sequence[int]) -> str:
     return ",".join(str(part[0]) if len(part) == 1 else f"{part[0]}-{part[-1]}" for part in parts)
 
 
-def _autogroup(found: Sequence[cgroups.Hierarchy]) -> bool:
+def _autogroup(hierarchies: Sequence[cgroups.Hierarchy]) -> bool:
     """Whether the kernel gives out time session by session to processes like this one."""
     if not sys.platform.startswith("linux"):
         return False
     with contextlib.suppress(OSError):
-        return AUTOGROUP_SWITCH.read_text(encoding="ascii").strip() == "1" and cgroups.in_root_group(found)
+        return AUTOGROUP_SWITCH.read_text(encoding="ascii").strip() == "1" and cgroups.in_root_group(hierarchies)
     return False
 
 
@@ -295,8 +299,8 @@ def _autogroup_of(pid: int) -> tuple[str, int] | None:
     """Return a process's autogroup and its nice value; None if it has none or has ended."""
     with contextlib.suppress(OSError):
         text = Path(f"/proc/{pid}/autogroup").read_text(encoding="ascii")
-        found = re.fullmatch(r"(/autogroup-\d+) nice (-?\d+)\s*", text)
-        return (found[1], int(found[2])) if found else None
+        match = re.fullmatch(r"(/autogroup-\d+) nice (-?\d+)\s*", text)
+        return (match[1], int(match[2])) if match else None
     return None
 
 

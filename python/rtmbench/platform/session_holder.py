@@ -4,7 +4,7 @@ A stand-alone script (`python -I -S session_holder.py FD`), started as the leade
 with `{}` and then answers requests on the socket FD. A request is its length as eight hexadecimal
 digits, sent with the two descriptors that become the child's standard input and output, and a JSON object: `argv`,
 `env`, `cwd`, or `wait` with a pid. The answer is one JSON line: `pid` (with a pidfd), `status` or `error`. Children
-start in a process group of their own. When the socket closes, the script ends; its children live on.
+start in separate process groups. When the socket closes, the script ends; its children live on.
 """
 
 from __future__ import annotations

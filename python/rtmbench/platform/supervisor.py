@@ -173,7 +173,7 @@ class Supervisor:
         """Return the pids of the child and its descendants that are alive."""
         table = process_table()
         own = os.getpid()
-        found = set()
+        pids = set()
         for pid, (parent, group, state) in table.items():
             if pid == own or state == "Z":
                 continue
@@ -181,8 +181,8 @@ class Supervisor:
             while ancestor not in (0, 1, own) and ancestor in table and steps < len(table):
                 ancestor, steps = table[ancestor][0], steps + 1
             if ancestor == own or group == self.child:
-                found.add(pid)
-        return sorted(found)
+                pids.add(pid)
+        return sorted(pids)
 
     def send(self, pids: list[int], number: int) -> None:
         """Signal each of the processes that still exists."""
@@ -191,9 +191,9 @@ class Supervisor:
                 os.kill(pid, number)
 
     def end(self, grace_s: float) -> None:
-        """End everything: the child may leave in order, then its descendants, then no one is asked."""
+        """End everything: the child may leave in order, then its descendants, then the rest is killed."""
         begin = time.monotonic()
-        told_all = False
+        terminated_all = False
         if self.status is None:
             self.send([self.child], signal.SIGTERM)
         while True:
@@ -204,9 +204,9 @@ class Supervisor:
             elapsed = time.monotonic() - begin
             if elapsed >= grace_s:
                 self.send(alive, signal.SIGKILL)
-            elif not told_all and (self.status is not None or elapsed >= grace_s / 2):
+            elif not terminated_all and (self.status is not None or elapsed >= grace_s / 2):
                 self.send(alive, signal.SIGTERM)
-                told_all = True
+                terminated_all = True
             time.sleep(0.01)
         self.reap()
 

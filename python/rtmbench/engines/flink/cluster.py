@@ -1,4 +1,4 @@
-"""A Flink cluster and its REST API; one of our own is a JobManager and a TaskManager on the loopback address."""
+"""A Flink cluster and its REST API; one that rtmbench starts is a JobManager and a TaskManager on loopback."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FlinkCluster:
         self.url = url
         self.processes = processes
         self._session = requests.Session()
-        # A proxy that the user's environment names must not be asked for a loopback address.
+        # A proxy that the user's environment names must not be used for a loopback address.
         self._session.trust_env = not processes and urlsplit(url).hostname not in {LOOPBACK, "localhost"}
 
     def get(self, path: str, timeout_s: float = 10) -> Any:
@@ -140,7 +140,7 @@ def start_cluster(
         except RunFailedError:
             cluster.close()
             platform.stop(*processes)
-            clash = any("already in use" in line for one in processes for line in logs.tail(one.log))
+            clash = any("already in use" in line for process in processes for line in logs.tail(process.log))
             if not clash or attempt == ATTEMPTS:
                 raise
         except BaseException:
@@ -231,9 +231,9 @@ def _reason(response: requests.Response) -> str:
         # A page of HTML, from something that is not Flink.
         return response.text.strip()[:2_000]
     lines = [line.strip() for error in errors for line in str(error).splitlines()]
-    telling = [line for line in lines if line and not line.startswith(("at ", "..."))]
-    causes = [line for line in telling if line.startswith("Caused by: ")]
-    return " / ".join(dict.fromkeys([*telling[:1], *causes[-1:]]))
+    messages = [line for line in lines if line and not line.startswith(("at ", "..."))]
+    causes = [line for line in messages if line.startswith("Caused by: ")]
+    return " / ".join(dict.fromkeys([*messages[:1], *causes[-1:]]))
 
 
 __all__ = ["FlinkCluster", "start_cluster"]

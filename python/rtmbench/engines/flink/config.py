@@ -1,4 +1,4 @@
-"""The configuration of a Flink cluster of our own: its memory spelt out, its listeners on the loopback address."""
+"""The configuration of a Flink cluster that rtmbench starts: explicit memory sizes, listeners on loopback only."""
 
 from __future__ import annotations
 
@@ -157,17 +157,17 @@ def configuration(
         "execution.checkpointing.dir": (work / "checkpoints").as_uri(),
         "execution.checkpointing.incremental": "true",
         "state.backend.type": state_backend,
-        # A crash has to be seen as one: with restarts it would be a stall and some duplicates.
+        # A crash has to show as one: with restarts it would be a stall and some duplicates.
         "restart-strategy.type": "none",
         # Both processes start at once; the default pause of 10 s after a first refusal would be most of the start.
         "cluster.registration.error-delay": "200 ms",
         "cluster.registration.initial-timeout": "100 ms",
         "cluster.registration.max-timeout": "1 s",
-        # How long the REST API may answer from memory: by default a job would be seen running 3 s late.
+        # How long the REST API may answer from memory: by default a job would show as running 3 s late.
         "web.refresh-interval": "100",
         # The report shows every checkpoint of a trial; by default Flink remembers the last ten.
         "web.checkpoints.history": "1000",
-        # How old a metric may be that is asked for once, after the measurement; while it lasts, nobody asks.
+        # How old a metric may be that is requested once, after the measurement; during it there are no requests.
         "metrics.fetcher.update-interval": "200",
         "io.tmp.dirs": str(work / "tmp"),
         "web.tmpdir": str(work / "web"),

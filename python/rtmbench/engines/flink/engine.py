@@ -1,4 +1,4 @@
-"""Apache Flink: a cluster of our own for each trial, and one job that is submitted over REST."""
+"""Apache Flink: a separate cluster for each trial, and one job that is submitted over REST."""
 
 from __future__ import annotations
 
@@ -104,11 +104,11 @@ class FlinkEngine:
         time.sleep(METRICS_S)
         for vertex in vertices:
             metrics = f"/jobs/{self._job}/vertices/{vertex['id']}/subtasks/metrics"
-            names = [found["id"] for found in cluster.get(metrics)]
-            wanted = [name for name in names if name.endswith("numLateRecordsDropped")]
-            if wanted:
-                for found in cluster.request("GET", metrics, params={"get": ",".join(wanted), "agg": "sum"}):
-                    total += found["sum"]
+            names = [metric["id"] for metric in cluster.get(metrics)]
+            late_metrics = [name for name in names if name.endswith("numLateRecordsDropped")]
+            if late_metrics:
+                for metric in cluster.request("GET", metrics, params={"get": ",".join(late_metrics), "agg": "sum"}):
+                    total += metric["sum"]
         return round(total)
 
     def restarts(self) -> int:
@@ -134,17 +134,17 @@ class FlinkEngine:
         """
         cluster, io = self._running(), self._io
         assert io is not None  # noqa: S101 - set together with the cluster
-        found: dict[int, int] = {}
+        offsets: dict[int, int] = {}
         for _ in range(METRICS_ATTEMPTS):
             vertices = cluster.get(f"/jobs/{self._job}")["vertices"]
             # As in late_dropped: asking makes the JobManager collect the metrics.
             time.sleep(METRICS_S)
             for vertex in vertices:
                 for partition, offset in self._offsets(cluster, vertex["id"], io.input_topic).items():
-                    found[partition] = max(offset, found.get(partition, 0))
-            if len(found) >= io.partitions:
+                    offsets[partition] = max(offset, offsets.get(partition, 0))
+            if len(offsets) >= io.partitions:
                 break
-        return found or None
+        return offsets or None
 
     def facts(self) -> EngineFacts:
         """Return the settings from Flink's REST API and from the logs of the Kafka clients."""
@@ -156,7 +156,9 @@ class FlinkEngine:
         environment = cluster.get("/jobmanager/environment")["jvm"]
         checkpoints = self._checkpoint_settings(cluster)
         execution = cluster.get(f"{job}/config").get("execution-config", {})
-        managers = [cluster.get(f"/taskmanagers/{one['id']}") for one in cluster.get("/taskmanagers")["taskmanagers"]]
+        managers = [
+            cluster.get(f"/taskmanagers/{manager['id']}") for manager in cluster.get("/taskmanagers")["taskmanagers"]
+        ]
         memories = [manager["memoryConfiguration"] for manager in managers]
         vertices = cluster.get(job)["vertices"]
         data_heap_mb = sum((memory["taskHeap"] + memory["frameworkHeap"]) // 2**20 for memory in memories)
@@ -253,33 +255,33 @@ class FlinkEngine:
 
     def _checkpoint_settings(self, cluster: FlinkCluster) -> JsonObject:
         try:
-            found: JsonObject = cluster.get(f"/jobs/{self._job}/checkpoints/config")
+            settings: JsonObject = cluster.get(f"/jobs/{self._job}/checkpoints/config")
         except RunFailedError:
             if self._own is None:
                 raise
             # Flink knows no such page of a job that has switched its checkpoints off.
             cluster.check()
             return {}
-        return found
+        return settings
 
     def _checkpoint_statistics(self, cluster: FlinkCluster) -> JsonObject:
         if not self._checkpoint_settings(cluster):
             return {}
-        found: JsonObject = cluster.get(f"/jobs/{self._job}/checkpoints")
-        return found
+        statistics: JsonObject = cluster.get(f"/jobs/{self._job}/checkpoints")
+        return statistics
 
     def _offsets(self, cluster: FlinkCluster, vertex: str, topic: str) -> dict[int, int]:
         """Return the next offsets that one vertex reports, by partition."""
         metrics = f"/jobs/{self._job}/vertices/{vertex}/subtasks/metrics"
-        wanted = rest.offset_metrics((metric["id"] for metric in cluster.get(metrics)), topic)
-        found: dict[int, int] = {}
-        names = list(wanted)
+        partitions = rest.offset_metrics((metric["id"] for metric in cluster.get(metrics)), topic)
+        offsets: dict[int, int] = {}
+        names = list(partitions)
         for start in range(0, len(names), METRICS_AT_ONCE):
             some = ",".join(names[start : start + METRICS_AT_ONCE])
             for metric in cluster.request("GET", metrics, params={"get": some, "agg": "max"}):
                 # The metric is that of the last record; -1 before the first one.
-                found[wanted[metric["id"]]] = round(metric["max"]) + 1
-        return found
+                offsets[partitions[metric["id"]]] = round(metric["max"]) + 1
+        return offsets
 
     def _event_time(self, io: TrialIo) -> dict[str, str]:
         """Return the job's arguments for windows and their emission; none where the pattern has no windows."""
@@ -381,8 +383,8 @@ def _heap_mb(options: list[str]) -> int:
 
 def _java_version(text: str) -> str:
     """Find `17.0.15` in `OpenJDK 64-Bit Server VM - Debian - 17/17.0.15+6-Debian-1deb12u1`."""
-    found = re.search(r"/(\d[\d.]*)", text)
-    return found[1] if found else text
+    match = re.search(r"/(\d[\d.]*)", text)
+    return match[1] if match else text
 
 
 def short_name(name: str, suffix: str) -> str:

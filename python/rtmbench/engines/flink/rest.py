@@ -46,7 +46,7 @@ def needed_slots(vertices: Iterable[Mapping[str, Any]]) -> tuple[int, str]:
 
 
 def slot_shortage(vertices: Sequence[Mapping[str, Any]], slots: int) -> str:
-    """Return what to say of a job that needs more than the cluster's `slots`; nothing where they are enough."""
+    """Return the message about a job that needs more than the cluster's `slots`; empty where they are enough."""
     need, arithmetic = needed_slots(vertices)
     if need <= slots:
         return ""
@@ -72,7 +72,7 @@ def finished_checkpoints(statistics: Mapping[str, Any]) -> int:
     Failed ones are counted in the history: Flink's own count has those too that failed before they reached any task,
     such as while the job starts, and so stopped nothing.
     """
-    failed = sum(1 for one in statistics.get("history", ()) if one["status"] == "FAILED")
+    failed = sum(1 for checkpoint in statistics.get("history", ()) if checkpoint["status"] == "FAILED")
     return int(statistics.get("counts", {}).get("completed", 0)) + failed
 
 
@@ -91,13 +91,13 @@ def restarts(job: Mapping[str, Any], metrics: Iterable[Mapping[str, Any]]) -> in
 
 def offset_metrics(names: Iterable[str], topic: str) -> dict[str, int]:
     """Return the metrics that hold a source's offsets in `topic`: name → partition."""
-    wanted = _plain(topic)
-    found: dict[str, int] = {}
+    expected_topic = _plain(topic)
+    partitions: dict[str, int] = {}
     for name in names:
         match = _OFFSET.search(name)
-        if match is not None and _plain(match["topic"]) == wanted:
-            found[name] = int(match["partition"])
-    return found
+        if match is not None and _plain(match["topic"]) == expected_topic:
+            partitions[name] = int(match["partition"])
+    return partitions
 
 
 def _plain(topic: str) -> str:
@@ -107,19 +107,19 @@ def _plain(topic: str) -> str:
 
 def checkpoints(statistics: Mapping[str, Any], from_us: int) -> list[Interruption]:
     """Return Flink's checkpoints, from the answer of `/jobs/ID/checkpoints`: trigger to last acknowledgement."""
-    found = []
-    for one in statistics.get("history", []):
-        detail = f"{str(one['status']).lower()}, {one.get('state_size', 0):,} bytes"
-        found.append(
+    interruptions = []
+    for checkpoint in statistics.get("history", []):
+        detail = f"{str(checkpoint['status']).lower()}, {checkpoint.get('state_size', 0):,} bytes"
+        interruptions.append(
             Interruption(
-                kind="savepoint" if one.get("is_savepoint") else "checkpoint",
+                kind="savepoint" if checkpoint.get("is_savepoint") else "checkpoint",
                 source="flink",
-                at_ms=round(one["trigger_timestamp"] - from_us / 1e3, 1),
-                duration_ms=float(one["end_to_end_duration"]),
-                detail=f"{one['id']}: {detail}",
+                at_ms=round(checkpoint["trigger_timestamp"] - from_us / 1e3, 1),
+                duration_ms=float(checkpoint["end_to_end_duration"]),
+                detail=f"{checkpoint['id']}: {detail}",
             )
         )
-    return sorted(found, key=lambda one: one.at_ms)
+    return sorted(interruptions, key=lambda interruption: interruption.at_ms)
 
 
 __all__ = [

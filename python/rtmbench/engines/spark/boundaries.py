@@ -30,8 +30,8 @@ def batch_boundaries(progress: Sequence[str], log: Iterable[str], from_us: int) 
         from_us: start of the measuring phase, µs since the Unix epoch.
 
     """
-    tasks = [found for found in map(_TASK.match, log) if found is not None]
-    moments = [(_local_us(found["time"]), found["what"] == "Running") for found in tasks]
+    tasks = [match for match in map(_TASK.match, log) if match is not None]
+    moments = [(_local_us(task["time"]), task["what"] == "Running") for task in tasks]
     boundaries = []
     for line in progress:
         event = json.loads(line)

@@ -258,7 +258,7 @@ class SparkEngine:
         if self._variant.streams_shuffle:
             settings[BUFFER_WAIT] = str(io.settings.buffer_wait_ms)
         if self._own is not None:
-            # For a query that names no directory of its own: a checkpoint must not outlive its trial.
+            # For a query that names no directory: a checkpoint must not outlive its trial.
             settings["spark.sql.streaming.checkpointLocation"] = (io.work / "checkpoints").as_uri()
         conf = spark_process.write_configuration(
             io.work,

@@ -18,14 +18,14 @@ _ENDED = '"addBatch"'
 
 def interval_ms(trigger: str) -> int | None:
     """Return the interval that a trigger names, such as 5000 for `RealTimeTrigger(5000)`; None where it names none."""
-    found = _MILLISECONDS.search(trigger)
-    return int(found[1]) if found else None
+    match = _MILLISECONDS.search(trigger)
+    return int(match[1]) if match else None
 
 
 def interval_s(trigger: str) -> float | None:
     """Return the trigger's interval in seconds; None without one, and for 0: batches that follow each other at once."""
-    found = interval_ms(trigger)
-    return found / 1000 if found else None
+    milliseconds = interval_ms(trigger)
+    return milliseconds / 1000 if milliseconds else None
 
 
 def lost_tasks(log: Iterable[str]) -> int:
@@ -39,7 +39,7 @@ def consumed(progress: Sequence[Mapping[str, Any]], topic: str) -> dict[int, int
     None where no batch has ended yet, or no source reads the topic. Where several sources do, a partition counts as far
     as the furthest of them.
     """
-    found: dict[int, int] = {}
+    offsets: dict[int, int] = {}
     for source in progress[-1].get("sources", ()) if progress else ():
         ends = source.get("endOffset")
         # Spark writes it as an object, or as the text of one.
@@ -47,12 +47,12 @@ def consumed(progress: Sequence[Mapping[str, Any]], topic: str) -> dict[int, int
         if not isinstance(ends, dict):
             continue
         for partition, offset in ends.get(topic, {}).items():
-            found[int(partition)] = max(int(offset), found.get(int(partition), 0))
-    return found or None
+            offsets[int(partition)] = max(int(offset), offsets.get(int(partition), 0))
+    return offsets or None
 
 
 def slot_shortage(facts: Mapping[str, Any], *, file: str, configured_master: str) -> str:
-    """Return what to say of a query in Real-Time Mode with fewer slots than tasks; nothing where they are enough.
+    """Return the message about a query in Real-Time Mode with fewer slots than tasks; empty where they are enough.
 
     All tasks of a real-time batch hold a slot until the batch ends. Those without one are not started, their partitions
     are not read, and Spark reports nothing.
