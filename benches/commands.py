@@ -125,9 +125,7 @@ def main() -> None:
                     if turn == 1:
                         bench.results.clear()
                     throughput(bench, arguments.events, turn)
-                rates = {
-                    name: [run["events"] / run["seconds"] for run in runs] for name, runs in bench.results.items()
-                }
+                rates = {name: [run["events"] / run["seconds"] for run in runs] for name, runs in bench.results.items()}
                 for name, values in rates.items():
                     print(f"{name:32} {_spread(values, 0)} events/s")
                 ours = rates.pop("rtmbench produce --rate max")
