@@ -2,8 +2,8 @@
 
     python benches/commands.py [--rounds 6] [--events 1000000] [--seconds 30] [--only throughput paced]
 
-Contenders take turns within a round, another one first in each. The first round is not counted: the broker's compiler is
-busy then. Every figure is a median over the rounds, with the lowest and the highest round behind it.
+Contenders take turns within a round, another one first in each. The first round is not counted: the broker is compiled
+then. Every figure is a median over the rounds, with the lowest and the highest round behind it.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ _NOT_OF_THE_CLIENT = re.compile(
     r"(schema\.registry\.|basic\.auth\.|bearer\.auth\.|auto\.register\.schemas$|use\.latest\.version$"
     r"|(key|value)\.(de)?serializer|interceptor\.classes$|max\.poll\.records$|metric\.reporters$)"
 )
-"""Properties of serializers, of Schema Registry and of the Java client's API: they decide nothing about a connection."""
+"""Properties of serializers, of Schema Registry and of the Java client's API: no connection depends on them."""
 
 
 def read(path: Path) -> dict[str, str]:
