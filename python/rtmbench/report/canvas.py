@@ -118,8 +118,8 @@ def canvas(
         figure.patch.set_visible(style.paper is not None)
         figure.patch.set_facecolor(style.paper or "none")
         axes: Any = figure.subplots(len(rows) if rows else 1, 1, height_ratios=rows)
-        for one in np.atleast_1d(axes):
-            one.patch.set_visible(False)
+        for panel in np.atleast_1d(axes):
+            panel.patch.set_visible(False)
         yield figure, axes
 
 
@@ -143,7 +143,7 @@ def svg(figure: Plot) -> str:
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, variable)
     text = text.replace("'DejaVu Sans', 'Bitstream Vera Sans'", "inherit,'DejaVu Sans'")
-    text = _COORDINATES.sub(lambda found: found[1] + _NUMBER.sub(_shorter, found[2]) + '"', text)
+    text = _COORDINATES.sub(lambda match: match[1] + _NUMBER.sub(_shorter, match[2]) + '"', text)
     return re.sub(r">\s+<", "><", text).strip()
 
 

@@ -51,13 +51,13 @@ def print_comparison(report: Report, file: TextIO | None = None) -> None:
 def print_history(series: Sequence[Series], file: TextIO | None = None) -> None:
     """Print the trend of each cell to `file` (standard output)."""
     parts: list[RenderableType] = []
-    for found in series:
-        title = f"Pattern {clean(found.pattern, 40)} · {clean(found.cell, _NAME)} · settings {found.settings}"
-        parts += [Text(title, style="bold"), _trend(found)]
-        lines = [Text(f"! {clean(warning, 1_000)}", style="yellow") for warning in found.warnings]
+    for entry in series:
+        title = f"Pattern {clean(entry.pattern, 40)} · {clean(entry.cell, _NAME)} · settings {entry.settings}"
+        parts += [Text(title, style="bold"), _trend(entry)]
+        lines = [Text(f"! {clean(warning, 1_000)}", style="yellow") for warning in entry.warnings]
         for name, comparison in (
-            ("newest against the one before", found.latest),
-            ("against the oldest", found.overall),
+            ("newest against the one before", entry.latest),
+            ("against the oldest", entry.overall),
         ):
             if comparison is not None:
                 lines.append(Text(f"{name}: {clean(sentence(comparison), 1_000)}"))
@@ -95,24 +95,26 @@ def comparison_head(*, hops: bool) -> tuple[str, ...]:
 
 def comparison_row(entry: Entry, *, hops: bool) -> tuple[str, ...]:
     """Return the texts of a compared pair under `comparison_head`."""
-    found = entry.comparison
+    comparison = entry.comparison
     where = "".join(f" {name}={value}" for name, value in (entry.point or {}).items())
     return (
         clean(entry.pattern + where, _NAME),
-        clean(found.baseline, _NAME),
-        clean(found.other, _NAME),
-        _ratio(found.ratio_p50, found.interval_p50),
-        _ratio(found.ratio_p99, found.interval),
-        *((_ratio(found.ratio_engine_p50, None), _ratio(found.ratio_engine_p99, None)) if hops else ()),
-        str(found.pairs),
-        clean(found.verdict, _NAME),
+        clean(comparison.baseline, _NAME),
+        clean(comparison.other, _NAME),
+        _ratio(comparison.ratio_p50, comparison.interval_p50),
+        _ratio(comparison.ratio_p99, comparison.interval),
+        *((_ratio(comparison.ratio_engine_p50, None), _ratio(comparison.ratio_engine_p99, None)) if hops else ()),
+        str(comparison.pairs),
+        clean(comparison.verdict, _NAME),
     )
 
 
 def has_hops(entries: Sequence[Entry]) -> bool:
     """Whether some pair has a ratio of the engines' own hops."""
-    found = [ratio for one in entries for ratio in (one.comparison.ratio_engine_p50, one.comparison.ratio_engine_p99)]
-    return any(ratio is not None for ratio in found)
+    ratios = [
+        ratio for entry in entries for ratio in (entry.comparison.ratio_engine_p50, entry.comparison.ratio_engine_p99)
+    ]
+    return any(ratio is not None for ratio in ratios)
 
 
 def _trend(series: Series) -> Table:

@@ -32,7 +32,11 @@ COLUMNS = 15
 def figures(result: Result, directory: Path | None, *, plots: bool, heat_maps: bool) -> list[Block]:
     """Return the plots of a run with their tables; only the tables where `plots` is false."""
     logs = {cell.name: _logs(cell, directory) for cell in (*result.cells, *result.floors)}
-    everything = {name: merged([i for log in found.values() for i in log]) for name, found in logs.items() if found}
+    everything = {
+        name: merged([interval for log in cell_logs.values() for interval in log])
+        for name, cell_logs in logs.items()
+        if cell_logs
+    }
     everything = {name: histogram for name, histogram in everything.items() if histogram.count}
     if not everything:
         return [Paragraph("The trials' interval logs are not here, so their distributions cannot be shown.")]
@@ -115,7 +119,7 @@ def _in_time(
         yield seconds
         return
     interruptions = trial.interruptions or []
-    boundaries = sum(one.kind in ("batch_boundary", "checkpoint") for one in interruptions)
+    boundaries = sum(interruption.kind in ("batch_boundary", "checkpoint") for interruption in interruptions)
     yield Figure(
         title=f"Latency over time: {which}",
         alt=(
@@ -137,13 +141,13 @@ def _in_time(
 
 def _timeline(log: Sequence[Interval]) -> Timeline:
     """Return the seconds of a trial whose document has no timeline."""
-    histograms = [one.histogram for one in log]
+    histograms = [interval.histogram for interval in log]
     return Timeline(
         from_us=0,
-        count=[one.count for one in histograms],
-        p50_us=[one.percentile(50) for one in histograms],
-        p99_us=[one.percentile(99) for one in histograms],
-        max_us=[one.max for one in histograms],
+        count=[histogram.count for histogram in histograms],
+        p50_us=[histogram.percentile(50) for histogram in histograms],
+        p99_us=[histogram.percentile(99) for histogram in histograms],
+        max_us=[histogram.max for histogram in histograms],
         backlog=[],
     )
 

@@ -41,10 +41,12 @@ def explain(code: str) -> Explanation | None:
 
 def closest(code: str, count: int = 5) -> list[str]:
     """Return the known codes most like `code`, the likeliest first."""
-    names = {_normal(one.code): one.code for one in explanations()}
-    wanted = _normal(code)
-    inside = [shown for name, shown in names.items() if wanted and (wanted in name or name in wanted)]
-    similar = [names[name] for name in difflib.get_close_matches(wanted, names, n=count, cutoff=0.3)]
+    names = {_normal(explanation.code): explanation.code for explanation in explanations()}
+    requested_name = _normal(code)
+    inside = [
+        shown for name, shown in names.items() if requested_name and (requested_name in name or name in requested_name)
+    ]
+    similar = [names[name] for name in difflib.get_close_matches(requested_name, names, n=count, cutoff=0.3)]
     return list(dict.fromkeys([*inside, *similar]))[:count]
 
 
@@ -62,7 +64,11 @@ def _explanation(entry: JsonObject) -> Explanation:
 
 @functools.cache
 def _by_name() -> dict[str, Explanation]:
-    return {_normal(name): one for one in explanations() for name in (one.code, *one.aliases)}
+    return {
+        _normal(name): explanation
+        for explanation in explanations()
+        for name in (explanation.code, *explanation.aliases)
+    }
 
 
 def _normal(code: str) -> str:

@@ -34,18 +34,24 @@ def tables(runs: Sequence[StoredRun]) -> dict[str, list[Row]]:
     (from one observed boundary to the next), `interruptions` one for each boundary, checkpoint, pause and stall,
     `histogram` one for each second and recorded latency (µs, the bucket's upper end).
     """
-    found: dict[str, list[Row]] = {"trials": [], "timeline": [], "cycles": [], "interruptions": [], "histogram": []}
+    rows_by_table: dict[str, list[Row]] = {
+        "trials": [],
+        "timeline": [],
+        "cycles": [],
+        "interruptions": [],
+        "histogram": [],
+    }
     for result, directory in runs:
         for floor, cells in ((False, result.cells), (True, result.floors)):
             for cell in cells:
                 for trial in cell.trials:
                     key = _key(result, cell, trial)
-                    found["trials"].append({**key, "floor": floor, **_trial(trial)})
-                    found["timeline"].extend({**key, **row} for row in _timeline(trial))
-                    found["cycles"].extend({**key, **row} for row in _cycles(trial))
-                    found["interruptions"].extend({**key, **row} for row in _interruptions(trial))
-                    found["histogram"].extend({**key, **row} for row in _histogram(trial, directory))
-    return found
+                    rows_by_table["trials"].append({**key, "floor": floor, **_trial(trial)})
+                    rows_by_table["timeline"].extend({**key, **row} for row in _timeline(trial))
+                    rows_by_table["cycles"].extend({**key, **row} for row in _cycles(trial))
+                    rows_by_table["interruptions"].extend({**key, **row} for row in _interruptions(trial))
+                    rows_by_table["histogram"].extend({**key, **row} for row in _histogram(trial, directory))
+    return rows_by_table
 
 
 def write(runs: Sequence[StoredRun], directory: Path, kind: str) -> list[Path]:
@@ -114,9 +120,9 @@ def _trial(trial: Trial) -> Row:
 
 
 def _intervals(trial: Trial) -> Row:
-    found = (trial.latency_us.intervals if trial.latency_us is not None else None) or {}
+    intervals = (trial.latency_us.intervals if trial.latency_us is not None else None) or {}
     return {
-        f"latency_{name}_{bound}_us": found[name][place] if name in found else None
+        f"latency_{name}_{bound}_us": intervals[name][place] if name in intervals else None
         for name in INTERVALS
         for place, bound in enumerate(("low", "high"))
     }
@@ -141,8 +147,8 @@ def _conditions(trial: Trial) -> Row:
 
 
 def _cycles(trial: Trial) -> Iterator[Row]:
-    for number, one in enumerate(trial.cycle_figures or [], 1):
-        yield {"cycle": number, **asdict(one)}
+    for number, cycle in enumerate(trial.cycle_figures or [], 1):
+        yield {"cycle": number, **asdict(cycle)}
 
 
 def _timeline(trial: Trial) -> Iterator[Row]:
@@ -155,13 +161,13 @@ def _timeline(trial: Trial) -> Iterator[Row]:
 
 
 def _interruptions(trial: Trial) -> Iterator[Row]:
-    for one in trial.interruptions or []:
+    for interruption in trial.interruptions or []:
         yield {
-            "kind": one.kind,
-            "source": one.source,
-            "at_ms": one.at_ms,
-            "duration_ms": one.duration_ms,
-            "detail": one.detail,
+            "kind": interruption.kind,
+            "source": interruption.source,
+            "at_ms": interruption.at_ms,
+            "duration_ms": interruption.duration_ms,
+            "detail": interruption.detail,
         }
 
 

@@ -106,7 +106,7 @@ def _distributions(run: Run, cells: list[Cell], trial: int | None) -> tuple[dict
     """Return the distributions of cells by name, and for each cell without one why."""
     drawn, left = {}, []
     for cell in cells:
-        usable = any(one.status.usable for one in last_attempts(cell.trials).values())
+        usable = any(attempt.status.usable for attempt in last_attempts(cell.trials).values())
         if trial is None and not usable:
             left.append(f"{clean(cell.name, _NAME)} ({cell.status.value})")
             continue
@@ -123,7 +123,7 @@ def _in_time(run: Run, cells: list[Cell], number: int | None, *, heat: bool) -> 
         raise ConfigurationError(f"Time is drawn for one engine at once. Name it in `engines`, one of: {names}.")
     (cell,) = cells
     trial = _trial(run, cell, number)
-    series = [one.name for one in (*run.result.cells, *run.result.floors)].index(cell.name)
+    series = [candidate.name for candidate in (*run.result.cells, *run.result.floors)].index(cell.name)
     if heat:
         log = trial_log(trial, run.directory)
         if not log:
@@ -143,23 +143,23 @@ def _trial(run: Run, cell: Cell, number: int | None) -> Trial:
     last = last_attempts(cell.trials)
     if number is not None:
         return run.trial(cell.name, number)
-    found = typical([one for one in last.values() if one.latency_us is not None])
-    if found is None:
+    trial = typical([attempt for attempt in last.values() if attempt.latency_us is not None])
+    if trial is None:
         raise ConfigurationError(
             f"{cell.name} in run {run.run_id} has no trial with latencies (status: {cell.status.value})."
         )
-    return found
+    return trial
 
 
 def _hops(run: Run, cells: list[Cell], number: int | None) -> Plot:
     chosen = {}
     for cell in cells:
-        with_hops = [one for one in last_attempts(cell.trials).values() if one.hops_ms]
-        one = run.trial(cell.name, number) if number is not None else typical(with_hops)
-        if one is not None and one.hops_ms:
+        with_hops = [attempt for attempt in last_attempts(cell.trials).values() if attempt.hops_ms]
+        trial = run.trial(cell.name, number) if number is not None else typical(with_hops)
+        if trial is not None and trial.hops_ms:
             name = clean(cell.name, _NAME)
-            name = name if one.valid else f"{name} ({one.status.value})"
-            chosen[name] = one.hops_ms
+            name = name if trial.valid else f"{name} ({trial.status.value})"
+            chosen[name] = trial.hops_ms
     if not chosen:
         raise ConfigurationError(f"No trial of run {run.run_id} has hops.")
     means = have_means(chosen.values())

@@ -23,8 +23,8 @@ def host_rows(host: Host) -> list[tuple[str, str]]:
     if host.priority is not None:
         rows.append(("priority of the engines", priority_text(host.priority)))
     if host.filesystems:
-        found = [f"{FILESYSTEMS.get(name, name)} on {kind}" for name, kind in host.filesystems.items()]
-        rows.append(("file systems", ", ".join(found)))
+        filesystems = [f"{FILESYSTEMS.get(name, name)} on {kind}" for name, kind in host.filesystems.items()]
+        rows.append(("file systems", ", ".join(filesystems)))
     return rows
 
 

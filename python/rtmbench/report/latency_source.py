@@ -94,24 +94,24 @@ def _coincidences(result: Result) -> Iterator[Block]:
     rows = []
     for cell in (*result.cells, *result.floors):
         for trial in cell.trials:
-            found = trial.attribution
-            if found is None:
+            attribution = trial.attribution
+            if attribution is None:
                 continue
             name = _numbered(cell, trial)
             rows += [
                 (
                     name,
-                    f"{WORDS.get(one.kind, one.kind)} of {one.source}",
-                    f"{one.count:,}",
-                    f"{one.total_ms:,.0f}",
-                    f"{one.time_share:.1%}",
-                    _percent(one.tail_share),
-                    _percent(one.stall_share),
+                    f"{WORDS.get(coincidence.kind, coincidence.kind)} of {coincidence.source}",
+                    f"{coincidence.count:,}",
+                    f"{coincidence.total_ms:,.0f}",
+                    f"{coincidence.time_share:.1%}",
+                    _percent(coincidence.tail_share),
+                    _percent(coincidence.stall_share),
                 )
-                for one in found.coincidences
+                for coincidence in attribution.coincidences
             ]
             rest = ("no known cause", NO_FIGURE, NO_FIGURE, NO_FIGURE)
-            rows.append((name, *rest, _percent(found.unexplained), _percent(found.stall_unexplained)))
+            rows.append((name, *rest, _percent(attribution.unexplained), _percent(attribution.stall_unexplained)))
     if not rows:
         return
     yield Paragraph(
@@ -132,28 +132,28 @@ def _coincidences(result: Result) -> Iterator[Block]:
 
 
 def _longest(result: Result) -> Iterator[Block]:
-    found = [
-        (cell, trial, one)
+    interruptions = [
+        (cell, trial, interruption)
         for cell in result.cells
         for trial in cell.trials
-        for one in trial.interruptions or []
-        if one.kind != "safepoint"
+        for interruption in trial.interruptions or []
+        if interruption.kind != "safepoint"
     ]
-    found.sort(key=lambda item: -item[2].duration_ms)
-    if found:
+    interruptions.sort(key=lambda item: -item[2].duration_ms)
+    if interruptions:
         yield Table(
             caption="The longest interruptions of the measuring phases",
             header=("trial", "what", "of", "from s", "ms", "detail"),
             rows=tuple(
                 (
                     _numbered(cell, trial),
-                    one.kind.replace("gc_", "GC ").replace("_", " "),
-                    one.source,
-                    f"{one.at_ms / 1e3:.2f}",
-                    f"{one.duration_ms:,.0f}",
-                    clean(one.detail, 100),
+                    interruption.kind.replace("gc_", "GC ").replace("_", " "),
+                    interruption.source,
+                    f"{interruption.at_ms / 1e3:.2f}",
+                    f"{interruption.duration_ms:,.0f}",
+                    clean(interruption.detail, 100),
                 )
-                for cell, trial, one in found[:LONGEST]
+                for cell, trial, interruption in interruptions[:LONGEST]
             ),
             numeric=False,
         )

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 WIDTH = 100
 
 
-def print_parity(found: Parity, file: TextIO | None = None) -> None:
+def print_parity(parity: Parity, file: TextIO | None = None) -> None:
     """Print what differs, with what each difference means, and then what is the same."""
     stream = file or sys.stdout
     console = Console(file=stream, highlight=False, emoji=False, width=None if stream.isatty() else WIDTH)
-    different = [row for row in found.rows if not row.same]
-    same = [row for row in found.rows if row.same]
-    console.print(Text(f"Pattern {found.pattern} · settings of {found.source}", style="bold"))
-    for name, code in found.refused.items():
+    different = [row for row in parity.rows if not row.same]
+    same = [row for row in parity.rows if row.same]
+    console.print(Text(f"Pattern {parity.pattern} · settings of {parity.source}", style="bold"))
+    for name, code in parity.refused.items():
         console.print(Text(f"{clean(name)} refused the query ({clean(code)}), so it has no settings."))
     for title, rows in ((f"{plural(len(different), 'difference')}", different), (f"{len(same)} the same", same)):
         if rows:

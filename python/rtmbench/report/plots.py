@@ -98,22 +98,29 @@ def over_time(timeline: Timeline, interruptions: Sequence[Interruption], number:
             handlelength=3,
             borderpad=0.2,
         )
-        shown = [one for one in interruptions if one.kind in LANES and one.duration_ms >= LEAST_SHOWN_MS]
-        for one in sorted(shown, key=lambda one: -one.duration_ms)[:SHOWN_INTERRUPTIONS]:
-            lane = LANES[one.kind]
+        shown = [
+            interruption
+            for interruption in interruptions
+            if interruption.kind in LANES and interruption.duration_ms >= LEAST_SHOWN_MS
+        ]
+        for interruption in sorted(shown, key=lambda item: -item.duration_ms)[:SHOWN_INTERRUPTIONS]:
+            lane = LANES[interruption.kind]
             # Thinner than a line nobody would see it; the table has the true lengths.
-            width = max(one.duration_ms / 1e3, 0.004 * len(seconds))
+            width = max(interruption.duration_ms / 1e3, 0.004 * len(seconds))
             lanes.broken_barh(
-                [(one.at_ms / 1e3, width)], (lane - 0.35, 0.7), color=style.ink if lane else colour, linewidth=0
+                [(interruption.at_ms / 1e3, width)],
+                (lane - 0.35, 0.7),
+                color=style.ink if lane else colour,
+                linewidth=0,
             )
             if lane == 0:
-                axes.axvline(one.at_ms / 1e3, color=style.grid, linewidth=2.2, zorder=0)
+                axes.axvline(interruption.at_ms / 1e3, color=style.grid, linewidth=2.2, zorder=0)
         lanes.set_ylim(2.6, -0.6)
         lanes.set_yticks([0, 1, 2], ["boundary", "GC pause", "stall"])
         lanes.grid(visible=False)
         lanes.set_xlabel("s from the start of the measuring phase")
-        for one in (axes, lanes):
-            one.set_xlim(0, len(seconds))
+        for panel in (axes, lanes):
+            panel.set_xlim(0, len(seconds))
         return figure
 
 
@@ -205,8 +212,8 @@ def hops(parts: Mapping[str, Mapping[str, float]], style: Style = PAGE, *, figur
 def _cells(intervals: Sequence[Interval]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return counts by (latency, time), the edges of the latencies in ms and of the times in s."""
     group = max(1, -(-len(intervals) // 240))
-    low = min((one.histogram.min for one in intervals if one.histogram.count), default=1)
-    high = max((one.histogram.max for one in intervals if one.histogram.count), default=1_000)
+    low = min((interval.histogram.min for interval in intervals if interval.histogram.count), default=1)
+    high = max((interval.histogram.max for interval in intervals if interval.histogram.count), default=1_000)
     edges = np.geomspace(max(1, low) * 0.9, max(high, low * 2) * 1.1, 61)
     starts = intervals[::group]
     counts = np.zeros((len(edges) - 1, len(starts)))
@@ -214,7 +221,7 @@ def _cells(intervals: Sequence[Interval]) -> tuple[NDArray[np.float64], NDArray[
         values, weights = interval.histogram.counts()
         counts[:, number // group] += np.histogram(values, bins=edges, weights=weights)[0]
     last = intervals[-1].start_s + intervals[-1].length_s
-    return counts, edges / 1e3, np.array([*(one.start_s for one in starts), last])
+    return counts, edges / 1e3, np.array([*(interval.start_s for interval in starts), last])
 
 
 def _series(

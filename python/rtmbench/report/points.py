@@ -27,22 +27,26 @@ def axis_head(name: str) -> str:
 
 def sections(results: Sequence[Result], *, plots: bool) -> list[Section]:
     """Return the common statements of the runs of one experiment; none if the runs are independent."""
-    found = []
+    common_sections = []
     for pattern in dict.fromkeys(result.pattern for result in results):
         of_pattern = [result for result in results if result.pattern == pattern]
         sustained = next((result.sustained for result in of_pattern if result.sustained), None)
         if sustained:
             title = f"Pattern {pattern}: highest sustained rate"
-            found.append(Section(title=title, blocks=tuple(_sustained(sustained, plots=plots))))
+            common_sections.append(Section(title=title, blocks=tuple(_sustained(sustained, plots=plots))))
         elif len([result for result in of_pattern if result.grid]) > 1:
-            found.append(Section(title=f"Pattern {pattern}: sweep", blocks=tuple(_grid(of_pattern, plots=plots))))
-    return found
+            common_sections.append(
+                Section(title=f"Pattern {pattern}: sweep", blocks=tuple(_grid(of_pattern, plots=plots)))
+            )
+    return common_sections
 
 
 def sentences(results: Sequence[Result]) -> list[str]:
     """Return what a search for the highest sustained rate came to, one sentence for each cell and pattern."""
     searches = {result.pattern: result.sustained for result in results if result.sustained}
-    return [f"Pattern {pattern}: {_outcome(one)}" for pattern, found in searches.items() for one in found]
+    return [
+        f"Pattern {pattern}: {_outcome(search)}" for pattern, of_pattern in searches.items() for search in of_pattern
+    ]
 
 
 def point_name(result: Result) -> str:
@@ -91,20 +95,20 @@ def _grid(results: Sequence[Result], *, plots: bool) -> Iterator[Block]:
     )
 
 
-def _sustained(found: Sequence[Sustained], *, plots: bool) -> Iterator[Block]:
-    for one in found:
-        yield Paragraph(f"{_outcome(one)} What ended the search: {one.limit}.", strong=True)
+def _sustained(searches: Sequence[Sustained], *, plots: bool) -> Iterator[Block]:
+    for search in searches:
+        yield Paragraph(f"{_outcome(search)} What ended the search: {search.limit}.", strong=True)
     rows = tuple(
         (
-            one.cell,
+            search.cell,
             f"{point.rate:,.0f}",
             "passed" if point.passed else "failed",
             NO_FIGURE if point.p50_us is None else milliseconds(point.p50_us),
             NO_FIGURE if point.p99_us is None else milliseconds(point.p99_us),
             point.reason,
         )
-        for one in found
-        for point in sorted(one.points, key=lambda point: point.rate)
+        for search in searches
+        for point in sorted(search.points, key=lambda point: point.rate)
     )
     table = Table(
         caption="Every rate that was tried: medians over its trials, latency in ms",
@@ -113,12 +117,12 @@ def _sustained(found: Sequence[Sustained], *, plots: bool) -> Iterator[Block]:
         numeric=False,
     )
     lines = {
-        clean(one.cell, 26): [
+        clean(search.cell, 26): [
             (point.rate, point.p50_us / 1e3, point.p99_us / 1e3)
-            for point in sorted(one.points, key=lambda point: point.rate)
+            for point in sorted(search.points, key=lambda point: point.rate)
             if point.p50_us is not None and point.p99_us is not None
         ]
-        for one in found
+        for search in searches
     }
     if not plots or not any(len(line) > 1 for line in lines.values()):
         yield table
@@ -131,13 +135,15 @@ def _sustained(found: Sequence[Sustained], *, plots: bool) -> Iterator[Block]:
     )
 
 
-def _outcome(one: Sustained) -> str:
-    low = "none of the rates tried" if one.passed is None else f"{one.passed:,.0f} events/s"
+def _outcome(search: Sustained) -> str:
+    low = "none of the rates tried" if search.passed is None else f"{search.passed:,.0f} events/s"
     high = (
-        "no rate failed because of the engine" if one.failed is None else f"the lowest that failed is {one.failed:,.0f}"
+        "no rate failed because of the engine"
+        if search.failed is None
+        else f"the lowest that failed is {search.failed:,.0f}"
     )
-    first = " A first look, with one short trial a rate." if one.quick else ""
-    return f"{one.cell} sustained {low}; {high}.{first}"
+    first = " A first look, with one short trial a rate." if search.quick else ""
+    return f"{search.cell} sustained {low}; {high}.{first}"
 
 
 def _short(value: object) -> str:

@@ -62,8 +62,8 @@ def cell_figures(cell: Cell) -> Figures | None:
         return None
     # Raising a value cannot lower a median: a bound in one trial bounds the median too.
     return Figures(
-        values={name: statistics.median(getattr(one, name) for one in latencies) for name in PERCENTILES},
-        bounds=frozenset(name for one in latencies for name in one.censored_percentiles),
+        values={name: statistics.median(getattr(latency, name) for latency in latencies) for name in PERCENTILES},
+        bounds=frozenset(name for latency in latencies for name in latency.censored_percentiles),
         usable=False,
     )
 
@@ -123,10 +123,10 @@ def boundaries_text(trials: Sequence[Trial], *, unit: bool = False) -> str:
     Documents of older versions did not count them: their `3 intervals` are a length, not an observation.
     """
     known = [trial for trial in trials if trial.latency_us is not None or trial.close_latency_us is not None]
-    seen = [trial.boundaries_seen for trial in known if trial.boundaries_seen is not None]
-    if seen:
-        noun = " boundary" if set(seen) == {1} else " boundaries"
-        return _range(seen) + (noun if unit else "")
+    boundaries = [trial.boundaries_seen for trial in known if trial.boundaries_seen is not None]
+    if boundaries:
+        noun = " boundary" if set(boundaries) == {1} else " boundaries"
+        return _range(boundaries) + (noun if unit else "")
     cycles = [trial.cycles for trial in known if trial.cycles]
     noun = " interval" if set(cycles) == {1} else " intervals"
     return _range(cycles) + noun if cycles else NO_FIGURE
@@ -134,8 +134,8 @@ def boundaries_text(trials: Sequence[Trial], *, unit: bool = False) -> str:
 
 def interval_text(latency: Latency, name: str) -> str:
     """Show the 95 % interval of a percentile in ms, such as ` [121, 203]`; empty if there is none."""
-    found = (latency.intervals or {}).get(name)
-    return f" [{', '.join(milliseconds(bound) for bound in found)}]" if found else ""
+    interval = (latency.intervals or {}).get(name)
+    return f" [{', '.join(milliseconds(bound) for bound in interval)}]" if interval else ""
 
 
 def _range(numbers: Sequence[int]) -> str:

@@ -56,7 +56,7 @@ def document(
             ("CPU, memory and cost", list(_resources(result, vcpu_hour))),
             ("Every trial, and whether it is valid", trials.blocks(result)),
             ("Interference: what else the machine did", trials.interference(result)),
-            ("Output: the oracle's counts", list(_came_out(result))),
+            ("Output: the oracle's counts", list(_output_blocks(result))),
             ("Floors: what the harness takes itself", list(_floors(result))),
             ("Parity of the settings", [_parity(result)]),
             ("Environment, and how to repeat the run", list(_environment(result))),
@@ -112,21 +112,21 @@ def outcome(result: Result) -> Iterator[Block]:
             ),
             rows=tuple(
                 (
-                    f"{one.other} / {one.baseline}",
-                    str(one.pairs),
-                    _ratio(one.ratio_p50, one.interval_p50),
-                    _ratio(one.ratio_p99, one.interval),
-                    hop_ratios(one),
-                    one.verdict_p50 or NO_FIGURE,
-                    one.verdict,
-                    one.note,
+                    f"{comparison.other} / {comparison.baseline}",
+                    str(comparison.pairs),
+                    _ratio(comparison.ratio_p50, comparison.interval_p50),
+                    _ratio(comparison.ratio_p99, comparison.interval),
+                    hop_ratios(comparison),
+                    comparison.verdict_p50 or NO_FIGURE,
+                    comparison.verdict,
+                    comparison.note,
                 )
-                for one in result.comparisons
+                for comparison in result.comparisons
             ),
             numeric=False,
         )
         yield Paragraph("With a ratio above 1, the engine named first took longer.")
-        bytes_notes = tuple(note for one in result.comparisons if (note := bytes_note(result, one)))
+        bytes_notes = tuple(note for comparison in result.comparisons if (note := bytes_note(result, comparison)))
         if bytes_notes:
             yield Items(bytes_notes)
     if result.slo:
@@ -134,7 +134,13 @@ def outcome(result: Result) -> Iterator[Block]:
             caption="Targets (--slo)",
             header=("engine", "target", "outcome", "why"),
             rows=tuple(
-                (one.cell, one.target, f"{SIGNS.get(one.outcome, '?')} {one.outcome}", one.detail) for one in result.slo
+                (
+                    target_outcome.cell,
+                    target_outcome.target,
+                    f"{SIGNS.get(target_outcome.outcome, '?')} {target_outcome.outcome}",
+                    target_outcome.detail,
+                )
+                for target_outcome in result.slo
             ),
             numeric=False,
         )
@@ -152,15 +158,15 @@ def _notes(result: Result) -> Iterator[str]:
             mode = cell.mode or "set by the job"
             yield f"{cell.name} (mode {mode}, emission {cell.emit}): {cell.remark}"
         closed = [trial.close_latency_us for trial in cell.trials if trial.close_latency_us is not None]
-        for each in closed:
-            p99 = "too few windows for more" if each.p99 is None else f"p99 {milliseconds(each.p99)} ms"
+        for latency in closed:
+            p99 = "too few windows for more" if latency.p99 is None else f"p99 {milliseconds(latency.p99)} ms"
             yield (
                 f"{cell.name} writes final results: close latency, from a window's end and the watermark's delay to "
-                f"the receipt, p50 {milliseconds(each.p50)} ms, {p99}, over {plural(each.count, 'window')}."
+                f"the receipt, p50 {milliseconds(latency.p50)} ms, {p99}, over {plural(latency.count, 'window')}."
             )
 
 
-def _came_out(result: Result) -> Iterator[Block]:
+def _output_blocks(result: Result) -> Iterator[Block]:
     cells = (*result.cells, *result.floors)
     if any(trial.outputs is not None for cell in cells for trial in cell.trials):
         yield from _outputs(result)
@@ -173,28 +179,30 @@ def _outputs(result: Result) -> Iterator[Block]:
     rows, marks, complaints = [], [], []
     for cell in (*result.cells, *result.floors):
         for trial in cell.trials:
-            found = trial.outputs
-            if found is None:
+            outputs = trial.outputs
+            if outputs is None:
                 continue
             name = trial_name(cell, trial)
             figures = (
-                found.produced,
-                found.received,
-                found.matched,
-                found.missing_timestamp,
-                found.foreign_timestamp,
-                found.earlier_events,
+                outputs.produced,
+                outputs.received,
+                outputs.matched,
+                outputs.missing_timestamp,
+                outputs.foreign_timestamp,
+                outputs.earlier_events,
             )
             share = (
-                f"{found.covered_timestamps / found.distinct_timestamps:.1%}"
-                if found.distinct_timestamps
+                f"{outputs.covered_timestamps / outputs.distinct_timestamps:.1%}"
+                if outputs.distinct_timestamps
                 else NO_FIGURE
             )
             floor = cell in result.floors
-            checked = "the floor" if floor else found.oracle or "output not checked"
-            rows.append((name, *(f"{figure:,}" for figure in figures), share, f"{found.resolution_us:,}", checked))
-            marks.append("failed" if found.missing_timestamp or found.foreign_timestamp or found.complaints else "")
-            complaints += [f"{name}: {one}" for one in found.complaints]
+            checked = "the floor" if floor else outputs.oracle or "output not checked"
+            rows.append((name, *(f"{figure:,}" for figure in figures), share, f"{outputs.resolution_us:,}", checked))
+            marks.append(
+                "failed" if outputs.missing_timestamp or outputs.foreign_timestamp or outputs.complaints else ""
+            )
+            complaints += [f"{name}: {complaint}" for complaint in outputs.complaints]
     yield Table(
         caption="Records over the whole trial, warm-up and drain included, by the time stamp that each carries",
         header=(
@@ -260,15 +268,15 @@ def _resources(result: Result, vcpu_hour: float | None) -> Iterator[Block]:
     rows = []
     for cell in (*result.cells, *result.floors):
         for trial in cell.trials:
-            found, memory = cost(trial), trial.peak_rss_mb
-            if found is None:
+            trial_cost, memory = cost(trial), trial.peak_rss_mb
+            if trial_cost is None:
                 continue
-            price = found.per_billion(vcpu_hour) if vcpu_hour is not None else None
+            price = trial_cost.per_billion(vcpu_hour) if vcpu_hour is not None else None
             rows.append(
                 (
                     trial_name(cell, trial),
-                    *(_number(getattr(found, party)) for party in ("engine", "kafka", "harness")),
-                    _number(found.engine_cores, 2),
+                    *(_number(getattr(trial_cost, party)) for party in ("engine", "kafka", "harness")),
+                    _number(trial_cost.engine_cores, 2),
                     *(_number(getattr(memory, party) if memory else None, 0) for party in ("engine", "kafka")),
                     *((_number(price, 2),) if vcpu_hour is not None else ()),
                 )
@@ -369,7 +377,7 @@ def _subject(result: Result) -> list[str]:
     }
     parts = [part for name, flag in flags.items() if job.get(name) for part in (flag, str(job[name]))]
     if job.get("flink_args"):
-        parts += ["--flink-args", shlex.join(str(one) for one in job["flink_args"])]
+        parts += ["--flink-args", shlex.join(str(argument) for argument in job["flink_args"])]
     kind, _, rest = str(job.get("payload", "")).partition(" ")
     if kind in ("template", "events"):
         parts += [f"--{kind}", rest.partition(" (")[0]]

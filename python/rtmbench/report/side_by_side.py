@@ -24,10 +24,10 @@ def bytes_note(result: Result, comparison: Comparison) -> str:
 
 def hop_ratios(comparison: Comparison) -> str:
     """Show the ratios of the engines' own hops as `p50 / p99`."""
-    found = (comparison.ratio_engine_p50, comparison.ratio_engine_p99)
-    if found == (None, None):
+    ratios = (comparison.ratio_engine_p50, comparison.ratio_engine_p99)
+    if ratios == (None, None):
         return NO_FIGURE
-    return " / ".join(NO_FIGURE if ratio is None else ratio_text(ratio) for ratio in found)
+    return " / ".join(NO_FIGURE if ratio is None else ratio_text(ratio) for ratio in ratios)
 
 
 __all__ = ["bytes_note", "hop_ratios"]

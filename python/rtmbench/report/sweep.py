@@ -39,24 +39,24 @@ def print_sweep(results: Sequence[Result], file: TextIO | None = None) -> None:
         parts.append(Text("engine: the engine's own hop, input appended to output appended, resolution 1 ms"))
     parts += [Fitting(tables, always=True), Text()]
     parts += [Text(line) for line in _targets(results)]
-    seen: dict[tuple[str, str], Sustained] = {
-        (result.pattern, found.cell): found for result in results for found in result.sustained or ()
+    searches: dict[tuple[str, str], Sustained] = {
+        (result.pattern, search.cell): search for result in results for search in result.sustained or ()
     }
-    parts += [Text(sustained_sentence(found, pattern), style="bold") for (pattern, _), found in seen.items()]
+    parts += [Text(sustained_sentence(search, pattern), style="bold") for (pattern, _), search in searches.items()]
     ids = {result.experiment_id: None for result in results}
     parts.append(Text(f"Experiment {', '.join(ids)}: rtmbench report, compare and --resume take this id."))
     print_parts(Group(*parts), file)
 
 
-def sustained_sentence(found: Sustained, pattern: str) -> str:
+def sustained_sentence(search: Sustained, pattern: str) -> str:
     """Print the result of a search for the highest sustained rate."""
-    cell = f"{clean(found.cell, _NAME)}, pattern {clean(pattern, 40)}"
-    quick = ", a first look (one short trial a rate)" if found.quick else ""
-    if found.passed is None:
-        tried = min((point.rate for point in found.points), default=0.0)
+    cell = f"{clean(search.cell, _NAME)}, pattern {clean(pattern, 40)}"
+    quick = ", a first look (one short trial a rate)" if search.quick else ""
+    if search.passed is None:
+        tried = min((point.rate for point in search.points), default=0.0)
         return f"{cell}: no rate passed, down to {tried:,.0f} events/s{quick}."
-    failed = "no rate failed" if found.failed is None else f"{found.failed:,.0f} failed"
-    return f"{cell}: sustains {found.passed:,.0f} events/s, {failed} (ended by: {clean(found.limit, 80)}){quick}."
+    failed = "no rate failed" if search.failed is None else f"{search.failed:,.0f} failed"
+    return f"{cell}: sustains {search.passed:,.0f} events/s, {failed} (ended by: {clean(search.limit, 80)}){quick}."
 
 
 def _table(results: Sequence[Result], *, several: bool, hops: bool) -> Table:
@@ -77,7 +77,7 @@ def _table(results: Sequence[Result], *, several: bool, hops: bool) -> Table:
         "valid",
         "status",
     )
-    for result in sorted(results, key=lambda found: _place(found, axes)):
+    for result in sorted(results, key=lambda run: _place(run, axes)):
         point = result.grid.point if result.grid else {}
         for cell in result.cells:
             valid = sum(trial.valid for trial in cell.trials)
@@ -109,9 +109,11 @@ def _targets(results: Sequence[Result]) -> Iterator[str]:
         point = ", ".join(
             f"{name} {_shown(value)}" for name, value in (result.grid.point if result.grid else {}).items()
         )
-        for found in result.slo or ():
-            sign = SIGNS.get(found.outcome, "?")
-            yield f"{clean(found.cell, _NAME)} at {point}: {sign} {clean(found.target, 40)} ({clean(found.detail)})"
+        for outcome in result.slo or ():
+            sign = SIGNS.get(outcome.outcome, "?")
+            yield (
+                f"{clean(outcome.cell, _NAME)} at {point}: {sign} {clean(outcome.target, 40)} ({clean(outcome.detail)})"
+            )
 
 
 def _shown(value: Any) -> str:

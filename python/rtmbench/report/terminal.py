@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import statistics
 import sys
 from typing import TYPE_CHECKING
@@ -171,15 +172,15 @@ def unlike_work(result: Result) -> str:
 def _close(result: Result) -> Iterator[Text]:
     """Give the close latency of engines that emit final results; under 30 windows the median alone."""
     for cell in result.cells:
-        found = [trial.close_latency_us for trial in cell.trials if trial.close_latency_us is not None]
-        if not found:
+        latencies = [trial.close_latency_us for trial in cell.trials if trial.close_latency_us is not None]
+        if not latencies:
             continue
-        windows = sum(each.count for each in found)
-        figures = f"p50 {milliseconds(statistics.median(each.p50 for each in found))} ms"
-        tails = [each.p99 for each in found if each.p99 is not None]
-        if len(tails) == len(found):
+        windows = sum(latency.count for latency in latencies)
+        figures = f"p50 {milliseconds(statistics.median(latency.p50 for latency in latencies))} ms"
+        tails = [latency.p99 for latency in latencies if latency.p99 is not None]
+        if len(tails) == len(latencies):
             figures += f", p99 {milliseconds(statistics.median(tails))} ms"
-        shown = "" if len(tails) == len(found) else " (too few for more than the median)"
+        shown = "" if len(tails) == len(latencies) else " (too few for more than the median)"
         after = "after a window's end and the watermark's delay"
         yield Text(f"{clean(cell.name, _NAME)}: close latency {figures} {after}, {plural(windows, 'window')}{shown}")
 
@@ -187,7 +188,7 @@ def _close(result: Result) -> Iterator[Text]:
 def _reasons(result: Result) -> Iterator[Text]:
     """Give each refusal, then each reason once with its trials."""
     cells = (*result.cells, *result.floors)
-    said: dict[tuple[Status, str], list[str]] = {}
+    trials_by_reason: dict[tuple[Status, str], list[str]] = {}
     for cell in cells:
         if cell.refusal is not None:
             text = Text(f"{clean(cell.name, _NAME)}, refused: ", style=STYLES[Status.REFUSED])
@@ -204,10 +205,10 @@ def _reasons(result: Result) -> Iterator[Text]:
                 # The first reason decided the status; the others are remarks.
                 status = Status.VALID if index else trial.status
                 # Whole: cause and way out are at the end of a reason.
-                names = said.setdefault((status, clean(reason, None)), [])
+                names = trials_by_reason.setdefault((status, clean(reason, None)), [])
                 names.append(clean(cell.name, _NAME) + number)
     everyone = sum(len(cell.trials) for cell in cells)
-    for (status, reason), names in said.items():
+    for (status, reason), names in trials_by_reason.items():
         who = "all trials" if len(names) == everyone > 1 else ", ".join(names)
         word = "" if status is Status.VALID else f", {status.value}"
         style = "" if status is Status.VALID else STYLES[status]
@@ -239,16 +240,16 @@ def _oracle(result: Result) -> Iterator[Text]:
 def _outputs(result: Result) -> Iterator[Text]:
     """Describe the outputs of a custom job, and whether an oracle checked them."""
     for cell in result.cells:
-        found = [trial.outputs for trial in cell.trials if trial.outputs is not None]
-        if not found:
+        outputs = [trial.outputs for trial in cell.trials if trial.outputs is not None]
+        if not outputs:
             continue
-        names = list(dict.fromkeys(clean(one.oracle or "", _NAME) for one in found))
+        names = list(dict.fromkeys(clean(output.oracle or "", _NAME) for output in outputs))
         checked = f"output checked by {', '.join(names)}" if all(names) else "output not checked"
-        complaints = sum(len(one.complaints) for one in found)
-        faults = sum(one.missing_timestamp + one.foreign_timestamp for one in found)
-        stamped, produced = sum(one.matched for one in found), sum(one.produced for one in found)
+        complaints = sum(len(output.complaints) for output in outputs)
+        faults = sum(output.missing_timestamp + output.foreign_timestamp for output in outputs)
+        stamped, produced = sum(output.matched for output in outputs), sum(output.produced for output in outputs)
         checked += f", {plural(complaints, 'complaint')}" if complaints else ""
-        field = clean(found[0].timestamp_field, _NAME)
+        field = clean(outputs[0].timestamp_field, _NAME)
         line = (
             f"{checked}: {plural(stamped, 'record')} for {plural(produced, 'event')}, each with an event's time stamp "
             f"in {field}"
@@ -261,13 +262,19 @@ def _outputs(result: Result) -> Iterator[Text]:
 def _tails(result: Result) -> Iterator[Text]:
     """Name what most of a cell's slowest events coincide with, if that is well above chance in every trial."""
     for cell in result.cells:
-        found = [trial.attribution for trial in cell.trials if trial.attribution is not None]
+        attributions = [trial.attribution for trial in cell.trials if trial.attribution is not None]
         shares: dict[tuple[str, str], list[tuple[float, float]]] = {}
-        for one in (one for attribution in found for one in attribution.coincidences):
-            if one.tail_share is not None and one.tail_share >= TELLING and one.tail_share > 2 * one.time_share:
-                shares.setdefault((one.kind, one.source), []).append((one.tail_share, one.time_share))
+        for coincidence in itertools.chain.from_iterable(attribution.coincidences for attribution in attributions):
+            if (
+                coincidence.tail_share is not None
+                and coincidence.tail_share >= TELLING
+                and coincidence.tail_share > 2 * coincidence.time_share
+            ):
+                shares.setdefault((coincidence.kind, coincidence.source), []).append(
+                    (coincidence.tail_share, coincidence.time_share)
+                )
         for (kind, source), pairs in shares.items():
-            if len(pairs) == len(found):
+            if len(pairs) == len(attributions):
                 tail, time = (statistics.median(column) for column in zip(*pairs, strict=True))
                 text = f"{tail:.0%} of the slowest 1% of the events coincide with the {WORDS.get(kind, kind)} of "
                 yield Text(
@@ -276,37 +283,40 @@ def _tails(result: Result) -> Iterator[Text]:
 
 
 def _comparisons(result: Result) -> Iterator[Text]:
-    for found in result.comparisons:
-        yield Text(_comparison(found))
-        note = bytes_note(result, found)
+    for comparison in result.comparisons:
+        yield Text(_comparison(comparison))
+        note = bytes_note(result, comparison)
         if note:
             yield Text(clean(note))
 
 
 def _targets(result: Result) -> Iterator[Text]:
-    for found in result.slo or ():
-        yield Text(f"{_target(found)} ({clean(found.detail)})")
+    for outcome in result.slo or ():
+        yield Text(f"{_target(outcome)} ({clean(outcome.detail)})")
 
 
-def _comparison(found: Comparison) -> str:
-    baseline, other = clean(found.baseline, _NAME), clean(found.other, _NAME)
-    verdict = f"{clean(found.verdict, 40)} ({clean(found.note)})"
-    if found.ratio_p50 is None or found.ratio_p99 is None:
+def _comparison(comparison: Comparison) -> str:
+    baseline, other = clean(comparison.baseline, _NAME), clean(comparison.other, _NAME)
+    verdict = f"{clean(comparison.verdict, 40)} ({clean(comparison.note)})"
+    if comparison.ratio_p50 is None or comparison.ratio_p99 is None:
         return f"{other} against {baseline}: no ratio; {verdict}"
     p50, p99 = (
         ratio_text(ratio, interval)
-        for ratio, interval in ((found.ratio_p50, found.interval_p50), (found.ratio_p99, found.interval))
+        for ratio, interval in (
+            (comparison.ratio_p50, comparison.interval_p50),
+            (comparison.ratio_p99, comparison.interval),
+        )
     )
-    basis = "mean and 95 % interval" if found.interval else "median"
+    basis = "mean and 95 % interval" if comparison.interval else "median"
     own = [
         f"{name} {ratio_text(ratio)}"
-        for name, ratio in (("p50", found.ratio_engine_p50), ("p99", found.ratio_engine_p99))
+        for name, ratio in (("p50", comparison.ratio_engine_p50), ("p99", comparison.ratio_engine_p99))
         if ratio is not None
     ]
     hops = f", {ENGINE_HOP} {', '.join(own)}" if own else ""
     return (
         f"{other} divided by {baseline}: p50 {p50}, p99 {p99}{hops} "
-        f"({basis} of {plural(found.pairs, 'pair')}; above 1: {other} took longer); {verdict}"
+        f"({basis} of {plural(comparison.pairs, 'pair')}; above 1: {other} took longer); {verdict}"
     )
 
 
@@ -333,9 +343,9 @@ def _verdict(comparison: Comparison) -> str:
     return f"{clean(comparison.verdict, 40)} ({reason})"
 
 
-def _target(found: TargetOutcome) -> str:
-    sign = SIGNS.get(found.outcome, "?")
-    return f"{clean(found.cell, _NAME)} {sign} {clean(found.target, 40)} {clean(found.outcome, 40)}"
+def _target(outcome: TargetOutcome) -> str:
+    sign = SIGNS.get(outcome.outcome, "?")
+    return f"{clean(outcome.cell, _NAME)} {sign} {clean(outcome.target, 40)} {clean(outcome.outcome, 40)}"
 
 
 def _basis(headlines: Sequence[Headline]) -> str:

@@ -166,8 +166,8 @@ def _trials(result: Result, *, hops: bool) -> Table:
 def _hop_texts(trial: Trial) -> list[Text]:
     hop = engine_hop(trial)
     figures = [NO_FIGURE, NO_FIGURE] if hop is None else [hop_figure(hop.p50), hop_figure(hop.p99)]
-    seen = trial.boundaries_seen
-    return [Text(text) for text in (*figures, NO_FIGURE if seen is None else str(seen))]
+    boundaries = trial.boundaries_seen
+    return [Text(text) for text in (*figures, NO_FIGURE if boundaries is None else str(boundaries))]
 
 
 __all__ = [

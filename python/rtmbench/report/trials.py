@@ -142,29 +142,29 @@ def _measurement(result: Result) -> Iterator[Block]:
         )
 
 
-def _warm_up(found: WarmUp | None) -> tuple[str, str, str]:
-    if found is None:
+def _warm_up(warm_up: WarmUp | None) -> tuple[str, str, str]:
+    if warm_up is None:
         return (NO_FIGURE, NO_FIGURE, NO_FIGURE)
-    boundaries = NO_FIGURE if found.boundaries is None else f"{found.boundaries}"
-    ended = ENDED_BY.get(found.ended_by, found.ended_by)
-    return (f"{found.seconds:,.0f}", boundaries, f"{ended}, still falling" if found.falling else ended)
+    boundaries = NO_FIGURE if warm_up.boundaries is None else f"{warm_up.boundaries}"
+    ended = ENDED_BY.get(warm_up.ended_by, warm_up.ended_by)
+    return (f"{warm_up.seconds:,.0f}", boundaries, f"{ended}, still falling" if warm_up.falling else ended)
 
 
-def _partitions(found: list[int] | None) -> str:
-    if found is None:
+def _partitions(partitions: list[int] | None) -> str:
+    if partitions is None:
         return NO_FIGURE
-    return ", ".join(map(str, found)) or "none"
+    return ", ".join(map(str, partitions)) or "none"
 
 
-def _ledger(found: Interference) -> tuple[str, ...]:
-    machine = found.seconds * found.cores
-    pressure = None if found.pressure_s is None or not found.seconds else found.pressure_s / found.seconds
+def _ledger(ledger: Interference) -> tuple[str, ...]:
+    machine = ledger.seconds * ledger.cores
+    pressure = None if ledger.pressure_s is None or not ledger.seconds else ledger.pressure_s / ledger.seconds
     return (
-        *(_role(found.roles.get(role), found.seconds) for role in ROLES),
-        _share(found.other_cpu_s, machine),
-        _share(found.steal_s, machine),
+        *(_role(ledger.roles.get(role), ledger.seconds) for role in ROLES),
+        _share(ledger.other_cpu_s, machine),
+        _share(ledger.steal_s, machine),
         NO_FIGURE if pressure is None else f"{pressure:.1%}",
-        NO_FIGURE if found.broker_gc_ms is None else f"{found.broker_gc_ms:,.0f}",
+        NO_FIGURE if ledger.broker_gc_ms is None else f"{ledger.broker_gc_ms:,.0f}",
     )
 
 

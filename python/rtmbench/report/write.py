@@ -119,12 +119,12 @@ def after_run(results: Sequence[Result], root: Path) -> tuple[Path, str]:
 
 
 def _experiment(identifier: str, root: Path) -> list[StoredRun]:
-    found = [
+    runs = [
         StoredRun(entry.result, entry.path)
         for entry in list_runs(root)
         if entry.result is not None and entry.result.experiment_id == identifier
     ]
-    return sorted(found, key=lambda run: (run.result.pattern, run.result.created_at))
+    return sorted(runs, key=lambda run: (run.result.pattern, run.result.created_at))
 
 
 __all__ = ["HTML", "MARKDOWN", "after_run", "default_path", "find", "to_html", "to_markdown", "write_text"]

@@ -86,15 +86,15 @@ class Entry:
         It fails where its trials fail, or do not sustain the rate, clearly more often than the first's: by verdict, or
         in each of 3 trials or more while none of the first's do. `threshold` is a share (0.1: 10 %) of latencies.
         """
-        found = self.comparison
-        if found.verdict == WORSE or _fails_throughout(found):
+        comparison = self.comparison
+        if comparison.verdict == WORSE or _fails_throughout(comparison):
             return True
-        figures = ((found.verdict, found.ratio_p99), (found.verdict_p50, found.ratio_p50))
+        figures = ((comparison.verdict, comparison.ratio_p99), (comparison.verdict_p50, comparison.ratio_p50))
         return any(verdict == SLOWER and ratio is not None and ratio > 1 + threshold for verdict, ratio in figures)
 
 
-def _fails_throughout(found: Comparison) -> bool:
-    counts = found.failures
+def _fails_throughout(comparison: Comparison) -> bool:
+    counts = comparison.failures
     return counts is not None and counts.baseline == 0 and counts.other == counts.other_trials >= TRIALS_THAT_ALL_FAIL
 
 
@@ -165,10 +165,10 @@ def find_cell(result: Result, name: str) -> Cell:
     """
     cells = [*result.cells, *result.floors]
     exact = [cell for cell in cells if cell.name == name]
-    found = exact or [cell for cell in cells if cell.name.startswith(name)]
-    if len(found) == 1:
-        return found[0]
-    what = "more than one cell" if found else "no cell"
+    matches = exact or [cell for cell in cells if cell.name.startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    what = "more than one cell" if matches else "no cell"
     raise ConfigurationError(
         f"The run {result.run_id} has {what} {name[:80]!r}. Its cells are: {', '.join(c.name for c in cells)}."
     )
@@ -206,8 +206,15 @@ def _unpaired(baseline: Side, other: Side, bands: NoiseBands) -> Case:
     shortfall = [*_shortfall(baseline, samples[0]), *_shortfall(other, samples[1])]
     if not comparable_emission(a, b) or len(_boundaries(a) | _boundaries(b)) > 1:
         samples = [[], []]
-    known = [name for name in FIGURES if all(getattr(one, name) is not None for s in samples for _, one in s)]
-    logs = {name: [[math.log(max(1, getattr(x, name))) for _, x in sample] for sample in samples] for name in known}
+    known = [
+        name
+        for name in FIGURES
+        if all(getattr(latency, name) is not None for sample in samples for _, latency in sample)
+    ]
+    logs = {
+        name: [[math.log(max(1, getattr(latency, name))) for _, latency in sample] for sample in samples]
+        for name in known
+    }
     enough = min(map(len, samples)) >= PAIRS_FOR_A_VERDICT
     outcomes = {name: [_outcomes(cell, name) for cell in (a, b)] for name in known} if enough else {}
     failures = failures_of(a, b)

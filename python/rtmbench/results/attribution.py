@@ -34,20 +34,22 @@ KEPT = 2_000
 def within(interruptions: Iterable[Interruption], seconds: float) -> list[Interruption]:
     """Return those that overlap the measuring phase of `seconds` and last 1 ms or more, in order of time."""
     length_ms = seconds * 1_000
-    found = [
-        one
-        for one in interruptions
-        if one.duration_ms >= MINIMUM_MS and one.at_ms < length_ms and one.at_ms + one.duration_ms + RECOVERY_MS > 0
+    overlapping = [
+        interruption
+        for interruption in interruptions
+        if interruption.duration_ms >= MINIMUM_MS
+        and interruption.at_ms < length_ms
+        and interruption.at_ms + interruption.duration_ms + RECOVERY_MS > 0
     ]
-    return sorted(found, key=lambda one: (one.at_ms, one.kind, one.source))
+    return sorted(overlapping, key=lambda interruption: (interruption.at_ms, interruption.kind, interruption.source))
 
 
 def kept(interruptions: Sequence[Interruption]) -> list[Interruption]:
     """Return the `KEPT` longest interruptions in order of time, for the document."""
     if len(interruptions) <= KEPT:
         return list(interruptions)
-    longest = sorted(interruptions, key=lambda one: -one.duration_ms)[:KEPT]
-    return sorted(longest, key=lambda one: (one.at_ms, one.kind, one.source))
+    longest = sorted(interruptions, key=lambda interruption: -interruption.duration_ms)[:KEPT]
+    return sorted(longest, key=lambda interruption: (interruption.at_ms, interruption.kind, interruption.source))
 
 
 def attribute(
@@ -69,21 +71,21 @@ def attribute(
     due_ms = scheduled_us / 1e3
     # A wait of no time at all has no half.
     out_ms = due_ms + np.maximum(latency_us, 1) / 1e3
-    stalled = _spans([one for one in interruptions if one.kind == STALL], 0.0)
-    causes = [one for one in interruptions if one.kind != STALL]
+    stalled = _spans([interruption for interruption in interruptions if interruption.kind == STALL], 0.0)
+    causes = [interruption for interruption in interruptions if interruption.kind != STALL]
     groups: dict[tuple[str, str], list[Interruption]] = {}
-    for one in causes:
-        groups.setdefault((one.kind, one.source), []).append(one)
+    for interruption in causes:
+        groups.setdefault((interruption.kind, interruption.source), []).append(interruption)
     coincidences = []
-    for (kind, source), ones in groups.items():
-        spans = _spans(ones, RECOVERY_MS)
+    for (kind, source), group in groups.items():
+        spans = _spans(group, RECOVERY_MS)
         share = _covered(spans, np.array([[0.0, seconds * 1_000]])) / (seconds * 1_000)
         coincidences.append(
             Coincidence(
                 kind=kind,
                 source=source,
-                count=len(ones),
-                total_ms=round(sum(one.duration_ms for one in ones), 1),
+                count=len(group),
+                total_ms=round(sum(interruption.duration_ms for interruption in group), 1),
                 time_share=round(share, 4),
                 tail_share=_share(spans, due_ms, out_ms),
                 stall_share=_stall_share(spans, stalled),
@@ -93,7 +95,9 @@ def attribute(
     together, stalls_together = _share(every, due_ms, out_ms), _stall_share(every, stalled)
     return Attribution(
         tail_samples=len(due_ms),
-        coincidences=sorted(coincidences, key=lambda one: (-(one.tail_share or 0), one.kind, one.source)),
+        coincidences=sorted(
+            coincidences, key=lambda coincidence: (-(coincidence.tail_share or 0), coincidence.kind, coincidence.source)
+        ),
         unexplained=None if together is None else round(1 - together, 4),
         stall_unexplained=None if stalls_together is None else round(1 - stalls_together, 4),
     )
@@ -102,8 +106,8 @@ def attribute(
 def _spans(interruptions: Sequence[Interruption], recovery_ms: float) -> NDArray[np.float64]:
     """Return the union of the interruptions' times as rows of (start, end), ms, in order and disjoint."""
     spans: list[list[float]] = []
-    for one in sorted(interruptions, key=lambda one: one.at_ms):
-        start, end = one.at_ms, one.at_ms + one.duration_ms + recovery_ms
+    for interruption in sorted(interruptions, key=lambda item: item.at_ms):
+        start, end = interruption.at_ms, interruption.at_ms + interruption.duration_ms + recovery_ms
         if spans and start <= spans[-1][1]:
             spans[-1][1] = max(spans[-1][1], end)
         else:

@@ -59,8 +59,8 @@ def load(name: str, root: Path) -> list[Result]:
     try:
         document: Any = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        there = sorted(found.stem for found in path.parent.glob("*.json"))
-        known = f"There are: {', '.join(there)}." if there else "There are none."
+        names = sorted(file.stem for file in path.parent.glob("*.json"))
+        known = f"There are: {', '.join(names)}." if names else "There are none."
         raise ConfigurationError(
             f"Unknown baseline {name!r} in {path.parent}. {known} Save one with "
             f"`rtmbench compare --save-baseline {name} RUN`."

@@ -69,7 +69,11 @@ def paired_case(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED, *, qu
     pairing = _pairs(baseline, other)
     pairs = pairing.pairs
     # The close of few windows has a median and no more.
-    known = [name for name in FIGURES if all(getattr(one, name) is not None for pair in pairs for one in pair.figures)]
+    known = [
+        name
+        for name in FIGURES
+        if all(getattr(latency, name) is not None for pair in pairs for latency in pair.figures)
+    ]
     logs = {name: [pair.log_ratio(name) for pair in pairs] for name in known}
     latency_obstacles = list(drift_obstacles((baseline, other)))
     estimates: dict[str, Estimate] = {}
@@ -120,7 +124,7 @@ class _Pair:
     """Whether the baseline's trial ran first."""
 
     def log_ratio(self, name: str) -> float:
-        of_baseline, of_other = (getattr(one, name) for one in self.figures)
+        of_baseline, of_other = (getattr(latency, name) for latency in self.figures)
         return math.log(max(1, of_other) / max(1, of_baseline))
 
 
@@ -140,7 +144,7 @@ def _pairs(baseline: Cell, other: Cell) -> _Pairing:
         return _Pairing(obstacles=["unlike emission: a result at the window's close against running results"])
     of_baseline, of_other = decisive_attempts(baseline.trials), decisive_attempts(other.trials)
     both = [(of_baseline[n], of_other[n]) for n in sorted(of_baseline.keys() & of_other.keys())]
-    worked = [(a, b) for a, b in both if all(one.status.usable or one.status in BAD for one in (a, b))]
+    worked = [(a, b) for a, b in both if all(trial.status.usable or trial.status in BAD for trial in (a, b))]
     worst = [_worst(a, b) for a, b in worked if a.status in BAD or b.status in BAD]
     usable = [(a, b) for a, b in worked if a.status.usable and b.status.usable]
     clean = [(a, b) for a, b in usable if a.status is b.status is Status.VALID]
@@ -153,10 +157,10 @@ def _pairs(baseline: Cell, other: Cell) -> _Pairing:
         notes.append(f"withheld as contended: {len(usable) - len(clean)} of {len(both)}")
     if len(like_pairs) < len(clean):
         notes.append(UNLIKE_BOUNDARIES)
-    found = [_pair(baseline, other, a, b) for a, b in like_pairs]
+    comparable = [_pair(baseline, other, a, b) for a, b in like_pairs]
     withheld = [_pair(baseline, other, a, b) for a, b in busy if a.boundaries == b.boundaries]
     return _Pairing(
-        pairs=[pair for pair in found if pair is not None],
+        pairs=[pair for pair in comparable if pair is not None],
         contended=[pair for pair in withheld if pair is not None],
         worst=worst,
         notes=notes,
@@ -174,7 +178,7 @@ def _pair(baseline: Cell, other: Cell, a: Trial, b: Trial) -> _Pair | None:
 def _all_log_ratios(pairing: _Pairing, name: str) -> list[float]:
     """Give the log-ratios of all pairs with figures: what is withheld must not be what decides."""
     pairs = [*pairing.pairs, *pairing.contended]
-    known = [pair for pair in pairs if all(getattr(one, name) is not None for one in pair.figures)]
+    known = [pair for pair in pairs if all(getattr(latency, name) is not None for latency in pair.figures)]
     return [pair.log_ratio(name) for pair in known]
 
 
@@ -184,19 +188,19 @@ def _worst(a: Trial, b: Trial) -> float:
 
 def failures_of(baseline: Cell, other: Cell) -> Failures | None:
     """Count the trials that failed or did not sustain the rate; `None` if there are none."""
-    (of_baseline, of_ours), (of_other, of_theirs) = (_failed(cell) for cell in (baseline, other))
-    if not of_baseline and not of_other:
+    (baseline_failures, baseline_trials), (other_failures, other_trials) = (_failed(cell) for cell in (baseline, other))
+    if not baseline_failures and not other_failures:
         return None
     return Failures(
-        baseline=sum(of_baseline.values()),
-        baseline_trials=of_ours,
-        other=sum(of_other.values()),
-        other_trials=of_theirs,
+        baseline=sum(baseline_failures.values()),
+        baseline_trials=baseline_trials,
+        other=sum(other_failures.values()),
+        other_trials=other_trials,
     )
 
 
 def failure_text(baseline: Cell, other: Cell, names: tuple[str, str] | None = None) -> str:
-    """Say how often each side fails or does not sustain the rate, the worse one first; empty where neither does.
+    """State how often each side fails or does not sustain the rate, the worse one first; empty where neither does.
 
     `names` is what they are called where the cells have the same name.
     """
@@ -234,16 +238,16 @@ def engine_ratios(
     known = [(a, b) for a, b in hops if a is not None and b is not None]
     if not known or len(known) < len(hops):
         return {}, []
-    found, short = {}, []
+    ratios, short = {}, []
     for name in FIGURES:
         sides = [(getattr(a, name), getattr(b, name)) for a, b in known]
         if min(min(side) for side in sides) < HOP_RESOLUTION_MS:
             short.append(name)
             continue
         logs = [math.log(of_other / of_baseline) for of_baseline, of_other in sides]
-        found[name] = math.exp(statistics.fmean(logs) if average else statistics.median(logs))
+        ratios[name] = math.exp(statistics.fmean(logs) if average else statistics.median(logs))
     notes = [f"the engine's own hop is below its resolution of 1 ms at {' and '.join(short)}"] if short else []
-    return found, notes
+    return ratios, notes
 
 
 def comparable_emission(baseline: Cell, other: Cell) -> bool:
@@ -339,8 +343,8 @@ def _cycle_s(cell: Cell) -> float | None:
 def _shares(cell: Cell) -> list[tuple[float, float]]:
     outputs = [trial.outputs for trial in last_attempts(cell.trials).values() if trial.outputs and trial.status.usable]
     return [
-        (one.matched / max(1, one.produced), one.covered_timestamps / max(1, one.distinct_timestamps))
-        for one in outputs
+        (output.matched / max(1, output.produced), output.covered_timestamps / max(1, output.distinct_timestamps))
+        for output in outputs
     ]
 
 

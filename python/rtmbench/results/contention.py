@@ -69,12 +69,12 @@ def _judge(trial: Trial, floors: Sequence[Trial], p99_ms: float | None) -> Trial
     if trial.status not in (Status.VALID, Status.UNSUSTAINED):
         return trial
     # An engine that others keep from the processors falls behind; its late events inflate no hop outside it.
-    found = list(_machine(trial.interference))
+    disturbances = list(_machine(trial.interference))
     if trial.status is Status.VALID:
-        found += _hops(trial, floors, p99_ms)
-    if not found:
+        disturbances += _hops(trial, floors, p99_ms)
+    if not disturbances:
         return trial
-    reasons = [*(PREFIX + text for text in found), *trial.reasons]
+    reasons = [*(PREFIX + text for text in disturbances), *trial.reasons]
     return replace(trial, status=Status.CONTENDED, valid=Status.CONTENDED.usable, reasons=reasons)
 
 

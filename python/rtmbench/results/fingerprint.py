@@ -24,7 +24,7 @@ WITHOUT_EFFECT = frozenset({"aa", "engines", "notes", "slo"}) | {
 
 def machine(host: Host) -> dict[str, str | float | bool]:
     """Give what makes a machine the same machine for latency figures."""
-    found: dict[str, str | float | bool] = {
+    facts: dict[str, str | float | bool] = {
         "cpu": host.cpu,
         "cores": host.cores,
         "memory_gib": round(host.memory / MEMORY_STEP_MB) * MEMORY_STEP_MB / 1024,
@@ -33,9 +33,9 @@ def machine(host: Host) -> dict[str, str | float | bool]:
         "shared_cores": host.shared_cores,
     }
     if host.priority is not None:
-        found |= {"priority_mechanism": host.priority.mechanism, "priority_effective": host.priority.effective}
-    found.update({f"filesystem_{name}": kind for name, kind in (host.filesystems or {}).items()})
-    return found
+        facts |= {"priority_mechanism": host.priority.mechanism, "priority_effective": host.priority.effective}
+    facts.update({f"filesystem_{name}": kind for name, kind in (host.filesystems or {}).items()})
+    return facts
 
 
 def machine_id(host: Host) -> str:
@@ -50,10 +50,10 @@ def machine_changes(before: Host, after: Host) -> list[str]:
 
 def settings(result: Result) -> SettingValues:
     """Give the settings of a run that decide what its trials measure."""
-    found = {name: value for name, value in result.settings.items() if name not in WITHOUT_EFFECT}
-    if isinstance(found.get("memory_mb"), int):
-        found["memory_mb"] = round(found["memory_mb"] / MEMORY_STEP_MB) * MEMORY_STEP_MB
-    return found
+    values = {name: value for name, value in result.settings.items() if name not in WITHOUT_EFFECT}
+    if isinstance(values.get("memory_mb"), int):
+        values["memory_mb"] = round(values["memory_mb"] / MEMORY_STEP_MB) * MEMORY_STEP_MB
+    return values
 
 
 def settings_id(result: Result) -> str:

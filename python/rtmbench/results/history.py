@@ -66,7 +66,7 @@ def history(
 ) -> list[Series]:
     """Group runs by pattern, cell and settings; `engine` is a cell's name or the beginning of it."""
     groups: dict[tuple[str, str, str], list[Side]] = {}
-    for result in sorted(results, key=lambda found: (found.created_at, found.run_id)):
+    for result in sorted(results, key=lambda run: (run.created_at, run.run_id)):
         if pattern is not None and result.pattern != pattern:
             continue
         for cell in result.cells:
@@ -79,7 +79,7 @@ def history(
 
 def to_dict(series: Iterable[Series]) -> JsonObject:
     """Give the history as JSON values, `schema` first."""
-    return {"schema": SCHEMA, "series": [encode(found) for found in series]}
+    return {"schema": SCHEMA, "series": [encode(entry) for entry in series]}
 
 
 def _series(key: tuple[str, str, str], sides: list[Side], bands: NoiseBands) -> Series:
@@ -97,15 +97,15 @@ def _series(key: tuple[str, str, str], sides: list[Side], bands: NoiseBands) -> 
     compared = [(here[-2], here[-1])] if len(here) > 1 else []
     if len(here) > 2:  # noqa: PLR2004 - else the oldest is the one before
         compared.append((here[0], here[-1]))
-    found = compare_side_by_side(compared, bands)
+    comparisons = compare_side_by_side(compared, bands)
     return Series(
         pattern=key[0],
         cell=key[1],
         settings=key[2],
         points=points,
         warnings=warnings,
-        latest=found[0] if found else None,
-        overall=found[1] if len(found) > 1 else None,
+        latest=comparisons[0] if comparisons else None,
+        overall=comparisons[1] if len(comparisons) > 1 else None,
     )
 
 

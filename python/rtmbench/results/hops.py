@@ -47,8 +47,8 @@ def cell_engine_hop(cell: Cell) -> EngineHop | None:
 
 def have_means(spreads: Iterable[Mapping[str, Spread]]) -> bool:
     """Whether every hop of these trials has a mean; documents written by older versions have medians only."""
-    found = [hop for hops in spreads for hop in hops.values()]
-    return bool(found) and all(hop.mean is not None for hop in found)
+    every_hop = [hop for hops in spreads for hop in hops.values()]
+    return bool(every_hop) and all(hop.mean is not None for hop in every_hop)
 
 
 def parts(hops: Mapping[str, Spread], *, means: bool) -> dict[str, float]:

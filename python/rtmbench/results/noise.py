@@ -82,7 +82,7 @@ def measure(result: Result) -> tuple[list[Measured], list[str]]:
     A quick run finds nothing: no verdict would use its band.
     """
     cells = {cell.name: cell for cell in result.cells}
-    found, problems = [], []
+    measured, problems = [], []
     for name, cell in cells.items():
         again = cells.get(name + AGAIN)
         if again is None:
@@ -91,7 +91,7 @@ def measure(result: Result) -> tuple[list[Measured], list[str]]:
         if case.notes:
             problems.append(f"no noise band for {name}: {'; '.join(case.notes)}")
             continue
-        found.append(
+        measured.append(
             Measured(
                 cell=name,
                 pattern=result.pattern,
@@ -102,7 +102,7 @@ def measure(result: Result) -> tuple[list[Measured], list[str]]:
                 created_at=result.created_at,
             )
         )
-    return found, problems
+    return measured, problems
 
 
 def predicted(runs: Sequence[Spread]) -> float:
@@ -144,8 +144,8 @@ class NoiseBands:
     """What A/A runs kept under results directories, looked up for pairs of cells."""
 
     def __init__(self, *roots: Path) -> None:
-        found = [band for root in roots for path in (root / DIRECTORY).glob("*.json") for band in _read(path)]
-        self._runs = sorted(found, key=lambda band: band.created_at)
+        bands = [band for root in roots for path in (root / DIRECTORY).glob("*.json") for band in _read(path)]
+        self._runs = sorted(bands, key=lambda band: band.created_at)
 
     def of(self, result: Result, cell: Cell) -> Band | None:
         """Give the band of a cell on the run's machine with its settings; `None` where none was measured."""
@@ -167,13 +167,13 @@ class NoiseBands:
 
         `least` is what it may not be below, for comparisons about which an A/A run shows too little.
         """
-        found = [self.of(result, cell) for result, cell in cells]
-        measured = [band for band in found if band is not None]
-        complete = len(measured) == len(found)
+        bands = [self.of(result, cell) for result, cell in cells]
+        measured = [band for band in bands if band is not None]
+        complete = len(measured) == len(bands)
         tails = [band.p99 for band in measured if band.p99 is not None]
         return NoiseBand(
             p50=_rounded(max([least if complete else max(least, ASSUMED_BAND), *(band.p50 for band in measured)])),
-            p99=_rounded(max([least, *tails])) if len(tails) == len(found) else None,
+            p99=_rounded(max([least, *tails])) if len(tails) == len(bands) else None,
             measured=complete,
         )
 

@@ -58,17 +58,17 @@ class Target:
             ConfigurationError: not of that form, an unknown percentile or unit, a limit or rate of 0.
 
         """
-        found = _FORM.fullmatch(text.strip())
-        if found is None or found["figure"] not in _FIGURES or found["unit"] not in _UNITS:
+        match = _FORM.fullmatch(text.strip())
+        if match is None or match["figure"] not in _FIGURES or match["unit"] not in _UNITS:
             raise ConfigurationError(
                 f"The target {text[:80]!r} cannot be read. Write a percentile ({', '.join(_FIGURES)}), a limit in µs, "
                 "ms or s, and a rate if it holds at one: 'p99<100ms' or 'p99<100ms@10000/s'."
             )
-        limit = float(found["limit"]) * _UNITS[found["unit"]]
-        rate = None if found["rate"] is None else float(found["rate"])
+        limit = float(match["limit"]) * _UNITS[match["unit"]]
+        rate = None if match["rate"] is None else float(match["rate"])
         if limit <= 0 or rate == 0:
             raise ConfigurationError(f"The target {text[:80]!r} has a limit or a rate of 0, which nothing can meet.")
-        return cls(text=text.strip(), field=_FIGURES[found["figure"]], limit_us=limit, rate=rate)
+        return cls(text=text.strip(), field=_FIGURES[match["figure"]], limit_us=limit, rate=rate)
 
     def holds_at(self, rate: float) -> bool:
         """Whether the target speaks of this rate (events per second)."""
@@ -99,12 +99,12 @@ def judge(target: Target, cell: Cell, *, quick: bool = False) -> TargetOutcome:
     other_rate = next((rate for trial in trials for rate in _rates(trial) if not target.holds_at(rate)), None)
     if other_rate is not None:
         return _outcome(target, cell, INCONCLUSIVE, f"measured at {other_rate:,.0f} events/s")
-    found = [judge_trial(target, cell, trial) for trial in trials]
-    outcomes = {outcome for outcome, _ in found}
-    details = "; ".join(dict.fromkeys(detail for _, detail in found))
+    judgements = [judge_trial(target, cell, trial) for trial in trials]
+    outcomes = {outcome for outcome, _ in judgements}
+    details = "; ".join(dict.fromkeys(detail for _, detail in judgements))
     if len(outcomes) > 1:
-        count = sum(outcome == MET for outcome, _ in found)
-        return _outcome(target, cell, INCONCLUSIVE, f"met in {count} of {len(found)} trials: {details}")
+        count = sum(outcome == MET for outcome, _ in judgements)
+        return _outcome(target, cell, INCONCLUSIVE, f"met in {count} of {len(judgements)} trials: {details}")
     values = [_value(target, cell, trial) for trial in trials]
     doubt = ""
     if outcomes == {MET}:
@@ -113,7 +113,7 @@ def judge(target: Target, cell: Cell, *, quick: bool = False) -> TargetOutcome:
         doubt = "a quick run is short and cold"
     if doubt:
         return _outcome(target, cell, INCONCLUSIVE, f"{doubt}: {details}")
-    return _outcome(target, cell, found[0][0], details)
+    return _outcome(target, cell, judgements[0][0], details)
 
 
 def _unproven(target: Target, values: Sequence[float], *, quick: bool) -> str:

@@ -29,8 +29,8 @@ def cell_status(trials: Sequence[Trial]) -> Status:
     Void trials count only where there is nothing else: their cause lies outside the engine. A cell
     without a trial (the run was interrupted) is void too.
     """
-    seen = {trial.status for trial in last_attempts(trials).values()}
-    return next((status for status in _SEVERITY if status in seen), Status.VOID)
+    statuses = {trial.status for trial in last_attempts(trials).values()}
+    return next((status for status in _SEVERITY if status in statuses), Status.VOID)
 
 
 def last_attempts(trials: Sequence[Trial]) -> dict[int, Trial]:
@@ -79,10 +79,11 @@ def headline(trials: Sequence[Trial], *, floor: bool = False) -> Headline | None
 def _median(trials: Sequence[Trial], name: str) -> tuple[int | None, bool]:
     """Give the median of a percentile, `None` where it is infinite, and whether it is a lower bound."""
     known = [(t.latency_us, t.status is Status.UNSUSTAINED) for t in trials]
-    least = [math.inf if one is None else getattr(one, name) for one, _ in known]
+    least = [math.inf if latency is None else getattr(latency, name) for latency, _ in known]
     # Where every lower bound might be infinite and the median stays, it is exact.
     most = [
-        math.inf if one is None or behind or one.is_lower_bound(name) else getattr(one, name) for one, behind in known
+        math.inf if latency is None or behind or latency.is_lower_bound(name) else getattr(latency, name)
+        for latency, behind in known
     ]
     value = statistics.median(least)
     return (None, False) if math.isinf(value) else (round(value), statistics.median(most) != value)

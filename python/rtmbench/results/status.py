@@ -114,68 +114,68 @@ class Observation:
     """What `--quick` made less of than a full run has."""
 
 
-def classify(seen: Observation) -> tuple[Status, list[str]]:
+def classify(observation: Observation) -> tuple[Status, list[str]]:
     """Give the status of a trial and what to know about it, the deciding reasons first."""
-    findings = [*_refused(seen), *_harness(seen), *_failed(seen), *_clock(seen)]
-    findings += _unsustained(seen)
+    findings = [*_refused(observation), *_harness(observation), *_failed(observation), *_clock(observation)]
+    findings += _unsustained(observation)
     status = findings[0][0] if findings else Status.VALID
-    deciding = [text for found, text in findings if found is status]
-    others = [text for found, text in findings if found is not status]
+    deciding = [text for finding_status, text in findings if finding_status is status]
+    others = [text for finding_status, text in findings if finding_status is not status]
     # Notes are about figures; a trial that has none needs none.
-    notes = _notes(seen) if status.has_figures else ()
+    notes = _notes(observation) if status.has_figures else ()
     return status, [*deciding, *others, *notes]
 
 
-def _refused(seen: Observation) -> Iterator[Finding]:
-    if seen.refusal is not None:
-        yield Status.REFUSED, f"the engine refused the query: {seen.refusal}"
+def _refused(observation: Observation) -> Iterator[Finding]:
+    if observation.refusal is not None:
+        yield Status.REFUSED, f"the engine refused the query: {observation.refusal}"
 
 
-def _harness(seen: Observation) -> Iterator[Finding]:
-    if seen.harness_error is not None:
-        yield Status.VOID, f"fault outside the engine: {seen.harness_error}"
-    if seen.delivery_failures:
+def _harness(observation: Observation) -> Iterator[Finding]:
+    if observation.harness_error is not None:
+        yield Status.VOID, f"fault outside the engine: {observation.harness_error}"
+    if observation.delivery_failures:
         yield (
             Status.VOID,
-            f"the broker did not take {seen.delivery_failures:,} of the generated events",
+            f"the broker did not take {observation.delivery_failures:,} of the generated events",
         )
-    produced = seen.counts.produced if seen.counts is not None else None
-    if produced is not None and seen.acknowledged is not None and produced < seen.acknowledged:
+    produced = observation.counts.produced if observation.counts is not None else None
+    if produced is not None and observation.acknowledged is not None and produced < observation.acknowledged:
         text = (
-            f"the broker acknowledged {seen.acknowledged:,} events, and the input topic holds {produced:,}: "
+            f"the broker acknowledged {observation.acknowledged:,} events, and the input topic holds {produced:,}: "
             "it lost what it had acknowledged"
         )
         yield Status.VOID, text
-    if seen.refusal is not None or seen.engine_error is not None:
+    if observation.refusal is not None or observation.engine_error is not None:
         return
-    if seen.outputs is not None:
+    if observation.outputs is not None:
         return
-    if seen.counts is None:
-        if seen.harness_error is None:
+    if observation.counts is None:
+        if observation.harness_error is None:
             yield Status.VOID, "the output was not checked, so nothing is known about it"
-    elif seen.counts.expected == 0:
-        text = f"nothing to measure: of {seen.counts.produced:,} events produced, none has an expected output"
+    elif observation.counts.expected == 0:
+        text = f"nothing to measure: of {observation.counts.produced:,} events produced, none has an expected output"
         yield Status.VOID, text
 
 
-def _failed(seen: Observation) -> Iterator[Finding]:
-    if seen.engine_error is not None:
-        yield Status.FAILED, f"the engine failed: {seen.engine_error}"
-    if seen.engine_restarted:
+def _failed(observation: Observation) -> Iterator[Finding]:
+    if observation.engine_error is not None:
+        yield Status.FAILED, f"the engine failed: {observation.engine_error}"
+    if observation.engine_restarted:
         yield Status.FAILED, "the engine restarted during the trial, without an injected fault"
-    if seen.unread_partitions and seen.counts is not None:
-        numbers = ", ".join(map(str, seen.unread_partitions))
+    if observation.unread_partitions and observation.counts is not None:
+        numbers = ", ".join(map(str, observation.unread_partitions))
         text = (
             f"input partitions {numbers} hold records without any output: "
             "the job never read them, often because it has fewer slots than it needs"
         )
         yield Status.FAILED, text
-    for text in seen.output_faults:
+    for text in observation.output_faults:
         yield Status.FAILED, text
-    counts = seen.counts
+    counts = observation.counts
     if counts is None:
         return
-    if counts.missing and seen.drained:
+    if counts.missing and observation.drained:
         share = counts.missing / max(counts.expected, 1)
         text = f"{counts.missing:,} of {counts.expected:,} expected events are missing from the output ({share:.2%})"
         yield Status.FAILED, text
@@ -186,84 +186,85 @@ def _failed(seen: Observation) -> Iterator[Finding]:
     ):
         if number:
             yield Status.FAILED, f"{number:,} of {counts.received:,} output events were {what}"
-    if counts.late_dropped and not seen.late_expected:
+    if counts.late_dropped and not observation.late_expected:
         yield Status.FAILED, f"the engine dropped {counts.late_dropped:,} events as late"
 
 
-def _clock(seen: Observation) -> Iterator[Finding]:
-    if abs(seen.clock_jump_us) > CLOCK_JUMP_US:
-        jump = f"{seen.clock_jump_us / 1_000:+,.1f} ms"
+def _clock(observation: Observation) -> Iterator[Finding]:
+    if abs(observation.clock_jump_us) > CLOCK_JUMP_US:
+        jump = f"{observation.clock_jump_us / 1_000:+,.1f} ms"
         yield Status.VOID, f"the machine's clock jumped by {jump} during the trial"
-    if seen.negative > MOST * seen.samples:
+    if observation.negative > MOST * observation.samples:
         text = (
-            f"the clocks disagree: {seen.negative:,} of {seen.samples:,} samples were received before their time "
-            "stamp, so no latency is known; synchronise the clocks of the machines that take part (chrony, PTP)"
+            f"the clocks disagree: {observation.negative:,} of {observation.samples:,} samples were received before "
+            "their time stamp, so no latency is known; synchronise the clocks of the machines that take part "
+            "(chrony, PTP)"
         )
         yield Status.VOID, text
 
 
-def _unsustained(seen: Observation) -> Iterator[Finding]:
-    trend = backlog.trend(seen.backlog, rate=seen.rate, cycle_s=seen.cycle_s)
+def _unsustained(observation: Observation) -> Iterator[Finding]:
+    trend = backlog.trend(observation.backlog, rate=observation.rate, cycle_s=observation.cycle_s)
     if trend is not None and trend.grew:
-        share = trend.slope / seen.rate
+        share = trend.slope / observation.rate
         text = (
             f"the backlog grew by {trend.slope:,.0f} events/s through the measurement "
-            f"({share:.1%} of the rate), to {seen.backlog[-1]:,.0f} events at its end"
+            f"({share:.1%} of the rate), to {observation.backlog[-1]:,.0f} events at its end"
         )
         yield Status.UNSUSTAINED, text
-    if seen.censored:
+    if observation.censored:
         text = (
-            f"{seen.censored:,} measured events had no output by the drain deadline; "
+            f"{observation.censored:,} measured events had no output by the drain deadline; "
             "percentiles that reach them are lower bounds (≥)"
         )
         yield Status.UNSUSTAINED, text
-    if seen.outputs is not None and not seen.drained:
+    if observation.outputs is not None and not observation.drained:
         yield Status.UNSUSTAINED, "output was still arriving at the drain deadline, with an unknown number to come"
-    if seen.counts is not None and seen.counts.missing and not seen.drained:
+    if observation.counts is not None and observation.counts.missing and not observation.drained:
         text = (
-            f"output was still arriving at the drain deadline, with {seen.counts.missing:,} of "
-            f"{seen.counts.expected:,} expected events to come: they are late, or lost"
+            f"output was still arriving at the drain deadline, with {observation.counts.missing:,} of "
+            f"{observation.counts.expected:,} expected events to come: they are late, or lost"
         )
         yield Status.UNSUSTAINED, text
 
 
-def _notes(seen: Observation) -> Iterator[str]:
-    yield from seen.output_notes
-    if seen.late_expected and seen.counts is not None:
+def _notes(observation: Observation) -> Iterator[str]:
+    yield from observation.output_notes
+    if observation.late_expected and observation.counts is not None:
         yield (
-            f"late: {seen.late_expected:,} events were sent too late for any window, and none was counted; the engine "
-            f"reports {seen.counts.late_dropped:,} late drops"
+            f"late: {observation.late_expected:,} events were sent too late for any window, and none was counted; the "
+            f"engine reports {observation.counts.late_dropped:,} late drops"
         )
-    yield from _drift(seen)
-    yield from _intervals(seen)
-    if seen.cycles == 0 and not seen.boundaries_seen:
+    yield from _drift(observation)
+    yield from _intervals(observation)
+    if observation.cycles == 0 and not observation.boundaries_seen:
         yield (
             "boundary-free: no checkpoint or batch boundary inside the measurement; "
             "not comparable with runs that have boundaries"
         )
-    elif seen.cycles == 0:
+    elif observation.cycles == 0:
         yield (
-            f"less than a cycle: {seen.boundaries_seen} checkpoint or batch boundaries inside a measurement that is "
-            "shorter than an interval; comparable neither with whole cycles nor with boundary-free runs"
+            f"less than a cycle: {observation.boundaries_seen} checkpoint or batch boundaries inside a measurement "
+            "that is shorter than an interval; comparable neither with whole cycles nor with boundary-free runs"
         )
-    if seen.shared_cores:
+    if observation.shared_cores:
         yield "shared-cores: engine, broker and harness shared the machine's cores"
-    if seen.waiting_threads is not None and seen.waiting_threads >= CROWDED_THREADS:
+    if observation.waiting_threads is not None and observation.waiting_threads >= CROWDED_THREADS:
         yield (
-            f"crowded cores: on average {seen.waiting_threads:.1f} threads of the engine waited for one of the "
-            f"{seen.cores} processors; its tail includes these waits"
+            f"crowded cores: on average {observation.waiting_threads:.1f} threads of the engine waited for one of the "
+            f"{observation.cores} processors; its tail includes these waits"
         )
-    if seen.shortened:
-        yield f"quick: {' and '.join(seen.shortened)}"
+    if observation.shortened:
+        yield f"quick: {' and '.join(observation.shortened)}"
 
 
-def _drift(seen: Observation) -> Iterator[str]:
-    if seen.warm_up is not None and seen.warm_up.falling:
+def _drift(observation: Observation) -> Iterator[str]:
+    if observation.warm_up is not None and observation.warm_up.falling:
         yield (
-            f"drift: the percentiles of the cycles were still falling after a warm-up of {seen.warm_up.seconds:,.0f} "
-            "s; a longer --warmup shows the warm engine"
+            f"drift: the percentiles of the cycles were still falling after a warm-up of "
+            f"{observation.warm_up.seconds:,.0f} s; a longer --warmup shows the warm engine"
         )
-    cycles = seen.cycle_figures
+    cycles = observation.cycle_figures
     if len(cycles) < LEAST_CYCLES:
         return
     half = len(cycles) // 2
@@ -278,12 +279,15 @@ def _drift(seen: Observation) -> Iterator[str]:
             )
 
 
-def _intervals(seen: Observation) -> Iterator[str]:
-    asked, own = seen.requested_interval_s, seen.interval_s
-    if asked and own and max(asked, own) > UNLIKE_INTERVAL * min(asked, own):
+def _intervals(observation: Observation) -> Iterator[str]:
+    requested_s, own_s = observation.requested_interval_s, observation.interval_s
+    if requested_s and own_s and max(requested_s, own_s) > UNLIKE_INTERVAL * min(requested_s, own_s):
         yield (
-            f"the job's own checkpoint or batch interval is {own:g} s, not the {asked:g} s of this run; "
+            f"the job's own checkpoint or batch interval is {own_s:g} s, not the {requested_s:g} s of this run; "
             "--checkpoint-interval sets the run's"
         )
-    if seen.cycles and seen.wanted_cycles and seen.cycles < seen.wanted_cycles:
-        yield f"few cycles: {seen.cycles} whole cycles were observed, {seen.wanted_cycles} were to be measured"
+    if observation.cycles and observation.wanted_cycles and observation.cycles < observation.wanted_cycles:
+        yield (
+            f"few cycles: {observation.cycles} whole cycles were observed, "
+            f"{observation.wanted_cycles} were to be measured"
+        )

@@ -204,9 +204,9 @@ def locate(reference: str | os.PathLike[str], root: Path = Path("results")) -> P
         if candidate.is_file():
             return candidate
     newest = [path.name for path in _directories(root)][:3]
-    there = f"The newest runs are {', '.join(newest)}." if newest else "The directory contains no runs."
+    known = f"The newest runs are {', '.join(newest)}." if newest else "The directory contains no runs."
     raise ConfigurationError(
-        f"Unknown run {name[:120]!r} in {Path(root).absolute()}. {there} "
+        f"Unknown run {name[:120]!r} in {Path(root).absolute()}. {known} "
         "Name a run's id, its directory or its result.json, or another place with `--results DIR`."
     )
 
@@ -225,11 +225,11 @@ def verify_manifest(path: Path) -> list[str]:
     """
     try:
         files: dict[str, JsonObject] = json.loads((path / MANIFEST).read_text("utf-8"))["files"]
-        wanted = {name: str(entry["sha256"]) for name, entry in files.items()}
+        expected_digests = {name: str(entry["sha256"]) for name, entry in files.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"The manifest of {path} cannot be read: {error}.") from error
     problems = []
-    for name, digest in wanted.items():
+    for name, digest in expected_digests.items():
         file = path / name
         if not file.is_file():
             problems.append(f"{name} is missing")

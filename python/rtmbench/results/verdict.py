@@ -1,4 +1,4 @@
-"""From what was seen of two cells to a verdict, or to the reason why there is none.
+"""From what was observed of two cells to a verdict, or to the reason why there is none.
 
 A latency is called *faster* or *slower* where all of this holds, else it is "no difference shown":
 
@@ -132,19 +132,22 @@ def decide(cases: Sequence[Case]) -> list[Comparison]:
     return [_comparison(case, verdicts[i], clear=i in clear) for i, case in enumerate(cases)]
 
 
-def sentence(found: Comparison) -> str:
-    """Say a comparison in one sentence, ratio and interval included, without an end stop."""
-    figures = {"p99": (found.ratio_p99, found.interval), "p50": (found.ratio_p50, found.interval_p50)}
+def sentence(comparison: Comparison) -> str:
+    """Express a comparison in one sentence, ratio and interval included, without an end stop."""
+    figures = {
+        "p99": (comparison.ratio_p99, comparison.interval),
+        "p50": (comparison.ratio_p50, comparison.interval_p50),
+    }
     shown = {n: f"{n} × {ratio_text(ratio, interval)}" for n, (ratio, interval) in figures.items() if ratio is not None}
-    hops = {"p99": found.ratio_engine_p99, "p50": found.ratio_engine_p50}
+    hops = {"p99": comparison.ratio_engine_p99, "p50": comparison.ratio_engine_p50}
     own = ", ".join(f"{name} × {ratio_text(ratio)}" for name, ratio in hops.items() if ratio is not None)
-    if found.noise_band is None:
-        said = ", ".join([found.verdict, *shown.values()])
+    if comparison.noise_band is None:
+        statement = ", ".join([comparison.verdict, *shown.values()])
     else:
-        words = {"p99": found.verdict, "p50": found.verdict_p50 or NO_VERDICT}
-        said = "; ".join(f"{words[name]} at {text}" for name, text in shown.items())
-    said += f"; engine's own hop {own}" if own else ""
-    return f"{found.other} against {found.baseline}: {said} ({found.note})"
+        words = {"p99": comparison.verdict, "p50": comparison.verdict_p50 or NO_VERDICT}
+        statement = "; ".join(f"{words[name]} at {text}" for name, text in shown.items())
+    statement += f"; engine's own hop {own}" if own else ""
+    return f"{comparison.other} against {comparison.baseline}: {statement} ({comparison.note})"
 
 
 def ratio_text(ratio: float, interval: Sequence[float] | None = None) -> str:
@@ -154,8 +157,8 @@ def ratio_text(ratio: float, interval: Sequence[float] | None = None) -> str:
 
 
 def _significant(tests: Sequence[tuple[int, str]], p_values: Sequence[float], level: float) -> set[tuple[int, str]]:
-    found = holm(p_values, level=level)
-    return {test for test, significant in zip(tests, found, strict=True) if significant}
+    decisions = holm(p_values, level=level)
+    return {test for test, significant in zip(tests, decisions, strict=True) if significant}
 
 
 def _comparison(case: Case, verdicts: Mapping[str, tuple[ComparisonVerdict, str]], *, clear: bool) -> Comparison:
@@ -200,7 +203,7 @@ def _verdict(name: str, case: Case, *, student: bool, guard: bool) -> tuple[Comp
     low, high = estimate.interval
     unclear: ComparisonVerdict = NO_DIFFERENCE
     why = ""
-    # The interval alone would say more than the comparisons together do.
+    # The interval alone would claim more than the comparisons together show.
     if (low > 1 or high < 1) and not student:
         why = f"{name} is not significant among all comparisons (Holm)"
     elif student and not guard:

@@ -1,4 +1,4 @@
-"""Two cells side by side, and a cell beside a target."""
+"""Two cells side by side, and a cell next to a target."""
 
 # msgspec resolves the annotations at run time.
 # ruff: noqa: TC001

@@ -341,4 +341,4 @@ class Trial:
         """
         if self.cycles != 0:
             return "whole"
-        return "some" if any(one.kind in BOUNDARIES for one in self.interruptions or ()) else "none"
+        return "some" if any(interruption.kind in BOUNDARIES for interruption in self.interruptions or ()) else "none"
