@@ -8,6 +8,7 @@ use rtmbench::histogram::Histogram;
 use rtmbench::kafka::consumer::Message;
 use rtmbench::oracle::{Oracle, Rules, Scope};
 use rtmbench::schedule::Schedule;
+use rtmbench::template::{Template, Templates};
 use rtmbench::workload::Workload;
 
 const START: i64 = 1_700_000_000_000_000;
@@ -32,8 +33,13 @@ fn records(payload_bytes: Option<usize>) -> (Workload, Vec<Vec<u8>>) {
 fn encode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("encode");
     group.throughput(Throughput::Elements(1));
-    for (name, bytes) in [("plain", None), ("1000 bytes", Some(1_000))] {
-        let (workload, _) = records(bytes);
+    let text = r#"{"n":{{i}},"at":"{{scheduled_at_iso}}"}"#;
+    let templates = Templates::new(vec![Template::new(text, None).unwrap()]).unwrap();
+    for (name, workload) in [
+        ("plain", records(None).0),
+        ("1000 bytes", records(Some(1_000)).0),
+        ("template with an ISO 8601 time", records(None).0.with_templates(templates)),
+    ] {
         let schedule = Schedule::Constant { rate: 10_000.0 };
         let mut arrivals = schedule.arrivals(0);
         let (mut key, mut payload) = (Vec::with_capacity(64), Vec::with_capacity(1_024));
@@ -65,6 +71,11 @@ fn decode(criterion: &mut Criterion) {
             bencher.iter(|| black_box(Record::decode(black_box(all.next().unwrap())).unwrap().value));
         });
     }
+    let text = br#"{"n":123456,"at":"2023-11-14T22:13:20.123456Z"}"#;
+    let at = TimestampField::new("at");
+    group.bench_function("time stamp, ISO 8601", |bencher| {
+        bencher.iter(|| at.decode(black_box(text)).unwrap());
+    });
     let spaced = br#"{ "event_id": "x", "scheduled_at_us": 1700000000123456, "value": 1.5 }"#;
     group.bench_function("time stamp, strict fallback", |bencher| {
         bencher.iter(|| field.decode(black_box(spaced)).unwrap());

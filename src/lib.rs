@@ -19,13 +19,11 @@
 //! | [`signed_histogram`] | durations that may be below 0, with exact means |
 //! | [`histogram`], [`live_log`] | HDR histograms; the interval log, written at the end or meanwhile |
 //! | [`interval_log`] | reads such a log |
-//! | [`arrow`] | tables that other libraries read where they lie |
 //! | [`stop`], [`error`] | ending early; what can go wrong |
 //!
 //! All times are µs since the Unix epoch, as i64; durations are µs too unless a name says otherwise. The
 //! Python extension `rtmbench._core` (feature `python`) is a thin layer over these modules.
 
-pub mod arrow;
 #[cfg(feature = "python")]
 mod bindings;
 pub mod clock;

@@ -1,14 +1,14 @@
 //! `Histogram`.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arrow_array::{Float64Array, Int64Array, UInt64Array};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use super::table::Table;
-use crate::arrow::Column;
 use crate::histogram;
 use crate::histogram::IntervalLog;
 use crate::interval_log;
@@ -108,11 +108,11 @@ impl Histogram {
             below += count;
             below as f64 / total * 100.0
         });
-        let shares = shares.collect();
+        let shares: Vec<f64> = shares.collect();
         Table::of(vec![
-            ("value_us".to_owned(), Column::Int64(values)),
-            ("count".to_owned(), Column::UInt64(counts)),
-            ("percentile".to_owned(), Column::Float64(shares)),
+            ("value_us".to_owned(), Arc::new(Int64Array::from(values))),
+            ("count".to_owned(), Arc::new(UInt64Array::from(counts))),
+            ("percentile".to_owned(), Arc::new(Float64Array::from(shares))),
         ])
     }
 

@@ -1,7 +1,7 @@
 //! The Python extension `rtmbench._core`: thin classes over the crate's modules, one file each.
 //!
 //! `wait` is the only route into long work: it releases the GIL and looks at signals, or gives asyncio an awaitable. Each
-//! long call NAME has a twin NAME_async.
+//! long call NAME has a twin NAME_async. Where the arguments are many, `wait::twins!` makes both from one body.
 
 #![expect(clippy::doc_markdown, reason = "the docs here are Python's docstrings, which are plain text")]
 #![expect(clippy::needless_pass_by_value, reason = "PyO3 hands arguments over by value")]

@@ -7,7 +7,7 @@ use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use super::convert;
 use super::verify::Verdict;
-use super::wait::{awaitable, duration, wait_for};
+use super::wait::{duration, twins};
 use crate::Error;
 use crate::kafka::KafkaConfig;
 use crate::kafka::consumer::read_range;
@@ -16,91 +16,48 @@ use crate::oracle::{Scope, Side, StampedSettings, StampedVerdict, verify_stamped
 use crate::stamp::StampPath;
 use crate::stop::Stop;
 
-/// Read both topics and judge outputs by the time stamps that they carry: one sample for each.
-#[pyfunction]
-#[pyo3(signature = (config, *, input_topic, input_field, output_topic, output_field, spool, measure, deadline_us,
-                    input_from=Vec::new(), output_from=Vec::new(), shared=false, filters=false, hlog=None,
-                    offending_limit=20, cycles=None),
-       text_signature = "(config, *, input_topic, input_field, output_topic, output_field, spool, measure, \
-                         deadline_us, input_from=(), output_from=(), shared=False, filters=False, hlog=None, \
-                         offending_limit=20, cycles=None)")]
-#[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
-pub(super) fn verify_stamped<'py>(
-    py: Python<'py>,
-    config: &Bound<'_, PyAny>,
-    input_topic: String,
-    input_field: &str,
-    output_topic: String,
-    output_field: &str,
-    spool: PathBuf,
-    measure: (i64, i64),
-    deadline_us: i64,
-    input_from: Vec<i64>,
-    output_from: Vec<i64>,
-    shared: bool,
-    filters: bool,
-    hlog: Option<PathBuf>,
-    offending_limit: usize,
-    cycles: Option<Vec<i64>>,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let settings = StampedSettings {
-        config: convert::config(config)?,
-        input: Side { topic: input_topic, field: StampPath::new(input_field)?, from: input_from },
-        output: Side { topic: output_topic, field: StampPath::new(output_field)?, from: output_from },
-        spool,
-        scope: Scope { offending_limit, cycles: cycles.unwrap_or_default(), ..Scope::of(measure) },
-        deadline_us,
-        shared,
-        filters,
-        interval_log: hlog,
-    };
-    let stop = Stop::new();
-    let seen = stop.clone();
-    let found = wait_for(py, move || stop.set(), move || verify(&settings, &seen))?;
-    Ok(converted(py, found)?.into_bound(py))
-}
-
-/// `verify_stamped()` for asyncio.
-#[pyfunction]
-#[pyo3(signature = (config, *, input_topic, input_field, output_topic, output_field, spool, measure, deadline_us,
-                    input_from=Vec::new(), output_from=Vec::new(), shared=false, filters=false, hlog=None,
-                    offending_limit=20, cycles=None),
-       text_signature = "(config, *, input_topic, input_field, output_topic, output_field, spool, measure, \
-                         deadline_us, input_from=(), output_from=(), shared=False, filters=False, hlog=None, \
-                         offending_limit=20, cycles=None)")]
-#[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
-pub(super) fn verify_stamped_async<'py>(
-    py: Python<'py>,
-    config: &Bound<'py, PyAny>,
-    input_topic: String,
-    input_field: &str,
-    output_topic: String,
-    output_field: &str,
-    spool: PathBuf,
-    measure: (i64, i64),
-    deadline_us: i64,
-    input_from: Vec<i64>,
-    output_from: Vec<i64>,
-    shared: bool,
-    filters: bool,
-    hlog: Option<PathBuf>,
-    offending_limit: usize,
-    cycles: Option<Vec<i64>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let settings = StampedSettings {
-        config: convert::config(config)?,
-        input: Side { topic: input_topic, field: StampPath::new(input_field)?, from: input_from },
-        output: Side { topic: output_topic, field: StampPath::new(output_field)?, from: output_from },
-        spool,
-        scope: Scope { offending_limit, cycles: cycles.unwrap_or_default(), ..Scope::of(measure) },
-        deadline_us,
-        shared,
-        filters,
-        interval_log: hlog,
-    };
-    let stop = Stop::new();
-    let seen = stop.clone();
-    awaitable(py, move || stop.set(), move || verify(&settings, &seen), converted)
+twins! {
+    /// Read both topics and judge outputs by the time stamps that they carry: one sample for each.
+    #[pyo3(signature = (config, *, input_topic, input_field, output_topic, output_field, spool, measure, deadline_us,
+                        input_from=Vec::new(), output_from=Vec::new(), shared=false, filters=false, hlog=None,
+                        offending_limit=20, cycles=None),
+           text_signature = "(config, *, input_topic, input_field, output_topic, output_field, spool, measure, \
+                             deadline_us, input_from=(), output_from=(), shared=False, filters=False, hlog=None, \
+                             offending_limit=20, cycles=None)")]
+    #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
+    fn verify_stamped and verify_stamped_async by wait(
+        py: Python<'py>,
+        config: &Bound<'py, PyAny>,
+        input_topic: String,
+        input_field: &str,
+        output_topic: String,
+        output_field: &str,
+        spool: PathBuf,
+        measure: (i64, i64),
+        deadline_us: i64,
+        input_from: Vec<i64>,
+        output_from: Vec<i64>,
+        shared: bool,
+        filters: bool,
+        hlog: Option<PathBuf>,
+        offending_limit: usize,
+        cycles: Option<Vec<i64>>,
+    ) {
+        let settings = StampedSettings {
+            config: convert::config(config)?,
+            input: Side { topic: input_topic, field: StampPath::new(input_field)?, from: input_from },
+            output: Side { topic: output_topic, field: StampPath::new(output_field)?, from: output_from },
+            spool,
+            scope: Scope { offending_limit, cycles: cycles.unwrap_or_default(), ..Scope::of(measure) },
+            deadline_us,
+            shared,
+            filters,
+            interval_log: hlog,
+        };
+        let stop = Stop::new();
+        let seen = stop.clone();
+        wait(py, move || stop.set(), move || verify(&settings, &seen), converted)
+    }
 }
 
 fn converted(py: Python<'_>, found: StampedVerdict) -> PyResult<Py<PyTuple>> {
@@ -183,39 +140,21 @@ fn tuples(py: Python<'_>, records: Vec<Read>) -> PyResult<Vec<Py<PyTuple>>> {
         .collect()
 }
 
-/// Read a topic whole: (partition, offset, key, value, ms of its append) of each record, in order.
-#[pyfunction]
-#[pyo3(signature = (config, topic, *, from_offsets=Vec::new(), most=1_000_000, timeout_s=30.0),
-       text_signature = "(config, topic, *, from_offsets=(), most=1000000, timeout_s=30.0)")]
-pub(super) fn read_topic(
-    py: Python<'_>,
-    config: &Bound<'_, PyAny>,
-    topic: String,
-    from_offsets: Vec<i64>,
-    most: usize,
-    timeout_s: f64,
-) -> PyResult<Vec<Py<PyTuple>>> {
-    let (config, timeout, stop) = (convert::config(config)?, duration(timeout_s)?, Stop::new());
-    let seen = stop.clone();
-    let work = move || read(&config, &topic, &from_offsets, most, timeout, &seen);
-    let records = wait_for(py, move || stop.set(), work)?;
-    tuples(py, records)
-}
-
-/// `read_topic()` for asyncio.
-#[pyfunction]
-#[pyo3(signature = (config, topic, *, from_offsets=Vec::new(), most=1_000_000, timeout_s=30.0),
-       text_signature = "(config, topic, *, from_offsets=(), most=1000000, timeout_s=30.0)")]
-pub(super) fn read_topic_async<'py>(
-    py: Python<'py>,
-    config: &Bound<'py, PyAny>,
-    topic: String,
-    from_offsets: Vec<i64>,
-    most: usize,
-    timeout_s: f64,
-) -> PyResult<Bound<'py, PyAny>> {
-    let (config, timeout, stop) = (convert::config(config)?, duration(timeout_s)?, Stop::new());
-    let seen = stop.clone();
-    let work = move || read(&config, &topic, &from_offsets, most, timeout, &seen);
-    awaitable(py, move || stop.set(), work, tuples)
+twins! {
+    /// Read a topic whole: (partition, offset, key, value, ms of its append) of each record, in order.
+    #[pyo3(signature = (config, topic, *, from_offsets=Vec::new(), most=1_000_000, timeout_s=30.0),
+           text_signature = "(config, topic, *, from_offsets=(), most=1000000, timeout_s=30.0)")]
+    fn read_topic and read_topic_async by wait(
+        py: Python<'py>,
+        config: &Bound<'py, PyAny>,
+        topic: String,
+        from_offsets: Vec<i64>,
+        most: usize,
+        timeout_s: f64,
+    ) {
+        let (config, timeout, stop) = (convert::config(config)?, duration(timeout_s)?, Stop::new());
+        let seen = stop.clone();
+        let work = move || read(&config, &topic, &from_offsets, most, timeout, &seen);
+        wait(py, move || stop.set(), work, tuples)
+    }
 }

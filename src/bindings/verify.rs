@@ -10,100 +10,55 @@ use pyo3::types::{PyDict, PyList};
 use super::convert;
 use super::histogram::Histogram;
 use super::signed_histogram::SignedHistogram;
-use super::wait::{awaitable, wait_for};
+use super::wait::twins;
 use super::workload::Workload;
 use crate::oracle;
 use crate::stop::Stop;
 
-/// Read both topics whole after the drain, judge the output, and join it with the spooled receipts.
-#[pyfunction]
-#[pyo3(signature = (pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us, emit="row",
-                    window_ms=None, slide_ms=None, watermark_delay_ms=10_000, restarts=Vec::new(), hlog=None,
-                    close_hlog=None, offending_limit=20, cycles=None),
-       text_signature = "(pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us, \
-                         emit='row', window_ms=None, slide_ms=None, watermark_delay_ms=10000, restarts=(), \
-                         hlog=None, close_hlog=None, offending_limit=20, cycles=None)")]
-#[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
-pub(super) fn verify(
-    py: Python<'_>,
-    pattern: &str,
-    config: &Bound<'_, PyAny>,
-    input_topic: String,
-    output_topic: String,
-    spool: PathBuf,
-    workload: &Workload,
-    measure: (i64, i64),
-    deadline_us: i64,
-    emit: &str,
-    window_ms: Option<i64>,
-    slide_ms: Option<i64>,
-    watermark_delay_ms: i64,
-    restarts: Vec<(i64, i64)>,
-    hlog: Option<PathBuf>,
-    close_hlog: Option<PathBuf>,
-    offending_limit: usize,
-    cycles: Option<Vec<i64>>,
-) -> PyResult<Verdict> {
-    let settings = oracle::VerifySettings {
-        rules: oracle::Rules::of(pattern, emit, window_ms, slide_ms, watermark_delay_ms)?,
-        config: convert::config(config)?,
-        input_topic,
-        output_topic,
-        spool,
-        scope: oracle::Scope { measure, restarts, cycles: cycles.unwrap_or_default(), offending_limit },
-        deadline_us,
-        interval_log: hlog,
-        close_log: close_hlog,
-    };
-    let (workload, stop) = (Arc::clone(&workload.0), Stop::new());
-    let seen = stop.clone();
-    let verdict = wait_for(py, move || stop.set(), move || oracle::verify(&settings, &workload, &seen))?;
-    Verdict::of(py, verdict)
-}
-
-/// `verify()` for asyncio.
-#[pyfunction]
-#[pyo3(signature = (pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us, emit="row",
-                    window_ms=None, slide_ms=None, watermark_delay_ms=10_000, restarts=Vec::new(), hlog=None,
-                    close_hlog=None, offending_limit=20, cycles=None),
-       text_signature = "(pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us, \
-                         emit='row', window_ms=None, slide_ms=None, watermark_delay_ms=10000, restarts=(), \
-                         hlog=None, close_hlog=None, offending_limit=20, cycles=None)")]
-#[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
-pub(super) fn verify_async<'py>(
-    py: Python<'py>,
-    pattern: &str,
-    config: &Bound<'py, PyAny>,
-    input_topic: String,
-    output_topic: String,
-    spool: PathBuf,
-    workload: &Workload,
-    measure: (i64, i64),
-    deadline_us: i64,
-    emit: &str,
-    window_ms: Option<i64>,
-    slide_ms: Option<i64>,
-    watermark_delay_ms: i64,
-    restarts: Vec<(i64, i64)>,
-    hlog: Option<PathBuf>,
-    close_hlog: Option<PathBuf>,
-    offending_limit: usize,
-    cycles: Option<Vec<i64>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let settings = oracle::VerifySettings {
-        rules: oracle::Rules::of(pattern, emit, window_ms, slide_ms, watermark_delay_ms)?,
-        config: convert::config(config)?,
-        input_topic,
-        output_topic,
-        spool,
-        scope: oracle::Scope { measure, restarts, cycles: cycles.unwrap_or_default(), offending_limit },
-        deadline_us,
-        interval_log: hlog,
-        close_log: close_hlog,
-    };
-    let (workload, stop) = (Arc::clone(&workload.0), Stop::new());
-    let seen = stop.clone();
-    awaitable(py, move || stop.set(), move || oracle::verify(&settings, &workload, &seen), Verdict::of)
+twins! {
+    /// Read both topics whole after the drain, judge the output, and join it with the spooled receipts.
+    #[pyo3(signature = (pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us,
+                        emit="row", window_ms=None, slide_ms=None, watermark_delay_ms=10_000, restarts=Vec::new(),
+                        hlog=None, close_hlog=None, offending_limit=20, cycles=None),
+           text_signature = "(pattern, config, *, input_topic, output_topic, spool, workload, measure, deadline_us, \
+                             emit='row', window_ms=None, slide_ms=None, watermark_delay_ms=10000, restarts=(), \
+                             hlog=None, close_hlog=None, offending_limit=20, cycles=None)")]
+    #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
+    fn verify and verify_async by wait(
+        py: Python<'py>,
+        pattern: &str,
+        config: &Bound<'py, PyAny>,
+        input_topic: String,
+        output_topic: String,
+        spool: PathBuf,
+        workload: &Workload,
+        measure: (i64, i64),
+        deadline_us: i64,
+        emit: &str,
+        window_ms: Option<i64>,
+        slide_ms: Option<i64>,
+        watermark_delay_ms: i64,
+        restarts: Vec<(i64, i64)>,
+        hlog: Option<PathBuf>,
+        close_hlog: Option<PathBuf>,
+        offending_limit: usize,
+        cycles: Option<Vec<i64>>,
+    ) {
+        let settings = oracle::VerifySettings {
+            rules: oracle::Rules::of(pattern, emit, window_ms, slide_ms, watermark_delay_ms)?,
+            config: convert::config(config)?,
+            input_topic,
+            output_topic,
+            spool,
+            scope: oracle::Scope { measure, restarts, cycles: cycles.unwrap_or_default(), offending_limit },
+            deadline_us,
+            interval_log: hlog,
+            close_log: close_hlog,
+        };
+        let (workload, stop) = (Arc::clone(&workload.0), Stop::new());
+        let seen = stop.clone();
+        wait(py, move || stop.set(), move || oracle::verify(&settings, &workload, &seen), Verdict::of)
+    }
 }
 
 /// How many outputs the events first .. first + count of a workload ask for under a pattern.

@@ -1,10 +1,12 @@
 //! The only routes into long work. Both leave it to a thread of its own and never wait for what was interrupted:
-//! `wait_for` releases the GIL and looks at signals, `awaitable` gives asyncio something to await.
+//! `wait_for` releases the GIL and looks at signals, `awaitable` gives asyncio something to await. `twins!` makes
+//! both forms of a function from one body.
 
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 
@@ -52,6 +54,22 @@ where
     }
 }
 
+/// Waits as `wait_for` does, and returns the result as a Python object. It takes the arguments that `awaitable` takes,
+/// so that `twins!` can put either in the place of the other.
+pub(super) fn waited<'py, T, E, P>(
+    py: Python<'py>,
+    interrupt: impl FnOnce(),
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+    convert: impl FnOnce(Python<'_>, T) -> PyResult<P>,
+) -> PyResult<Bound<'py, PyAny>>
+where
+    T: Send + 'static,
+    E: Into<PyErr> + Send + 'static,
+    P: IntoPyObject<'py>,
+{
+    convert(py, wait_for(py, interrupt, work)?)?.into_bound_py_any(py)
+}
+
 /// Does `work` on the shared runtime; returns what asyncio awaits. When it is cancelled, `interrupt` is called and
 /// the work is left to end by itself. Raises `RuntimeError` where no event loop runs.
 pub(super) fn awaitable<'py, T, E, P>(
@@ -74,6 +92,33 @@ where
         Python::attach(|py| convert(py, result))
     })
 }
+
+/// Makes a function and its twin for asyncio from one list of arguments and one body. The name after `by` stands for
+/// `waited` in the first and for `awaitable` in the second; the body calls it last.
+macro_rules! twins {
+    (
+        #[doc = $doc:literal]
+        $(#$attribute:tt)*
+        fn $name:ident and $twin:ident by $wait:ident $arguments:tt $body:block
+    ) => {
+        #[doc = $doc]
+        #[pyfunction]
+        $(#$attribute)*
+        pub(super) fn $name<'py> $arguments -> PyResult<Bound<'py, PyAny>> {
+            use $crate::bindings::wait::waited as $wait;
+            $body
+        }
+
+        #[doc = concat!("`", stringify!($name), "()` for asyncio.")]
+        #[pyfunction]
+        $(#$attribute)*
+        pub(super) fn $twin<'py> $arguments -> PyResult<Bound<'py, PyAny>> {
+            use $crate::bindings::wait::awaitable as $wait;
+            $body
+        }
+    };
+}
+pub(super) use twins;
 
 /// Calls what it holds when a future is dropped before its end: that is how a cancellation shows.
 struct OnDrop<F: FnOnce()>(Option<F>);

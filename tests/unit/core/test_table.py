@@ -76,6 +76,15 @@ def test_other_columns_are_refused(columns, error, message):
         _core.Table(columns)
 
 
+def test_a_name_that_comes_twice_is_refused():
+    class Twice(dict):
+        def items(self):
+            return [("a", ["x"]), ("a", ["y"])]
+
+    with pytest.raises(ValueError, match="column a is there twice"):
+        _core.Table(Twice())
+
+
 def test_pyarrow_takes_a_table_without_a_copy(table):
     arrow = pa.table(table)
     arrow.validate(full=True)
