@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -204,7 +204,7 @@ def _document(
 ) -> MeasureDocument:
     from rtmbench.results.model import load  # noqa: PLC0415
 
-    percentiles = figures(report.latency)
+    percentiles: dict[str, Any] = figures(report.latency)
     if withheld:
         percentiles = {name: value if name == "count" else None for name, value in percentiles.items()}
     elif report.latency.count:

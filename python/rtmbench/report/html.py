@@ -10,7 +10,7 @@ import functools
 import hashlib
 import itertools
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -51,19 +51,32 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(LIMITS)
-    environment.filters.update(
+    # jinja2's annotations know its own filters only.
+    names, filters, tests = (
+        cast("dict[str, Any]", table) for table in (environment.globals, environment.filters, environment.tests)
+    )
+    names.update(LIMITS)
+    filters.update(
         shown=_shown,
         # For an attribute or the title, where no element can isolate a text and its own marks have to do.
         plain=clean,
         drawing=_drawing,
-        letters=lambda text: re.sub("[^a-z]", "", text),
-        sha256=lambda text: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(),
+        letters=_letters,
+        sha256=_sha256,
     )
     kinds = (Table, Figure, Paragraph, Items, Code)
-    environment.tests.update({kind.__name__.lower(): _instance_of(kind) for kind in kinds})
-    environment.tests.update(long=_long, wide=_wide)
+    tests.update({kind.__name__.lower(): _instance_of(kind) for kind in kinds})
+    tests.update(long=_long, wide=_wide)
     return environment
+
+
+def _letters(text: str) -> str:
+    return re.sub("[^a-z]", "", text)
+
+
+def _sha256(text: str) -> str:
+    """Return the hash of a text as a policy of a page names it."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _shown(text: str, limit: int) -> str:

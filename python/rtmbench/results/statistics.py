@@ -65,14 +65,17 @@ def headline(trials: Sequence[Trial], *, floor: bool = False) -> Headline | None
     ]
     if all(trial.latency_us is None for trial in counted):
         return None
-    medians = {figure: _median(counted, name) for figure, name in _HEADLINE.items()}
+    medians: dict[FigureName, tuple[int | None, bool]] = {
+        figure: _median(counted, name) for figure, name in _HEADLINE.items()
+    }
+    lower_bounds: list[FigureName] = [name for name, (_, bound) in medians.items() if bound]
     return Headline(
         **{str(name): value for name, (value, _) in medians.items()},
         valid_trials=sum(trial.status.usable for trial in counted),
         attempts=len(trials),
         trials=len(counted),
         failed=sum(trial.status is Status.FAILED for trial in counted) or None,
-        lower_bounds=[name for name, (_, bound) in medians.items() if bound] or None,
+        lower_bounds=lower_bounds or None,
     )
 
 

@@ -71,7 +71,9 @@ class Latency:
         `reaches_censored` returns whether a quantile falls on a censored sample. `count`
         includes the censored samples.
         """
-        reached = [name for name, q in PERCENTILES.items() if censored and reaches_censored(q)]
+        reached: list[PercentileName] = [name for name, q in PERCENTILES.items() if censored and reaches_censored(q)]
+        if censored:
+            reached.append("max")
         percentiles: dict[str, Any] = {name: int(quantile(q)) for name, q in PERCENTILES.items()}
         return cls(
             count=count,
@@ -79,7 +81,7 @@ class Latency:
             min=minimum,
             max=maximum,
             negative=negative,
-            censored_percentiles=[*reached, "max"] if censored else [],
+            censored_percentiles=reached,
             **percentiles,
         )
 
