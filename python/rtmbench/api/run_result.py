@@ -227,7 +227,7 @@ class Run:
         >>> rtmbench.load("tests/unit/data/recorded-run").report(page).stat().st_size > 1000
         True
         """
-        from rtmbench.report import write  # noqa: PLC0415 - it brings the templates
+        from rtmbench.report import write  # noqa: PLC0415 - `import rtmbench` must not wait for it
 
         kind = format or next(
             (k for k, end in FORMATS.items() if path is not None and Path(path).suffix == end), "html"
