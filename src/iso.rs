@@ -1,6 +1,6 @@
 //! Times of day as text, ISO 8601: written without allocating, read with or without a zone.
 //!
-//! Our own code, because a consumer reads one of each output: with the crate `jiff`, `cargo bench` showed 206 ns instead of
+//! No library does this, because a consumer reads one of each output: with the crate `jiff`, `cargo bench` showed 206 ns instead of
 //! 165 ns for a time that is read, and 76 ns instead of 81 ns for a record with one that is written.
 
 const DAY_US: i64 = 86_400_000_000;
