@@ -17,7 +17,6 @@ from rtmbench.experiment.settings import RunRequest
 from rtmbench.experiment.trial import TrialRunner
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.platform.scheduling import SchedulingGroup, probe
-from rtmbench.results import contention
 from rtmbench.results.model import EnginePriority, json_schema
 from rtmbench.results.slo import Target
 from rtmbench.results.store import list_runs, load
@@ -29,8 +28,6 @@ VALIDATOR = jsonschema.Draft202012Validator(json_schema())
 def request_(broker, tmp_path, monkeypatch):
     """A request for short trials of the harness alone on a mock broker."""
     mock_runs.install(monkeypatch, broker, drain_s=5.0)
-    # Whatever else the machine does meanwhile, these trials are about the order of things.
-    monkeypatch.setattr(contention, "judged", lambda cells, floors: (list(cells), list(floors)))
     return RunRequest(
         patterns=("01",),
         engines=("transport",),
