@@ -98,7 +98,18 @@ def test_it_asks_for_little(described):
     wanted = {
         re.split(r"[\s<>=!;\[]", line)[0] for line in described.get_all("Requires-Dist") if "extra ==" not in line
     }
-    assert wanted == {"click", "filelock", "jinja2", "numpy", "platformdirs", "psutil", "requests", "rich", "tomli"}
+    assert wanted == {
+        "click",
+        "filelock",
+        "jinja2",
+        "msgspec",
+        "numpy",
+        "platformdirs",
+        "psutil",
+        "requests",
+        "rich",
+        "tomli",
+    }
     assert {"report", "spark"} <= set(described.get_all("Provides-Extra"))
     assert described["Requires-Python"] == ">=3.10"
 
