@@ -128,9 +128,9 @@ def main() -> None:
                 rates = {name: [run["events"] / run["seconds"] for run in runs] for name, runs in bench.results.items()}
                 for name, values in rates.items():
                     print(f"{name:32} {_spread(values, 0)} events/s")
-                ours = rates.pop("rtmbench produce --rate max")
+                command_rates = rates.pop("rtmbench produce --rate max")
                 for name, values in rates.items():
-                    ratios = [own / other for own, other in zip(ours, values, strict=True)]
+                    ratios = [own / other for own, other in zip(command_rates, values, strict=True)]
                     print(f"produce, × {name:24} {_spread(ratios)}")
             if "paced" in arguments.only:
                 paced(bench, arguments.seconds)

@@ -1,4 +1,4 @@
-"""The documents against the tree: links lead somewhere, quoted code is the code, commands exist, fields are told."""
+"""The documents against the tree: links, quoted code, commands, and the fields that they describe."""
 
 from __future__ import annotations
 
@@ -102,13 +102,13 @@ def test_the_effects_of_settings_are_those_of_the_stored_run():
     text = (ROOT / "docs" / "tuning.md").read_text("utf-8")
     rows = re.findall(r"^\| .+ \| (.+) \| \[`([a-z-]+)`\]", text, re.MULTILINE)
     assert rows
-    assert len(rows) == len(CLAIM.findall(text)), "a claim is told outside of the table"
+    assert len(rows) == len(CLAIM.findall(text)), "a claim is quoted outside of the table"
     run = ClaimsRun.load(ROOT / "docs" / "claims.json")
     for seen, claim in rows:
         stored = " ".join(one.observation.detail for one in run.outcomes if one.claim == claim and one.observation)
         figures = re.findall(r"([\d,.]+) ms", seen)
         assert figures
-        # The median of a latency is told to 0.1 ms in the documents, and to 1 µs in the stored run.
+        # The median of a latency is rounded to 0.1 ms in the documents, and to 1 µs in the stored run.
         known = re.findall(r"([\d,.]+) ms", stored) + [
             f"{one.observation.latency.p50 / 1000:{',.1f' if one.observation.latency.p50 < 100_000 else ',.0f'}}"
             for one in run.outcomes
@@ -168,5 +168,5 @@ def named(cell: str) -> set[str]:
 def test_every_field_of_the_document_is_in_its_table(model):
     text = (ROOT / "docs" / "results.md").read_text("utf-8")
     document, trial = (dict(ROW.findall(part)) for part in text.partition("\n## Status\n")[0].split("\nA trial has\n"))
-    told = {Result: " ".join(document), Cell: document["`cells[]`"], Trial: " ".join(trial)}
-    assert {field.name for field in fields(model)} - named(told[model]) == set()
+    described = {Result: " ".join(document), Cell: document["`cells[]`"], Trial: " ".join(trial)}
+    assert {field.name for field in fields(model)} - named(described[model]) == set()
