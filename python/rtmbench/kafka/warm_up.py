@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 
 from rtmbench import _core
 from rtmbench.kafka import clients
@@ -31,12 +30,12 @@ def warm_up(bootstrap_servers: str, *, seconds: float = SECONDS, rate: float = R
     )
     try:
         consumer.start()
-        generator.run()
-        time.sleep(0.1)
+        try:
+            generator.run()
+        finally:
+            consumer.stop()
+            consumer.join()
     finally:
-        generator.stop()
-        consumer.stop()
-        consumer.join()
         _core.delete_topics(admin, [topic])
 
 
