@@ -107,9 +107,8 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def _definition(name: str, component: dict[str, Any], described: dict[str, str]) -> dict[str, Any]:
-    definition: dict[str, Any] = {"description": described[name], **component}
-    definition.pop("title", None)
-    definition["description"] = described[name]
+    kept = {key: value for key, value in component.items() if key not in ("title", "description")}
+    definition: dict[str, Any] = {"description": described[name], **kept}
     if "properties" not in definition:
         return definition
     cls = getattr(model, name, None) or getattr(load, name)
