@@ -79,7 +79,7 @@ sample: $(VENV)/.installed ## Record what rtmbench.sample() gives anew (half an 
 	$(BIN)/python tools/sample.py pack $(SAMPLE_RESULTS)
 
 .PHONY: record
-record: $(VENV)/.installed $(VENV)/.bench ## Record every figure of the documents; hours, may be interrupted; for a quiet machine
+record: $(VENV)/.installed $(VENV)/.bench ## Run the commands behind the figures of the documents; hours, may be interrupted; for a quiet machine
 	$(BIN)/rtmbench engines fetch all
 	$(BIN)/python tools/record.py run $(RECORDING)
 

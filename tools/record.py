@@ -1,4 +1,4 @@
-"""Record every figure that the documents show, on a quiet machine: hours, which may be interrupted and continued.
+"""Run the commands behind the figures of the documents, on a quiet machine: hours, with interruptions if need be.
 
     python tools/record.py run DIRECTORY [STEP …]    the next steps, or these; Ctrl-C and the same command continue it
     python tools/record.py status DIRECTORY          which steps are done

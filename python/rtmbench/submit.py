@@ -117,7 +117,7 @@ def set_up(bootstrap_servers: str, topics: Topics, partitions: int) -> list[str]
 def serve_kafka(results: Path, *, port: int, offline: bool, say: Callable[[str], None]) -> None:
     """Run a broker on the loopback address until an interrupt; its topics are gone at the end.
 
-    Load warms it up first: a broker that has just been started delays records by up to hundreds of milliseconds.
+    Load warms it up first: the JVM compiles the broker's code only while records go through it.
     """
     cache = Cache(offline=offline)
     logs = results / new_run_id("up")

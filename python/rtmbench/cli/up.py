@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def up(kafka_port: int, *, offline: bool, results: Path) -> None:
     """Run a Kafka broker on this machine, on the loopback address, until Ctrl-C.
 
-    The broker is warmed up first: its first seconds would delay records by up to hundreds of milliseconds.
+    Load warms the broker up first: a broker that has just been started delays records.
 
     Use it with `setup`, `produce`, `submit` and `measure` in other terminals, and with `run --bootstrap-servers`. Its
     topics are deleted at the end. `run` starts its own broker and does not need this one.
