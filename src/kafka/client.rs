@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
+use serde::Deserialize;
 use sys::rd_kafka_resp_err_t as Code;
 
 use crate::error::{Error, Result};
@@ -24,22 +25,13 @@ pub fn librdkafka_version() -> String {
 
 /// What the librdkafka that is linked in was built with, as in "gzip", "ssl" and "zstd".
 pub fn librdkafka_features() -> Vec<String> {
-    let mut text = [0_u8; 1024];
-    let mut length = text.len();
-    // SAFETY: the configuration is destroyed after use; the buffer is as long as is said, and the name is a C string.
-    let code = unsafe {
+    // SAFETY: the configuration is valid until it is destroyed after use.
+    let text = unsafe {
         let conf = sys::rd_kafka_conf_new();
-        let code = sys::rd_kafka_conf_get(
-            conf,
-            c"builtin.features".as_ptr(),
-            text.as_mut_ptr().cast(),
-            &raw mut length,
-        );
+        let text = get(conf, c"builtin.features");
         sys::rd_kafka_conf_destroy(conf);
-        code
+        text
     };
-    debug_assert_eq!(code, sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK);
-    let text = CStr::from_bytes_until_nul(&text).unwrap_or_default().to_string_lossy();
     text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
@@ -48,6 +40,8 @@ pub fn librdkafka_features() -> Vec<String> {
 pub(crate) struct Events {
     pub(crate) acked: AtomicU64,
     pub(crate) failed: AtomicU64,
+    /// Whether the brokers have given an idempotent producer its id, without which it sends nothing.
+    has_producer_id: AtomicBool,
     errors: Mutex<Vec<String>>,
     last: Mutex<Option<String>>,
 }
@@ -114,6 +108,7 @@ impl Client {
             let native_role = match role {
                 Role::Producer => {
                     sys::rd_kafka_conf_set_dr_msg_cb(conf, Some(on_delivery));
+                    sys::rd_kafka_conf_set_stats_cb(conf, Some(on_statistics));
                     sys::rd_kafka_type_t::RD_KAFKA_PRODUCER
                 }
                 Role::Consumer => sys::rd_kafka_type_t::RD_KAFKA_CONSUMER,
@@ -151,6 +146,35 @@ impl Client {
         self.poll(Duration::ZERO);
         let cause = self.events.last().map_or_else(String::new, |last| format!(" ({last})"));
         Error::Kafka(format!("{what}: {}{cause}; brokers: {}", describe(code), self.servers))
+    }
+
+    /// Waits until the brokers have given the producer its id, if it is idempotent. librdkafka asks for one when
+    /// metadata arrives, but only over a connection that is up by then; else it asks again after 500 ms, and holds
+    /// every record back until then.
+    pub(crate) fn wait_for_producer_id(&self, deadline: Instant, stop: &Stop) -> Result<()> {
+        // SAFETY: the handle lives as long as self, and its configuration as long as the handle.
+        let idempotent = unsafe { get(sys::rd_kafka_conf(self.native), c"enable.idempotence") } == "true";
+        if !idempotent {
+            return Ok(());
+        }
+        loop {
+            self.poll(Duration::from_millis(5));
+            if self.events.has_producer_id.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let fatal = self.fatal_error();
+            if fatal.is_some() || Instant::now() >= deadline {
+                let code = fatal.unwrap_or(Code::RD_KAFKA_RESP_ERR__TIMED_OUT);
+                return Err(self.error("the Kafka brokers give the producer no id", code));
+            }
+            self.metadata(None, deadline, stop)?;
+        }
+    }
+
+    fn fatal_error(&self) -> Option<Code> {
+        // SAFETY: the handle lives as long as self; a null buffer of no length is allowed.
+        let code = unsafe { sys::rd_kafka_fatal_error(self.native, ptr::null_mut(), 0) };
+        (code != Code::RD_KAFKA_RESP_ERR_NO_ERROR).then_some(code)
     }
 
     /// A handle of one topic.
@@ -284,6 +308,20 @@ unsafe fn text(pointer: *const c_char) -> String {
     unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned()
 }
 
+/// A property that librdkafka knows, as librdkafka spells its value.
+///
+/// # Safety
+/// `conf` must be a valid configuration.
+unsafe fn get(conf: *const sys::rd_kafka_conf_t, name: &CStr) -> String {
+    let mut value = [0_u8; 1024];
+    let mut length = value.len();
+    // SAFETY: the caller's promise; the buffer is as long as is said, and the name is a C string.
+    let code =
+        unsafe { sys::rd_kafka_conf_get(conf, name.as_ptr(), value.as_mut_ptr().cast(), &raw mut length) };
+    debug_assert_eq!(code, sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK);
+    CStr::from_bytes_until_nul(&value).unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// # Safety
 /// `conf` must be a configuration that is not yet used.
 unsafe fn set(conf: *mut sys::rd_kafka_conf_t, name: &str, value: &str) -> Result<()> {
@@ -311,6 +349,39 @@ unsafe extern "C" fn on_error(_: *mut sys::rd_kafka_t, _: c_int, reason: *const 
         let events = &*opaque.cast::<Events>();
         *lock(&events.last) = Some(text(reason));
     }
+}
+
+/// The part of librdkafka's statistics that is read; its STATISTICS.md describes them.
+#[derive(Deserialize)]
+struct Statistics<'a> {
+    #[serde(borrow)]
+    eos: Option<ProducerState<'a>>,
+}
+
+#[derive(Deserialize)]
+struct ProducerState<'a> {
+    idemp_state: &'a str,
+}
+
+unsafe extern "C" fn on_statistics(
+    _: *mut sys::rd_kafka_t,
+    json: *mut c_char,
+    length: usize,
+    opaque: *mut c_void,
+) -> c_int {
+    // SAFETY: the opaque pointer is the client's `Events`; the text is librdkafka's for the time of this call,
+    // and librdkafka frees it because the result is 0.
+    unsafe {
+        let events = &*opaque.cast::<Events>();
+        if !events.has_producer_id.load(Ordering::Relaxed) {
+            let json = std::slice::from_raw_parts(json.cast::<u8>(), length);
+            let state =
+                serde_json::from_slice::<Statistics<'_>>(json).ok().and_then(|statistics| statistics.eos);
+            let assigned = state.is_some_and(|state| state.idemp_state == "Assigned");
+            events.has_producer_id.store(assigned, Ordering::Relaxed);
+        }
+    }
+    0
 }
 
 unsafe extern "C" fn on_delivery(

@@ -120,6 +120,7 @@ impl Producer {
         let handle = client.topic(topic)?;
         // The first record must not wait for the connection and the topic's metadata.
         let count = leaders(&client, topic, deadline, stop)?.len() as u32;
+        client.wait_for_producer_id(deadline, stop)?;
         let javas = properties.get("partitioner").is_some_and(|name| name.starts_with("murmur2"));
         Ok(Self { partitions: javas.then_some(count).filter(|&count| count > 0), topic: handle, client })
     }

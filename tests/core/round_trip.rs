@@ -1,12 +1,14 @@
 //! Generator → consumer → oracle on librdkafka's mock cluster. Its latencies mean nothing; what is tested is
 //! that every event is sent once, received, joined with its receipt, and judged.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rtmbench::clock::{self, Precision};
 use rtmbench::event::{EventId, EventType, Record, TimestampField};
 use rtmbench::generate::{Generator, GeneratorReport, GeneratorSettings};
@@ -341,8 +343,43 @@ fn a_broker_that_goes_away_and_comes_back_loses_nothing() {
     bench.cluster.broker_up(1).unwrap();
     let report = generator.wait(LONG).expect("the generator ends").unwrap();
     assert_eq!((report.generated, report.acked, report.failed), (3_000, 3_000, 0), "{:?}", report.errors);
+    // The mock cluster drops a batch that it has already stored only for transactional producers: one that was stored,
+    // but not confirmed, when the broker went away is there twice. tests/e2e/test_broker_outage.py shows that a real
+    // broker keeps one of them.
     let bounds = topics::bounds(&bench.config, &topic, LONG, &Stop::new()).unwrap();
-    assert_eq!(bounds[0].end, 3_000);
+    let mut events = BTreeSet::new();
+    read_whole(&bench.config, &topic, &[bounds[0].end], LONG, &Stop::new(), |message| {
+        let record = Record::decode(message.payload.unwrap()).unwrap();
+        events.insert(bench.workload.index_of(EventId::parse(record.event_id.as_bytes()).unwrap()));
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(events, (0..3_000).map(Some).collect::<BTreeSet<_>>());
+}
+
+#[test]
+fn a_connected_producer_sends_its_first_record_at_once() {
+    let bench = Bench::new("first", &[]);
+    let topic = bench.topic("topic", 1);
+    // librdkafka asks again after 500 ms, and sends nothing until then.
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+    bench.cluster.request_errors(RDKafkaApiKey::InitProducerId, &[refusal]);
+    let producer = Producer::connect(&bench.config, &topic, LONG, &Stop::new()).unwrap();
+    let connected = Instant::now();
+    producer.relay(0, None, Some(b"first")).unwrap();
+    flush(&producer);
+    assert_eq!(producer.acked(), 1);
+    assert!(connected.elapsed() < Duration::from_millis(200), "{:?}", connected.elapsed());
+}
+
+#[test]
+fn a_producer_that_gets_no_id_is_an_error() {
+    let bench = Bench::new("no-id", &[]);
+    let topic = bench.topic("topic", 1);
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    bench.cluster.request_errors(RDKafkaApiKey::InitProducerId, &[refusal]);
+    let error = Producer::connect(&bench.config, &topic, LONG, &Stop::new()).err().expect("an error");
+    assert!(matches!(&error, Error::Kafka(message) if message.contains("authorization")), "{error}");
 }
 
 #[test]
