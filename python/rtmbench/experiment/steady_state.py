@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rtmbench.results.model import WarmUp
+from rtmbench.results.rank_sum import chance_of_lower
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,10 @@ LONGEST_BLOCK = 12
 FALL = 0.8
 """The percentiles fall if the later block's median is below this share of the earlier one's …"""
 FALL_US = {"p50": 500, "p99": 2_000}
-"""… and by more than this."""
+"""… and by more than this, …"""
+CHANCE = 0.02
+"""… and the two blocks differ in this direction by chance with this probability at most: the p99 of one cycle can be
+several times that of the next, on a warm engine too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +78,10 @@ def _falls(values: Sequence[int], least_us: int) -> bool:
     if len(values) < LEAST_CYCLES:
         return False
     block = min(LONGEST_BLOCK, len(values) // 3)
-    before = statistics.median(values[-2 * block : -block])
-    after = statistics.median(values[-block:])
-    return after < FALL * before and before - after > least_us
+    earlier, later = values[-2 * block : -block], values[-block:]
+    before, after = statistics.median(earlier), statistics.median(later)
+    clearly = after < FALL * before and before - after > least_us
+    return clearly and chance_of_lower(later, earlier) <= CHANCE
 
 
-__all__ = ["BOUNDARIES", "WarmUpRecord", "WarmUpRule"]
+__all__ = ["BOUNDARIES", "CHANCE", "WarmUpRecord", "WarmUpRule"]

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from rtmbench.results import backlog
 from rtmbench.results.model import Status
+from rtmbench.results.rank_sum import chance_of_lower
 from rtmbench.timestamps import MOST
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ CLOCK_JUMP_US = 1_000
 DRIFT_P50 = (1.25, 500)
 DRIFT_P99 = (2.0, 5_000)
 """Factor and distance in µs between the first and the last half of the cycles beyond which a trend is flagged."""
-LEAST_CYCLES = 6
-"""Below this many cycles a trend cannot be distinguished from chance."""
+DRIFT_CHANCE = 0.025
+"""A trend in one direction is flagged if chance alone shows it with this probability at most."""
+LEAST_CYCLES = 8
+"""With fewer cycles, no trend is that unlikely."""
 CROWDED_THREADS = 1.0
 """From this many waiting threads of the engine on, its tail includes more than its own work."""
 UNLIKE_INTERVAL = 1.5
@@ -270,8 +273,10 @@ def _drift(observation: Observation) -> Iterator[str]:
     half = len(cycles) // 2
     for name, (factor, distance) in (("p50", DRIFT_P50), ("p99", DRIFT_P99)):
         values = [getattr(cycle, f"{name}_us") for cycle in cycles]
-        a, b = statistics.median(values[:half]), statistics.median(values[-half:])
-        if abs(b - a) > distance and max(a, b) > factor * max(1, min(a, b)):
+        first, last = values[:half], values[-half:]
+        a, b = statistics.median(first), statistics.median(last)
+        chance = chance_of_lower(last, first) if b < a else chance_of_lower(first, last)
+        if abs(b - a) > distance and max(a, b) > factor * max(1, min(a, b)) and chance <= DRIFT_CHANCE:
             yield (
                 f"drift: the {name} of a cycle went from {a / 1_000:,.2f} ms in the first {half} cycles of the "
                 f"measurement to {b / 1_000:,.2f} ms in the last {half}"

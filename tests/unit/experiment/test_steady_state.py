@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from rtmbench.experiment.boundary_watch import BoundaryWatch
-from rtmbench.experiment.steady_state import WarmUpRecord, WarmUpRule
+from rtmbench.experiment.steady_state import CHANCE, WarmUpRecord, WarmUpRule
 
 SECOND = 1_000_000
 
@@ -44,6 +45,21 @@ def test_a_warm_up_ends_with_its_boundaries_or_its_time(rule, elapsed_s, boundar
 )
 def test_percentiles_fall_if_the_last_cycles_lie_clearly_below_those_before(p99s, falling):
     assert record([1_000 * value for value in p99s]).falling is falling
+
+
+def noisy(seed, *medians_ms, cycles=12, spread=0.5):
+    """Return the p99 of so many cycles around each median, µs, as uneven as those of a warm Flink job were."""
+    noise = np.random.default_rng(seed).lognormal(0, spread, (len(medians_ms), cycles))
+    return (1_000 * np.array(medians_ms)[:, None] * noise).ravel().astype(int).tolist()
+
+
+def test_uneven_cycles_of_a_warm_engine_rarely_seem_to_fall():
+    falling = sum(record(noisy(seed, 8, 8, 8, 8, 8)).falling for seed in range(1_000))
+    assert falling <= 1_000 * CHANCE * 1.5
+
+
+def test_a_halving_within_uneven_cycles_is_seen_to_fall():
+    assert sum(record(noisy(seed, 64, 32, 16, 8)).falling for seed in range(200)) > 160
 
 
 def test_a_fall_below_the_resolution_is_none():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from results_builder import RATE, counts, observation
 
@@ -131,6 +132,15 @@ def test_an_engine_that_waits_for_processors_is_labelled():
     assert reason.startswith("crowded cores: on average 1.3 threads of the engine waited for one of the 2 processors")
     for calm in (None, 0.0, 0.97):
         assert classify(observation(waiting_threads=calm, cores=2)) == (Status.VALID, [])
+
+
+def test_uneven_cycles_without_a_trend_are_rarely_drift():
+    def labelled(seed):
+        p99s = (9_000 * np.random.default_rng(seed).lognormal(0, 0.6, 12)).astype(int).tolist()
+        _, reasons = classify(observation(cycle_figures=cycles([2_000] * 12, p99s)))
+        return any(reason.startswith("drift:") for reason in reasons)
+
+    assert sum(map(labelled, range(1_000))) <= 50
 
 
 def test_a_drift_that_may_be_warm_up_names_the_way_out():
