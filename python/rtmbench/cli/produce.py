@@ -14,6 +14,7 @@ import click
 from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures, kafka_options
 from rtmbench.cli.options import Duration, json_option, setting
 from rtmbench.errors import ConfigurationError, RunFailedError
+from rtmbench.kafka.clients import LINGER_FROM_RATE, SINK, UNPACED_BATCH_BYTES, UNPACED_LINGER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,13 +111,15 @@ class Shard(click.ParamType[tuple[int, int]]):
     "--linger",
     type=click.FloatRange(0, 900_000),
     metavar="MS",
-    help="Time to collect records for a request, in ms. [default: 0; 1 from 5,000 events/s on; 5 with --rate max]",
+    help=f"Time to collect records for a request, in ms. [default: 0; 1 from {LINGER_FROM_RATE:,} events/s on; "
+    f"{UNPACED_LINGER_MS} with --rate max]",
 )
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 2_147_483_647),
     metavar="BYTES",
-    help="Most bytes of one partition in a request. [default: 16384; 131072 with --rate max]",
+    help=f"Most bytes of one partition in a request. [default: {SINK['batch.size']}; {UNPACED_BATCH_BYTES} with "
+    "--rate max]",
 )
 @click.option(
     "--compression",

@@ -16,6 +16,7 @@ from rtmbench.experiment.resume import attempts_due
 from rtmbench.experiment.steady_state import WarmUpRule
 from rtmbench.experiment.trial import TrialRunner
 from rtmbench.experiment.trial_plan import TrialPlan
+from rtmbench.kafka.warm_up import warm_up
 from rtmbench.parity import load_rows, parity
 from rtmbench.platform.scheduling import NICE
 from rtmbench.results import contention, noise, slo
@@ -310,9 +311,9 @@ class PatternRun:
     def _warm_broker(self) -> None:
         """Load a broker just started, where a resumed run does not begin with a floor. Nothing of it is kept."""
         if self.kafka.process is not None:
-            self.view.say("warming the broker up")
-            plan = replace(self._plan(self.floors[0], 1, 1), name="broker-warm-up", measure_s=1.0)
-            TrialRunner(self.floors[0].engine, plan).run()
+            seconds = self.settings.broker_warmup_s
+            self.view.say(f"warming the broker up for {seconds:g} s")
+            warm_up(self.kafka.bootstrap_servers, seconds=seconds, rate=self.settings.rate)
         self.experiment.cold = False
 
     def _relabelled(self, cell_run: CellRun, trial: Trial) -> Trial:

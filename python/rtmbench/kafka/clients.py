@@ -117,9 +117,12 @@ def _for_librdkafka(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 __all__ = [
+    "LINGER_FROM_RATE",
     "PRECISION",
     "SINK",
     "SOURCE",
+    "UNPACED_BATCH_BYTES",
+    "UNPACED_LINGER_MS",
     "generator_batch_bytes",
     "generator_linger_ms",
     "generator_settings",
