@@ -361,15 +361,15 @@ fn a_broker_that_goes_away_and_comes_back_loses_nothing() {
 fn a_connected_producer_sends_its_first_record_at_once() {
     let bench = Bench::new("first", &[]);
     let topic = bench.topic("topic", 1);
-    // librdkafka asks again after 500 ms, and sends nothing until then.
+    // librdkafka itself asks again 500 ms after each refusal, and sends nothing until it has an id.
     let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
-    bench.cluster.request_errors(RDKafkaApiKey::InitProducerId, &[refusal]);
+    bench.cluster.request_errors(RDKafkaApiKey::InitProducerId, &[refusal; 4]);
     let producer = Producer::connect(&bench.config, &topic, LONG, &Stop::new()).unwrap();
     let connected = Instant::now();
     producer.relay(0, None, Some(b"first")).unwrap();
     flush(&producer);
     assert_eq!(producer.acked(), 1);
-    assert!(connected.elapsed() < Duration::from_millis(200), "{:?}", connected.elapsed());
+    assert!(connected.elapsed() < Duration::from_secs(1), "{:?}", connected.elapsed());
 }
 
 #[test]
