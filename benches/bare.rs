@@ -1,18 +1,18 @@
 //! A bare librdkafka loop, what `make bench` compares the core with: constant payloads out, or records in and
-//! thrown away. It prints one JSON object: events and seconds.
+//! thrown away, with the client settings of the core. It prints one JSON object: events and seconds.
 //!
 //! `bare produce|consume TOPIC COUNT BYTES PARTITIONS NAME=VALUE…`, with librdkafka's property names.
 
+use std::collections::BTreeMap;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use rdkafka_sys as sys;
+use rtmbench::kafka::KafkaConfig;
 use sys::rd_kafka_conf_res_t::RD_KAFKA_CONF_OK;
 use sys::rd_kafka_resp_err_t::{RD_KAFKA_RESP_ERR__QUEUE_FULL, RD_KAFKA_RESP_ERR_NO_ERROR};
 
-static ACKED: AtomicU64 = AtomicU64::new(0);
 const KEYS: u64 = 100;
 const BATCH: usize = 256;
 
@@ -24,19 +24,19 @@ unsafe extern "C" fn on_delivery(
     // SAFETY: librdkafka gives a message that is valid for the time of the call.
     let code = unsafe { (*message).err };
     assert_eq!(code, RD_KAFKA_RESP_ERR_NO_ERROR, "a record was not delivered");
-    ACKED.fetch_add(1, Ordering::Relaxed);
 }
 
 fn c_string(text: &str) -> CString {
     CString::new(text).expect("no NUL in an argument")
 }
 
-fn client(kind: sys::rd_kafka_type_t, properties: &[(CString, CString)]) -> *mut sys::rd_kafka_t {
+fn client(kind: sys::rd_kafka_type_t, properties: BTreeMap<String, String>) -> *mut sys::rd_kafka_t {
     let mut reason = [0 as c_char; 512];
     // SAFETY: the configuration is made, filled and given to rd_kafka_new, with valid strings throughout.
     unsafe {
         let conf = sys::rd_kafka_conf_new();
         for (name, value) in properties {
+            let (name, value) = (c_string(&name), c_string(&value));
             let set = sys::rd_kafka_conf_set(
                 conf,
                 name.as_ptr(),
@@ -85,9 +85,10 @@ fn produce(native: *mut sys::rd_kafka_t, topic: *mut sys::rd_kafka_topic_t, coun
             unsafe { sys::rd_kafka_poll(native, 0) };
         }
     }
-    while ACKED.load(Ordering::Relaxed) < count {
+    // SAFETY: as above.
+    while unsafe { sys::rd_kafka_outq_len(native) } > 0 {
         // SAFETY: as above.
-        unsafe { sys::rd_kafka_poll(native, 10) };
+        unsafe { sys::rd_kafka_poll(native, 1) };
     }
 }
 
@@ -120,17 +121,17 @@ fn main() {
         panic!("bare produce|consume TOPIC COUNT BYTES PARTITIONS NAME=VALUE…");
     };
     let count: u64 = count.parse().expect("COUNT is a number");
-    let properties: Vec<_> = properties
+    let properties = properties
         .iter()
         .map(|each| each.split_once('=').expect("NAME=VALUE"))
-        .map(|(name, value)| (c_string(name), c_string(value)))
-        .collect();
-    let kind = match mode.as_str() {
-        "produce" => sys::rd_kafka_type_t::RD_KAFKA_PRODUCER,
-        "consume" => sys::rd_kafka_type_t::RD_KAFKA_CONSUMER,
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let config = KafkaConfig::new(properties).expect("a configuration");
+    let (kind, properties) = match mode.as_str() {
+        "produce" => (sys::rd_kafka_type_t::RD_KAFKA_PRODUCER, config.producer()),
+        "consume" => (sys::rd_kafka_type_t::RD_KAFKA_CONSUMER, config.consumer()),
         other => panic!("{other} is neither produce nor consume"),
     };
-    let native = client(kind, &properties);
+    let native = client(kind, properties);
     // SAFETY: the client is alive.
     let handle = unsafe { sys::rd_kafka_topic_new(native, c_string(topic).as_ptr(), ptr::null_mut()) };
     let started = Instant::now();

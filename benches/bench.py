@@ -1,7 +1,8 @@
 """`make bench`: the core on a real broker, side by side with other clients in one interleaved run.
 
 Prints the goals table and writes it to docs/performance.md, between its markers, with the command that made it.
-Every figure is the median of the rounds; the contenders take turns within a round.
+Every figure is the median of the rounds, with the lowest and the highest behind it. For six rounds, these are a 97 %
+interval of the median. The contenders take turns within a round.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ import functools
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+import commands
 import psutil
-from goals import goals_table, profile, side_by_side
+from goals import goals_table, linger_table, profile, side_by_side
 
 from rtmbench import _core
 from rtmbench.artifacts import Cache
@@ -40,6 +40,7 @@ JAVA = {
     "batch.size": "65536",
     "compression.type": "none",
 }
+PARTS = ["throughput", "commands", "paced", "floor", "large"]
 # As often as the core wakes in its default precision.
 WAKE_S = 0.0005
 
@@ -82,7 +83,7 @@ class Bench:
 
         An optional one may fail, as a client does that does not speak this broker's protocol.
         """
-        before, begin = self._broker_s(), time.monotonic()
+        before = self._broker_s()
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(command, stdout=output, stderr=errors)
             _, status, usage = os.wait4(process.pid, 0)
@@ -101,10 +102,25 @@ class Bench:
         figures["cpu_s"] = usage.ru_utime + usage.ru_stime
         figures["broker_s"] = self._broker_s() - before
         figures["peak_mib"] = usage.ru_maxrss / 1024
-        self.results.setdefault(name, []).append(figures)
-        rate = figures["events"] / figures["seconds"] if figures.get("seconds") else 0
-        print(f"{name:28} {rate:12,.0f}/s  wall {time.monotonic() - begin:5.1f} s  {text.strip()[-150:]!r}", flush=True)
+        self.keep(name, figures)
         return figures
+
+    def keep(self, name, figures):
+        """Keep a round of a contender, and print it."""
+        self.results.setdefault(name, []).append(figures)
+        shown = ", ".join(f"{key} {value:,.6g}" for key, value in figures.items() if not key.startswith("thread"))
+        print(f"{name:40} {shown}", flush=True)
+
+    def in_rounds(self, part):
+        """Call `part` with the number of each round.
+
+        The first one is not counted: a broker's compiler is busy with what is new to it.
+        """
+        before = set(self.results)
+        for turn in range(1 + self.arguments.rounds):
+            if turn == 1:
+                self.results = {name: runs for name, runs in self.results.items() if name in before}
+            part(turn)
 
     def python(self, name, role, *, optional=False, **options):
         document = {"bytes": BYTES, "partitions": PARTITIONS, "java": JAVA, "broker": self.broker.pid, **options}
@@ -112,9 +128,7 @@ class Bench:
         return self.run(name, [sys.executable, str(HERE / "clients.py"), role, json.dumps(document)], optional=optional)
 
     def bare(self, name, mode, topic, count):
-        producer_only = () if mode == "produce" else (*JAVA, "partitioner")
-        settings = {key: value for key, value in self.librdkafka().items() if key not in producer_only}
-        pairs = [f"{key}={value}" for key, value in settings.items()]
+        pairs = [f"{key}={value}" for key, value in self.librdkafka().items()]
         command = [str(self.arguments.bare), mode, topic, str(count), str(BYTES), str(PARTITIONS), *pairs]
         return self.run(name, command)
 
@@ -125,19 +139,19 @@ class Bench:
         log = f"-Dlog4j2.configurationFile={(HERE / 'log4j2.properties').as_uri()}"
         return self.run(name, [java, "-Xmx512m", log, "-cp", path, f"org.apache.kafka.tools.{tool}", *options], parse)
 
+    def producer_performance(self, name, topic, count, settings):
+        """Run Kafka's own load generator with the given settings of the Java producer."""
+        options = ["--topic", topic, "--num-records", str(count), "--record-size", str(BYTES), "--throughput", "-1"]
+        properties = [f"{key}={value}" for key, value in {"bootstrap.servers": self.servers, **settings}.items()]
+        options += ["--producer-props", *properties]
+        self.java(name, "ProducerPerformance", options, functools.partial(_produced, count=count))
+
     def _broker_s(self):
         times = self.broker.cpu_times()
         return times.user + times.system
 
     def produce(self, count, turn):
         """Let every producer send into its own topic: `count` records, the slow ones fewer."""
-
-        def java(topic):
-            options = ["--topic", topic, "--num-records", str(count), "--record-size", str(BYTES), "--throughput", "-1"]
-            properties = [f"{key}={value}" for key, value in {"bootstrap.servers": self.servers, **JAVA}.items()]
-            options += ["--producer-props", *properties]
-            parse = functools.partial(produced, count=count)
-            self.java("Java ProducerPerformance", "ProducerPerformance", options, parse)
 
         def python(name, role, count, *, optional=False):
             return lambda topic: self.python(name, role, topic=topic, count=count, optional=optional)
@@ -146,7 +160,7 @@ class Bench:
             turn,
             python("core produce", "core_produce", count),
             lambda topic: self.bare("bare librdkafka produce", "produce", topic, count),
-            java,
+            lambda topic: self.producer_performance("Java ProducerPerformance", topic, count, JAVA),
             python("confluent-kafka produce", "confluent_produce", count),
             python("confluent-kafka events", "confluent_events", count // 5),
             python("kafka-python-ng produce", "kafka_python_produce", count // 40, optional=True),
@@ -214,15 +228,13 @@ class Bench:
         self.python("core large", "core_large", topic=topic, count=count, bytes=None)
         self.drop(topic)
 
-    def median(self):
-        """Return the median of every figure over the rounds."""
-        return {
-            name: {key: statistics.median(run.get(key, 0) for run in runs) for key in runs[0]}
-            for name, runs in self.results.items()
-        }
+    def commands(self, count, turn):
+        """Let the commands send: as fast as they can, then at 10,000 events/s."""
+        in_turns(turn, *commands.contenders(self, count), topic=self.fresh)
+        commands.paced(self, self.arguments.command_seconds)
 
 
-def produced(text, count):
+def _produced(text, count):
     matches = re.findall(r"(\d+) records sent, ([\d.,]+) records/sec", text)
     records, rate = matches[-1]
     if int(records) != count:
@@ -262,57 +274,75 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bare", type=Path, required=True, help="the bare librdkafka loop, built by cargo")
     parser.add_argument("--events", type=int, default=1_000_000, help="records of a fast contender in a round")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=10, help="length of a paced measurement")
+    parser.add_argument("--command-seconds", type=float, default=30, help="length of a paced command")
+    parser.add_argument("--linger-seconds", type=float, default=15, help="length of each run of the table of lingers")
     parser.add_argument("--large", type=int, default=10_000_000, help="events of the memory measurement")
     parser.add_argument("--linger", default="1", help="linger.ms of the paced clients at 10,000 events/s")
-    parser.add_argument("--only", nargs="*", default=["throughput", "paced", "floor", "large"])
+    parser.add_argument("--only", nargs="*", choices=[*PARTS, "linger"], default=PARTS, metavar="PART")
     parser.add_argument("--save", type=Path, help="read and write the figures of parts that were run before")
     parser.add_argument("--no-page", action="store_true", help="print only")
     return parser.parse_args()
 
 
+def measure(bench):
+    """Run the parts that were asked for."""
+    arguments = bench.arguments
+    # A cold broker is a slow one: it is warmed up by what it is going to do.
+    filled = bench.topic()
+    times = bench.python("warm-up", "core_produce", topic=filled, count=arguments.events)
+    del bench.results["warm-up"]
+
+    def throughput(turn):
+        bench.produce(arguments.events, turn)
+        bench.receive(filled, arguments.events, times, turn)
+
+    if "throughput" in arguments.only:
+        bench.in_rounds(throughput)
+    bench.drop(filled)
+    if "commands" in arguments.only:
+        bench.in_rounds(functools.partial(bench.commands, arguments.events))
+    for _ in range(arguments.rounds):
+        if "paced" in arguments.only:
+            bench.pace(arguments.seconds)
+        if "floor" in arguments.only:
+            bench.floor(arguments.seconds, 3_000)
+        if "linger" in arguments.only:
+            commands.lingers(bench, arguments.linger_seconds)
+    if "large" in arguments.only:
+        bench.large(arguments.large)
+
+
+def _circumstances(arguments):
+    machine = describe()
+    settings = ", ".join(f"{key}={value}" for key, value in JAVA.items())
+    return (
+        f"made by `make bench` on {dt.datetime.now(dt.timezone.utc):%Y-%m-%d}. {machine.cpu}, {machine.cores} cores; "
+        f"librdkafka {_core.librdkafka_version()}, Kafka 4.1.1; {arguments.rounds} rounds, {BYTES}-byte records, "
+        f"{PARTITIONS} partitions, {settings}."
+    )
+
+
 def main():
     arguments = parse_arguments()
-    figures = json.loads(arguments.save.read_text()) if arguments.save and arguments.save.exists() else {}
+    saved = json.loads(arguments.save.read_text()) if arguments.save and arguments.save.exists() else {}
+    figures, made = saved.get("figures", {}), saved.get("made", {})
     with tempfile.TemporaryDirectory(prefix="rtmbench-bench-") as directory:
         work = Path(directory)
         (work / "state").mkdir()
         options = {"java": find_java(), "cache": Cache(), "logs": work / "logs", "state": work / "state"}
         with LocalPlatform(**options) as platform:
             bench = Bench(platform, arguments)
-            # A cold broker is a slow one: it is warmed up by what it is going to do.
-            topic = bench.topic()
-            bench.python("warm-up", "core_produce", topic=topic, count=arguments.events)
-            bench.drop(topic)
-            del bench.results["warm-up"]
-            if "throughput" in arguments.only:
-                filled = bench.topic()
-                times = bench.python("warm-up", "core_produce", topic=filled, count=arguments.events)
-                # The first round is not counted: a broker's compiler is busy for some time with what is new to it.
-                for turn in range(1 + arguments.rounds):
-                    if turn == 1:
-                        bench.results.clear()
-                    bench.produce(arguments.events, turn)
-                    bench.receive(filled, arguments.events, times, turn)
-                bench.drop(filled)
-            for _ in range(arguments.rounds):
-                if "paced" in arguments.only:
-                    bench.pace(arguments.seconds)
-                if "floor" in arguments.only:
-                    bench.floor(arguments.seconds, 3_000)
-            if "large" in arguments.only:
-                bench.large(arguments.large)
-    figures |= bench.median()
+            measure(bench)
+    figures |= bench.results
+    made |= dict.fromkeys(arguments.only, _circumstances(arguments))
     if arguments.save:
-        arguments.save.write_text(json.dumps(figures, indent=1))
-    machine = describe()
-    caption = (
-        f"Made by `make bench` on {dt.datetime.now(dt.timezone.utc):%Y-%m-%d}: {machine.cpu}, {machine.cores} cores; "
-        f"librdkafka {_core.librdkafka_version()}, Kafka 4.1.1; {arguments.rounds} rounds, {BYTES}-byte records, "
-        f"{PARTITIONS} partitions, {', '.join(f'{key}={value}' for key, value in JAVA.items())}."
-    )
-    tables = [caption, goals_table(figures), side_by_side(figures), profile(figures)]
+        arguments.save.write_text(json.dumps({"figures": figures, "made": made}, indent=1))
+    captions = [
+        f"{', '.join(part for part in made if made[part] == each)}: {each}" for each in dict.fromkeys(made.values())
+    ]
+    tables = [*captions, goals_table(figures), side_by_side(figures), profile(figures), linger_table(figures)]
     table = "\n\n".join(part for part in tables if part)
     print(table)
     if not arguments.no_page:

@@ -23,7 +23,7 @@ const PRODUCER: &[(&str, &str)] = &[
 /// What the harness relies on, whatever the caller asked for.
 const PRODUCER_FIXED: &[(&str, &str)] = &[
     // The statistics say when the producer may send.
-    ("statistics.interval.ms", "50"),
+    ("statistics.interval.ms", "100"),
 ];
 
 /// A record is fetched as soon as it is there; nothing is committed.
