@@ -1,6 +1,6 @@
 """`make bench`: the core on a real broker, side by side with other clients in one interleaved run.
 
-Prints the goals table and writes it to docs/performance.md, between its markers, with the command that made it.
+Writes the figures of all rounds to docs/performance.json, and their tables to docs/performance.md, between its markers.
 Every figure is the median of the rounds, with the lowest and the highest behind it. For six rounds, these are a 97 %
 interval of the median. The contenders take turns within a round.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import commands
 import psutil
-from goals import goals_table, linger_table, profile, side_by_side
+from goals import tables
 
 from rtmbench import _core
 from rtmbench.artifacts import Cache
@@ -31,6 +31,7 @@ from rtmbench.platform.machine import describe
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "performance.md"
+RECORDING = PAGE.with_suffix(".json")
 MARKERS = "<!-- bench:begin -->", "<!-- bench:end -->"
 BYTES, PARTITIONS, RATE = 256, 4, 10_000
 JAVA = {
@@ -281,8 +282,7 @@ def parse_arguments():
     parser.add_argument("--large", type=int, default=10_000_000, help="events of the memory measurement")
     parser.add_argument("--linger", default="1", help="linger.ms of the paced clients at 10,000 events/s")
     parser.add_argument("--only", nargs="*", choices=[*PARTS, "linger"], default=PARTS, metavar="PART")
-    parser.add_argument("--save", type=Path, help="read and write the figures of parts that were run before")
-    parser.add_argument("--no-page", action="store_true", help="print only")
+    parser.add_argument("--no-page", action="store_true", help="print only: neither page nor recording is written")
     return parser.parse_args()
 
 
@@ -326,8 +326,6 @@ def _circumstances(arguments):
 
 def main():
     arguments = parse_arguments()
-    saved = json.loads(arguments.save.read_text()) if arguments.save and arguments.save.exists() else {}
-    figures, made = saved.get("figures", {}), saved.get("made", {})
     with tempfile.TemporaryDirectory(prefix="rtmbench-bench-") as directory:
         work = Path(directory)
         (work / "state").mkdir()
@@ -335,21 +333,20 @@ def main():
         with LocalPlatform(**options) as platform:
             bench = Bench(platform, arguments)
             measure(bench)
-    figures |= bench.results
-    made |= dict.fromkeys(arguments.only, _circumstances(arguments))
-    if arguments.save:
-        arguments.save.write_text(json.dumps({"figures": figures, "made": made}, indent=1))
-    captions = [
-        f"{', '.join(part for part in made if made[part] == each)}: {each}" for each in dict.fromkeys(made.values())
-    ]
-    tables = [*captions, goals_table(figures), side_by_side(figures), profile(figures), linger_table(figures)]
-    table = "\n\n".join(part for part in tables if part)
-    print(table)
-    if not arguments.no_page:
-        begin, end = MARKERS
-        head, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
-        _, _, tail = rest.partition(end)
-        PAGE.write_text(f"{head}{begin}\n{table}\n{end}{tail}", encoding="utf-8")
+    fresh = {"made": dict.fromkeys(arguments.only, _circumstances(arguments)), "figures": bench.results}
+    if arguments.no_page:
+        print(tables(fresh))
+        return
+    # Parts that were not asked for keep their figures.
+    recorded = json.loads(RECORDING.read_text(encoding="utf-8")) if RECORDING.exists() else {}
+    recording = {key: recorded.get(key, {}) | fresh[key] for key in fresh}
+    RECORDING.write_text(json.dumps(recording, indent=1) + "\n", encoding="utf-8")
+    text = tables(recording)
+    print(text)
+    begin, end = MARKERS
+    head, _, rest = PAGE.read_text(encoding="utf-8").partition(begin)
+    _, _, tail = rest.partition(end)
+    PAGE.write_text(f"{head}{begin}\n{text}\n{end}{tail}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 Figures = Mapping[str, Sequence[Mapping[str, float]]]
 MIB_IN_MB = 1.048576
@@ -129,6 +130,16 @@ GOALS = (
     _at_most("peak memory, 10 million events sent, received and checked", "core large", "peak_mib", 150, " MB",
              scale=MIB_IN_MB),
 )  # fmt: skip
+
+
+def tables(recording: Mapping[str, Any]) -> str:
+    """Return the part of the page that is made from a recording: who made what, goals, contenders, threads, lingers."""
+    made, figures = recording["made"], recording["figures"]
+    captions = [
+        f"{', '.join(part for part in made if made[part] == each)}: {each}" for each in dict.fromkeys(made.values())
+    ]
+    parts = [*captions, goals_table(figures), side_by_side(figures), profile(figures), linger_table(figures)]
+    return "\n\n".join(part for part in parts if part)
 
 
 def goals_table(figures: Figures) -> str:
