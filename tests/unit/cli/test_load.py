@@ -234,8 +234,13 @@ def stamp_of(at_us, form):
         "float s": seconds,
         "quoted ms": str(at_us // 1_000),
         "ISO": text,
-        "ISO without trailing zeros": text.replace("+00:00", "").rstrip("0").rstrip(".") + "Z",
+        "ISO without trailing zeros": _without_trailing_zeros(text.replace("+00:00", "")) + "Z",
     }[form]
+
+
+def _without_trailing_zeros(text):
+    # A whole second has no digits to lose: those of the second itself stay.
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def send(broker, records):
