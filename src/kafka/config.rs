@@ -128,16 +128,12 @@ impl KafkaConfig {
 
     /// The effective properties of a producer.
     pub fn producer(&self) -> BTreeMap<String, String> {
-        let mut properties = self.over(PRODUCER, CONSUMER_ONLY);
-        properties.extend(PRODUCER_FIXED.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
-        properties
+        self.over(PRODUCER, PRODUCER_FIXED, CONSUMER_ONLY)
     }
 
     /// The effective properties of a consumer.
     pub fn consumer(&self) -> BTreeMap<String, String> {
-        let mut properties = self.over(CONSUMER, PRODUCER_ONLY);
-        properties.extend(CONSUMER_FIXED.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
-        properties
+        self.over(CONSUMER, CONSUMER_FIXED, PRODUCER_ONLY)
     }
 
     /// The same for a consumer to which the end of a partition is reported.
@@ -147,9 +143,15 @@ impl KafkaConfig {
         properties
     }
 
-    fn over(&self, defaults: &[(&str, &str)], foreign: &[&str]) -> BTreeMap<String, String> {
-        let mut properties: BTreeMap<String, String> =
-            defaults.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+    /// The caller's properties, without `foreign` ones, over `defaults` and under what is `fixed`.
+    fn over(
+        &self,
+        defaults: &[(&str, &str)],
+        fixed: &[(&str, &str)],
+        foreign: &[&str],
+    ) -> BTreeMap<String, String> {
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        let mut properties: BTreeMap<String, String> = defaults.iter().map(owned).collect();
         for (name, value) in &self.0 {
             if !foreign.contains(&name.as_str()) {
                 properties.insert(name.clone(), value.clone());
@@ -159,6 +161,7 @@ impl KafkaConfig {
             // The OpenSSL that is linked in looks where no system keeps its certificates.
             properties.insert("ssl.ca.location".to_owned(), "probe".to_owned());
         }
+        properties.extend(fixed.iter().map(owned));
         properties
     }
 
