@@ -302,7 +302,7 @@ class RunSettings:
         None,
         "integer",
         "Trials per engine.",
-        default_text="3; with --quick 1, with --aa 6",
+        default_text="3; with --quick 1, with --aa 6; with --until-verdict, at most 6 for two engines",
         unit="trials",
         least=1,
         most=1_000,

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 )
 @click.option("--aa", is_flag=True, help="Compare each engine with itself, to measure the noise of this machine.")
 @click.option(
+    "--until-verdict",
+    is_flag=True,
+    help="Stop after 4 or 5 trials if they make a verdict, else after as many as it needs: 6 for two engines.",
+)
+@click.option(
     "--find-rate", is_flag=True, help="Search for the highest rate that each engine sustains, starting at --rate."
 )
 @click.option("--resume", metavar="RUN", help="Continue an interrupted run or experiment with its settings.")
@@ -79,7 +84,7 @@ def _options(axes: dict[str, tuple[Any, ...]], values: SettingValues) -> Options
     return Options(
         axes=axes,
         targets=[Target.parse(text) for text in texts],
-        **{name: values.pop(name) for name in ("aa", "find_rate", "resume", "retry_failed")},
+        **{name: values.pop(name) for name in ("aa", "until_verdict", "find_rate", "resume", "retry_failed")},
     )
 
 

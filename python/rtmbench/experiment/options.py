@@ -24,6 +24,8 @@ class Options:
     targets: Sequence[Target] = ()
     aa: bool = False
     """Each engine against itself, to measure the noise of this machine."""
+    until_verdict: bool = False
+    """Stop before the last trial where fewer pairs make a verdict."""
     find_rate: bool = False
     """Search the highest sustained rate of each engine."""
     resume: str | None = None
@@ -34,12 +36,14 @@ class Options:
         """Raise `ConfigurationError` for options that exclude each other, or that a custom job excludes."""
         chosen = {
             "--aa": self.aa,
+            "--until-verdict": self.until_verdict,
             "--find-rate": self.find_rate,
             "--resume": self.resume is not None,
             "several values for a setting": bool(self.axes),
         }
         names = [name for name, there in chosen.items() if there]
-        if len(names) > 1 and set(names) != {"--aa", "several values for a setting"}:
+        together = {"--aa", "several values for a setting"}, {"--until-verdict", "several values for a setting"}
+        if len(names) > 1 and set(names) not in together:
             raise ConfigurationError(f"{' and '.join(names)} exclude each other.")
         if custom_job and self.find_rate:
             raise ConfigurationError(

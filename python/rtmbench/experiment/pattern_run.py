@@ -20,12 +20,12 @@ from rtmbench.kafka.warm_up import warm_up
 from rtmbench.parity import load_rows, parity
 from rtmbench.platform.scheduling import NICE
 from rtmbench.results import contention, noise, slo
-from rtmbench.results.comparison import is_quick, paired_case
+from rtmbench.results.comparison import EARLY_PAIRS, is_quick, paired_case
 from rtmbench.results.model import Cell, Result, Status
 from rtmbench.results.noise import AGAIN, NoiseBands
 from rtmbench.results.parity import Parity
 from rtmbench.results.statistics import cell_status, headline
-from rtmbench.results.verdict import decide
+from rtmbench.results.verdict import decide, decides
 from rtmbench.signals import Terminated, shielded
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ class PatternRun:
         self.floors = [self._cell_run(parse_engine(name)) for name in BRACKETS]
         self.result: Result | None = None
         self._kafka_build = ""
+        self._decided = False
+        """Whether an early verdict has ended the run."""
 
     @property
     def kafka(self) -> KafkaService:
@@ -150,7 +152,7 @@ class PatternRun:
 
     def group(self, number: int) -> None:
         """Run trial `number` of every engine and the floors after it; the document is on disk after each."""
-        if number > self.settings.trials:
+        if number > self.settings.trials or self._decided:
             return
         order = self.cell_runs if number % 2 else self.cell_runs[::-1]
         for cell_run in order:
@@ -161,6 +163,10 @@ class PatternRun:
             for trial in cell.trials:
                 if trial.trial == number and trial.status is Status.CONTENDED:
                     self.view.say(f"{cell.name} trial {number} was {trial.reasons[0]}")
+        if self.experiment.options.until_verdict and number in EARLY_PAIRS and number < self.settings.trials:
+            self._decided = all(map(decides, self.document().comparisons))
+            if self._decided:
+                self.view.say(f"pattern {self.pattern.id}: decided after {number} of {self.settings.trials} trials")
 
     def finish(self) -> Result:
         """Mark the document complete, and keep the noise band that an A/A run found."""
@@ -184,6 +190,8 @@ class PatternRun:
 
     def remaining(self) -> tuple[int, float]:
         """Return how many trials are still to be run, and roughly how long they take, in seconds."""
+        if self._decided:
+            return 0, 0.0
         settings = self.settings
         floor = SET_UP_FLOOR_S + settings.floor_warmup_s + settings.floor_duration_s
         count, total = 0, 0.0
@@ -276,6 +284,8 @@ class PatternRun:
         modes: SettingValues = {}
         if options.aa:
             modes["aa"] = True
+        if options.until_verdict:
+            modes["until_verdict"] = True
         if options.find_rate:
             modes["find_rate"] = True
         if options.targets:

@@ -39,10 +39,14 @@ class Interrupted:
     """Its directory."""
     result: Result
     settings: Settings
+    past_verdict: bool = False
+    """Whether the run goes on after an early verdict: its number of trials was given again."""
 
     @property
     def done(self) -> bool:
         """Whether there is nothing left to do, failures aside."""
+        if self.past_verdict and _last_trial(self.result) < self.settings.trials:
+            return False
         return self.result.complete and self.result.settings.get("trials") == self.settings.trials
 
 
@@ -50,7 +54,8 @@ def options(before: Sequence[Interrupted], requested: Options) -> Options:
     """Return the original options of the runs, as in their documents; new targets are allowed."""
     stored = before[0].result.settings
     targets = requested.targets or [Target.parse(text) for text in stored.get("slo", ())]
-    return replace(requested, aa=bool(stored.get("aa")), targets=targets)
+    until_verdict = bool(stored.get("until_verdict")) and not before[0].past_verdict
+    return replace(requested, aa=bool(stored.get("aa")), until_verdict=until_verdict, targets=targets)
 
 
 def find(reference: str, request: RunRequest, machine: Machine, host: Host) -> list[Interrupted]:
@@ -81,9 +86,18 @@ def find(reference: str, request: RunRequest, machine: Machine, host: Host) -> l
                 "each step depends on the steps before it. Start a new search."
             )
         interrupted_runs.append(
-            Interrupted(path=path.parent, result=result, settings=_settings(result, request, machine))
+            Interrupted(
+                path=path.parent,
+                result=result,
+                settings=_settings(result, request, machine),
+                past_verdict=bool(result.settings.get("until_verdict")) and request.trials is not None,
+            )
         )
     return interrupted_runs
+
+
+def _last_trial(result: Result) -> int:
+    return max((trial.trial for cell in result.cells for trial in cell.trials), default=0)
 
 
 def attempts_due(trials: Sequence[Trial], number: int, *, retry_failed: bool) -> list[int]:

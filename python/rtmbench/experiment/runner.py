@@ -6,6 +6,7 @@ A floor trial brackets each group of engine trials, and the engines' order turns
 
 from __future__ import annotations
 
+import math
 import secrets
 import tempfile
 from dataclasses import replace
@@ -15,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 from rtmbench import doctor
 from rtmbench.artifacts import Cache
 from rtmbench.engines import spec_name
-from rtmbench.errors import NotMetError, NoValidTrialError, RunFailedError
+from rtmbench.errors import ConfigurationError, NotMetError, NoValidTrialError, RunFailedError
 from rtmbench.experiment import resume, sweep
 from rtmbench.experiment.find_rate import search
 from rtmbench.experiment.host import host
 from rtmbench.experiment.options import AA_TRIALS, Options
 from rtmbench.experiment.pattern_run import PatternRun
 from rtmbench.experiment.progress import SILENT, RunClock
-from rtmbench.experiment.settings import MAX_RATE, resolve
+from rtmbench.experiment.settings import MAX_RATE, engine_names, resolve
 from rtmbench.experiment.trial_plan import TimeLimits
 from rtmbench.formatting import plural
 from rtmbench.platform import machine as machines
@@ -35,6 +36,7 @@ from rtmbench.results.model import Status
 from rtmbench.results.noise import NoiseBands
 from rtmbench.results.parity import Parity
 from rtmbench.results.store import RunDirectory, list_runs, new_run_id
+from rtmbench.results.verdict import least_pairs
 from rtmbench.signals import shielded
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ def run(
     machine = machines.describe()
     if options.aa and request.trials is None:
         request = replace(request, trials=AA_TRIALS)
+    if options.until_verdict:
+        request = replace(request, trials=_most_trials(request))
     before = (
         resume.find(options.resume, request, machine, host(machine, kafka=request.bootstrap_servers is None))
         if options.resume
@@ -96,6 +100,27 @@ def run(
                 view.say(f"{check.name}: {check.detail}")
     cache.ensure_many(doctor_request.bundles())
     return Experiment(points, machine, cache, options, before, view=view, limits=limits).run()
+
+
+def _most_trials(request: RunRequest) -> int:
+    """Return after how many trials a run ends that has no early verdict.
+
+    Raises:
+        ConfigurationError: a quick run, a single engine, or fewer trials than a verdict needs.
+
+    """
+    if request.quick:
+        raise ConfigurationError("--until-verdict: a quick run has no verdict. Leave out --quick.")
+    engines = len(engine_names(request))
+    if engines < 2:  # noqa: PLR2004 - a comparison has two sides
+        raise ConfigurationError("--until-verdict compares engines: name two or more with --engines.")
+    least = least_pairs(math.comb(engines, 2))
+    if request.trials is not None and request.trials < least:
+        raise ConfigurationError(
+            f"--until-verdict with {engines} engines needs --trials {least} or more: the run ends there if it has no "
+            "verdict before."
+        )
+    return request.trials or least
 
 
 def effective_settings(request: RunRequest, *, fresh: bool = False, view: Observer = SILENT) -> Parity:
@@ -218,7 +243,9 @@ class Experiment:
                 self._start_kafka()
                 left = [pattern_run.remaining() for pattern_run in self.runs]
                 minutes = sum(seconds for _, seconds in left) / 60
-                self.view.say(f"{plural(sum(trials for trials, _ in left), 'trial')}, about {minutes:.0f} min")
+                trials = plural(sum(trials for trials, _ in left), "trial")
+                most = "at most, fewer for an early verdict" if self.options.until_verdict else ""
+                self.view.say(f"{trials}, about {minutes:.0f} min{f' {most}' if most else ''}")
                 return self._in_turns()
         finally:
             # The broker writes to its logs until it has ended, and the manifest has their hashes.

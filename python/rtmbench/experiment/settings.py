@@ -252,7 +252,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
     duration_s, cycles, stretched = _whole_cycles(request)
     notes.extend(stretched)
     job = request.job
-    names = _with_commands(request)
+    names = engine_names(request)
     if job is not None:
         names = job.engines(names, DEFAULT_ENGINES)
         notes += [f"{name} is left out: it has no job" for name in request.engines if name not in names]
@@ -329,8 +329,13 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
     return settings
 
 
-def _with_commands(request: RunRequest) -> tuple[str, ...]:
-    """Add the engines that are commands, and return the names of all engines of the run."""
+def engine_names(request: RunRequest) -> tuple[str, ...]:
+    """Add the engines that are commands, and return the names of all engines of the run.
+
+    Raises:
+        ConfigurationError: two commands have one name.
+
+    """
     commands = [Command.parse(text) for text in request.engine_cmd]
     if len({command.name for command in commands}) < len(commands):
         raise ConfigurationError("--engine-cmd defines two commands with one name. Use different names.")

@@ -22,7 +22,7 @@ from rtmbench.report.text import WORDS, headline_text
 from rtmbench.results import Status
 from rtmbench.results.hops import cell_engine_hop
 from rtmbench.results.slo import SIGNS
-from rtmbench.results.verdict import BETTER, WORSE, ratio_text
+from rtmbench.results.verdict import BETTER, WORSE, interval_percent, ratio_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -307,7 +307,7 @@ def _comparison(comparison: Comparison) -> str:
             (comparison.ratio_p99, comparison.interval),
         )
     )
-    basis = "mean and 95 % interval" if comparison.interval else "median"
+    basis = f"mean and {interval_percent(comparison)} interval" if comparison.interval else "median"
     own = [
         f"{name} {ratio_text(ratio)}"
         for name, ratio in (("p50", comparison.ratio_engine_p50), ("p99", comparison.ratio_engine_p99))

@@ -18,7 +18,6 @@ from rtmbench.results import fingerprint
 from rtmbench.results._document import encode
 from rtmbench.results.comparison import (
     BAD,
-    PAIRS_FOR_A_VERDICT,
     UNLIKE_BOUNDARIES,
     comparable_emission,
     contended_obstacles,
@@ -40,7 +39,16 @@ from rtmbench.results.confidence import unpaired
 from rtmbench.results.model import Spread, Status
 from rtmbench.results.permutation import exchange, fisher
 from rtmbench.results.statistics import decisive_attempts
-from rtmbench.results.verdict import ASSUMED_BAND, FIGURES, SLOWER, WORSE, Case, decide, sentence
+from rtmbench.results.verdict import (
+    ASSUMED_BAND,
+    FIGURES,
+    PAIRS_FOR_A_VERDICT,
+    SLOWER,
+    WORSE,
+    Case,
+    decide,
+    sentence,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

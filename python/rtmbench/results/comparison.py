@@ -5,15 +5,23 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from rtmbench.results.confidence import paired
+from rtmbench.results.confidence import paired, unpaired
 from rtmbench.results.model import Failures, Status
 from rtmbench.results.outputs import output_bytes_note
-from rtmbench.results.permutation import sign_flip, sign_test
+from rtmbench.results.permutation import exchange, sign_flip, sign_test
 from rtmbench.results.statistics import decisive_attempts, last_attempts
-from rtmbench.results.verdict import FIGURES, NO_VERDICT, UNMEASURED, Case, decide
+from rtmbench.results.verdict import (
+    EARLY_LEVEL,
+    FIGURES,
+    NO_VERDICT,
+    PAIRS_FOR_A_VERDICT,
+    UNMEASURED,
+    Case,
+    decide,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +29,8 @@ if TYPE_CHECKING:
     from rtmbench.results.confidence import Estimate
     from rtmbench.results.model import Cell, CloseLatency, Comparison, Latency, NoiseBand, Result, Spread, Trial
 
-PAIRS_FOR_A_VERDICT = 6
+EARLY_PAIRS = (4, 5)
+"""So many pairs can make an early verdict. It needs both orders, and two samples whose labels have enough exchanges."""
 ALLOWED_SHARE = 0.25
 """With more void attempts, contended or drifting trials than this share of a cell's, it has no verdict."""
 CLOSE = "close"
@@ -38,7 +47,7 @@ HOP_RESOLUTION_MS = 1.0
 
 Figures: TypeAlias = "Latency | CloseLatency"
 
-__all__ = ["NO_VERDICT", "PAIRS_FOR_A_VERDICT", "compare", "compare_all", "is_quick", "paired_case"]
+__all__ = ["NO_VERDICT", "compare", "compare_all", "is_quick", "paired_case"]
 
 
 def compare(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED, *, quick: bool = False) -> Comparison:
@@ -85,7 +94,7 @@ def paired_case(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED, *, qu
             estimates = {name: paired(values, first) for name, values in logs.items()}
     own, hop_notes = engine_ratios([pair.hops for pair in pairs], average=bool(estimates))
     failures = failures_of(baseline, other)
-    return Case(
+    case = Case(
         baseline=baseline.name,
         other=other.name,
         pairs=len(pairs),
@@ -109,6 +118,29 @@ def paired_case(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED, *, qu
         remarks=[*pairing.notes, *remarks(baseline, other), *unknown_remarks(known), *hop_notes],
         band=band,
     )
+    both_orders = len({pair.baseline_first for pair in pairs}) > 1
+    early = len(pairs) in EARLY_PAIRS and pairing.undisturbed and both_orders
+    return replace(case, early=_early(case, pairs)) if early else case
+
+
+def _early(case: Case, pairs: Sequence[_Pair]) -> Case:
+    """Return the case as an early verdict takes it: two samples, at a level of its own."""
+    samples = {
+        name: tuple([pair.log_latency(side, name) for pair in pairs] for side in (0, 1)) for name in case.ratios
+    }
+    return replace(
+        case,
+        shortfall=(),
+        estimates={name: replace(unpaired(*both), confidence=1 - EARLY_LEVEL) for name, both in samples.items()},
+        guards={name: exchange(*both) for name, both in samples.items()},
+        engine_ratios=engine_ratios([pair.hops for pair in pairs], average=True)[0],
+        remarks=[
+            f"decided early, after {len(pairs)} of {PAIRS_FOR_A_VERDICT} pairs: the intervals are of "
+            f"{1 - EARLY_LEVEL:.1%}",
+            *case.remarks,
+        ],
+        level=EARLY_LEVEL,
+    )
 
 
 UNLIKE_BOUNDARIES = "boundary-free trials, and those of less than a whole interval, are compared with their like only"
@@ -124,8 +156,10 @@ class _Pair:
     """Whether the baseline's trial ran first."""
 
     def log_ratio(self, name: str) -> float:
-        of_baseline, of_other = (getattr(latency, name) for latency in self.figures)
-        return math.log(max(1, of_other) / max(1, of_baseline))
+        return self.log_latency(1, name) - self.log_latency(0, name)
+
+    def log_latency(self, side: int, name: str) -> float:
+        return math.log(max(1, getattr(self.figures[side], name)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +171,8 @@ class _Pairing:
     """Of pairs with a failed or unsustained trial: +∞ where it is the other's, -∞ the baseline's, 0 where both are."""
     obstacles: Sequence[str] = ()
     notes: Sequence[str] = ()
+    undisturbed: bool = False
+    """Whether every pair is one of two valid trials, so that none of them is missing for what it would have shown."""
 
 
 def _pairs(baseline: Cell, other: Cell) -> _Pairing:
@@ -164,6 +200,7 @@ def _pairs(baseline: Cell, other: Cell) -> _Pairing:
         contended=[pair for pair in withheld if pair is not None],
         worst=worst,
         notes=notes,
+        undisturbed=len(like_pairs) == len(both) == max(len(of_baseline), len(of_other)),
     )
 
 

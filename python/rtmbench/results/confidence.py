@@ -23,7 +23,7 @@ _LEAST_DEGREES = 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean log-ratio with its standard error; ratios and their 95 % interval by property."""
+    """A mean log-ratio with its standard error; ratios and their interval by property."""
 
     log_ratio: float
     error: float
@@ -32,6 +32,8 @@ class Estimate:
     """Degrees of freedom of Student's distribution; a fraction for unpaired samples."""
     spread: float = 0.0
     """Standard deviation of the log-ratio of one pair, without the order's share; 0 for unpaired samples."""
+    confidence: float = CONFIDENCE
+    """Of the interval, as a share."""
 
     @property
     def ratio(self) -> float:
@@ -40,8 +42,8 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Lower and upper bound of the ratio, 95 %."""
-        half = self.error * student_quantile(self.degrees)
+        """Lower and upper bound of the ratio."""
+        half = self.error * student_quantile(self.degrees, self.confidence)
         return math.exp(self.log_ratio - half), math.exp(self.log_ratio + half)
 
     @property

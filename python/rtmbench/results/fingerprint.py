@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MEMORY_STEP_MB = 256
 """Memory is compared in steps: a kernel takes some MiB more or less, and sizes are derived from what is free."""
-WITHOUT_EFFECT = frozenset({"aa", "engines", "notes", "slo"}) | {
+WITHOUT_EFFECT = frozenset({"aa", "engines", "notes", "slo", "until_verdict"}) | {
     row.field for row in SETTINGS.values() if not row.measured
 }
 """Settings that do not change what a single trial measures. Everything else does."""

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rtmbench.results.comparison import PAIRS_FOR_A_VERDICT, is_quick, paired_case
+from rtmbench.results.comparison import is_quick, paired_case
 from rtmbench.results.confidence import student_quantile
 from rtmbench.results.fingerprint import machine, machine_id, settings_id
 from rtmbench.results.model import NoiseBand
 from rtmbench.results.store import write_file
-from rtmbench.results.verdict import ASSUMED_BAND
+from rtmbench.results.verdict import ASSUMED_BAND, PAIRS_FOR_A_VERDICT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

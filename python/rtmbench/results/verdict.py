@@ -8,6 +8,10 @@ A latency is called *faster* or *slower* where all of this holds, else it is "no
 3. the near bound of the 95 % interval lies beyond the noise band: what a further experiment with the *same* engine on
    both sides is predicted to show on this machine. Without a measured band, p99 has no verdict.
 
+With 4 or 5 pairs there is a verdict where it is clear beyond that: an *early* one. The trials of the two sides are taken
+as two samples, the test and the interval are at 0.5 % instead, and the permutation test exchanges the labels of trials.
+So a run may look after 4 pairs, after 5, and at the end, and all its looks together keep the promised 5 %.
+
 Trials that failed or did not sustain the rate come first. Where one side has clearly more of them, the verdict is
 *worse* or *better* and no latency is judged. Where they are fewer, a latency can only be called slower, and only on the
 side that has more of them: the trials that it has left flatter it.
@@ -15,11 +19,12 @@ side that has more of them: the trials that it has left flatter it.
 
 from __future__ import annotations
 
+import math
 import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from rtmbench.results.confidence import holm
+from rtmbench.results.confidence import CONFIDENCE, holm
 from rtmbench.results.model import Comparison, NoiseBand
 
 if TYPE_CHECKING:
@@ -38,9 +43,11 @@ FIGURES = ("p50", "p99")
 FAMILY_LEVEL = 0.04
 """Share of false verdicts that the statistics allow where all cells are equal. A little under the promised 5 %, since
 trials with rare long stalls are less well-behaved than Student's distribution assumes."""
+EARLY_LEVEL = 0.005
+"""The same of an early verdict."""
 GUARD_LEVEL = 0.05
 """Of the permutation test of one percentile, over all comparisons. Six pairs can reach 2/64 = 0.031: enough for one
-comparison, while three need 7 pairs and six need 8."""
+comparison, while three need 7 pairs and six need 8 (`least_pairs`)."""
 FAILURE_LEVEL = 0.05
 """Of the test on the number of failed trials, over all comparisons; here too 6 against 0 is the least for one."""
 ASSUMED_BAND = 1.10
@@ -50,6 +57,8 @@ QUICK = "a quick run: too short and too cold for a verdict"
 LEAST_IN_DECIMALS = 0.1
 """Below it a ratio has significant digits: two decimals would turn 1 to 2,000 into 0.00."""
 UNMEASURED = NoiseBand(p50=ASSUMED_BAND, p99=None, measured=False)
+PAIRS_FOR_A_VERDICT = 6
+"""With fewer there is only an early verdict."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +94,10 @@ class Case:
     remarks: Sequence[str] = ()
     """What to know besides."""
     band: NoiseBand = UNMEASURED
+    level: float = FAMILY_LEVEL
+    """Share of false verdicts that Student's test allows over all comparisons."""
+    early: Case | None = None
+    """The same cells as an early verdict takes them; None where there can be none."""
 
     @property
     def closed(self) -> bool:
@@ -110,26 +123,51 @@ class Case:
 
 def decide(cases: Sequence[Case]) -> list[Comparison]:
     """Judge cases that are shown together, so that their number does not make differences."""
-    failing = [index for index, case in enumerate(cases) if case.failures and not case.closed]
-    decided = zip(failing, holm([cases[i].failure_p for i in failing], level=FAILURE_LEVEL), strict=True)
-    clear = {index for index, significant in decided if significant and cases[index].more_failures}
+    looks = [case.early or case for case in cases]
+    failing = [index for index, case in enumerate(looks) if case.failures and not case.closed]
+    decided = zip(failing, holm([looks[i].failure_p for i in failing], level=FAILURE_LEVEL), strict=True)
+    clear = {index for index, significant in decided if significant and looks[index].more_failures}
     judged = [
         (index, name)
-        for index, case in enumerate(cases)
+        for index, case in enumerate(looks)
         if index not in clear and not (case.closed or case.shortfall or case.latency_obstacles)
         for name in FIGURES
         if name in case.estimates and getattr(case.band, name) is not None
     ]
-    by_student = _significant(judged, [cases[i].estimates[name].p_value for i, name in judged], FAMILY_LEVEL)
+    # In units of its own level, so that early verdicts and others stand in one family.
+    chances = [looks[i].estimates[name].p_value * FAMILY_LEVEL / looks[i].level for i, name in judged]
+    by_student = _significant(judged, chances, FAMILY_LEVEL)
     guarded: set[tuple[int, str]] = set()
     for figure in FIGURES:
         chosen = [(index, name) for index, name in judged if name == figure]
-        guarded |= _significant(chosen, [cases[i].guards[name] for i, name in chosen], GUARD_LEVEL)
-    verdicts: list[dict[str, tuple[ComparisonVerdict, str]]] = [{} for _ in cases]
+        guarded |= _significant(chosen, [looks[i].guards[name] for i, name in chosen], GUARD_LEVEL)
+    verdicts: list[dict[str, tuple[ComparisonVerdict, str]]] = [{} for _ in looks]
     for index, name in judged:
         which = (index, name)
-        verdicts[index][name] = _verdict(name, cases[index], student=which in by_student, guard=which in guarded)
-    return [_comparison(case, verdicts[i], clear=i in clear) for i, case in enumerate(cases)]
+        verdicts[index][name] = _verdict(name, looks[index], student=which in by_student, guard=which in guarded)
+    for index, case in enumerate(cases):
+        if case.early is not None and all(word == NO_VERDICT for word, _ in verdicts[index].values()):
+            looks[index], verdicts[index] = case, {}
+    return [_comparison(case, verdicts[i], clear=i in clear) for i, case in enumerate(looks)]
+
+
+def decides(comparison: Comparison) -> bool:
+    """Return whether a comparison has the verdict that it can have: on p99, or on p50 where p99 has no noise band."""
+    if comparison.verdict != NO_VERDICT:
+        return True
+    band = comparison.noise_band
+    return band is not None and band.p99 is None and comparison.verdict_p50 is not None
+
+
+def least_pairs(comparisons: int) -> int:
+    """Return how many pairs so many comparisons need, of which the permutation test can show the first."""
+    return max(PAIRS_FOR_A_VERDICT, math.ceil(1 + math.log2(comparisons / GUARD_LEVEL)))
+
+
+def interval_percent(comparison: Comparison) -> str:
+    """Return how sure the intervals of a comparison are, such as `95 %`."""
+    level = EARLY_LEVEL if comparison.pairs < PAIRS_FOR_A_VERDICT else 1 - CONFIDENCE
+    return f"{100 * (1 - level):g} %"
 
 
 def sentence(comparison: Comparison) -> str:
@@ -214,6 +252,8 @@ def _verdict(name: str, case: Case, *, student: bool, guard: bool) -> tuple[Comp
         word: ComparisonVerdict = SLOWER if estimate.ratio > 1 else FASTER
         if case.failures is None or case.more_failures == (1 if word == SLOWER else -1):
             return word, ""
+    if case.level < FAMILY_LEVEL:
+        return NO_VERDICT, f"{name} needs {PAIRS_FOR_A_VERDICT} pairs"
     if case.failures is not None:
         unclear = NO_VERDICT
     return unclear, why

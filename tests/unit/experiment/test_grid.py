@@ -91,6 +91,9 @@ def test_a_value_that_is_none_is_a_usage_error(kind, text):
     "changes",
     [
         {"aa": True, "find_rate": True},
+        {"aa": True, "until_verdict": True},
+        {"aa": True, "until_verdict": True, "axes": {"rate": (1, 2)}},
+        {"resume": "x", "until_verdict": True},
         {"resume": "x", "axes": {"rate": (1, 2)}},
         {"find_rate": True, "axes": {"rate": (1, 2)}},
         {"retry_failed": True},
@@ -101,7 +104,15 @@ def test_options_that_exclude_each_other(changes):
         Options(**changes).check()
 
 
-@pytest.mark.parametrize("changes", [{}, {"aa": True, "axes": {"rate": (1, 2)}}, {"resume": "x", "retry_failed": True}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"aa": True, "axes": {"rate": (1, 2)}},
+        {"until_verdict": True, "axes": {"rate": (1, 2)}},
+        {"resume": "x", "retry_failed": True},
+    ],
+)
 def test_options_that_go_together(changes):
     Options(**changes).check()
 

@@ -132,6 +132,18 @@ def test_what_a_run_was_for_is_in_its_document(tmp_path):
     assert (found.aa, [t.text for t in found.targets], found.retry_failed) == (True, ["p99<1s"], True)
 
 
+def test_a_run_that_ended_early_goes_on_where_its_trials_are_given_again(tmp_path):
+    settings = resolve(RunRequest(patterns=("01",), engines=("flink@1.20", "spark@4.3"), trials=6), MACHINE).document()
+    four = [cell(name, [trial(n) for n in range(1, 5)]) for name in ("flink@1.20", "spark@4.3")]
+    begun(tmp_path, settings={**settings, "until_verdict": True}, cells=four, complete=True)
+    (ended,) = find(tmp_path)
+    assert ended.done
+    assert resume.options([ended], Options(resume="run")).until_verdict
+    (more,) = find(tmp_path, trials=6)
+    assert not more.done
+    assert not resume.options([more], Options(resume="run")).until_verdict
+
+
 def test_a_run_that_is_being_written_is_not_opened(tmp_path):
     begun(tmp_path)
     writer = RunDirectory.open(tmp_path / "run")

@@ -10,6 +10,8 @@ import jsonschema
 import mock_runs
 import pytest
 
+from rtmbench.errors import ConfigurationError
+from rtmbench.experiment import pattern_run
 from rtmbench.experiment.options import Options
 from rtmbench.experiment.progress import Silent
 from rtmbench.experiment.runner import exit_code, run
@@ -103,6 +105,31 @@ def test_an_engine_against_itself_makes_twins(request_):
     assert (comparison.baseline, comparison.other) == ("transport", "transport-again")
     assert result.settings["aa"] is True
     assert problems([result]) == []
+
+
+def test_a_verdict_ends_a_run_before_its_last_trial(request_, monkeypatch):
+    monkeypatch.setattr(pattern_run, "EARLY_PAIRS", (1, 2))
+    monkeypatch.setattr(pattern_run, "decides", lambda comparison: comparison.pairs >= 2)
+    wishes = replace(request_, engines=("transport", "relay"), quick=False, trials=None)
+    (result,) = run(wishes, Options(until_verdict=True))
+    assert [[t.trial for t in cell.trials] for cell in result.cells] == [[1, 2], [1, 2]]
+    assert [t.trial for t in result.floors[0].trials] == [1, 2, 3]
+    assert (result.complete, result.settings["trials"], result.settings["until_verdict"]) == (True, 6, True)
+    assert problems([result]) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"engines": ("transport",)}, "compares engines"),
+        ({"quick": True}, "a quick run has no verdict"),
+        ({"trials": 5}, "needs --trials 6 or more"),
+    ],
+)
+def test_a_run_until_its_verdict_needs_what_a_verdict_needs(request_, changes, message):
+    wishes = {"engines": ("transport", "relay"), "quick": False, "trials": None, **changes}
+    with pytest.raises(ConfigurationError, match=message):
+        run(replace(request_, **wishes), Options(until_verdict=True))
 
 
 @pytest.mark.full

@@ -7,7 +7,7 @@ from results_builder import cell, latency, trial
 
 from rtmbench.results import NoiseBand, Status, compare, compare_all
 from rtmbench.results.model import CloseLatency, Failures, Interruption, Spread, WarmUp
-from rtmbench.results.verdict import ratio_text, sentence
+from rtmbench.results.verdict import interval_percent, least_pairs, ratio_text, sentence
 
 
 def trials(*p50s):
@@ -42,6 +42,66 @@ def test_six_pairs_make_a_verdict(factor, verdict):
     assert found.interval[0] <= found.ratio_p99 <= found.interval[1]
     assert found.interval[0] < factor < found.interval[1]
     assert "noise band of this machine: p50 ±5.0%, p99 ±10.0%" in found.note
+
+
+FOUR = SIX[:4]
+NOISE = (0.01, -0.02, 0.015, -0.01)
+
+
+def four(factor, noise=NOISE):
+    return scaled(factor, FOUR, noise)
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(3, "slower"), (0.3, "faster")])
+def test_a_clear_difference_is_a_verdict_after_four_pairs(factor, verdict):
+    found = compare(cell("a", trials(*FOUR)), cell("b", four(factor)), QUIET)
+    assert (found.pairs, found.verdict, found.verdict_p50) == (4, verdict, verdict)
+    assert found.note.startswith("decided early, after 4 of 6 pairs: the intervals are of 99.5%")
+    # Two samples of 4 trials, of 6 degrees of freedom, at 99.5 %: a wide interval.
+    assert found.interval[0] < found.ratio_p99 * 0.95 < found.ratio_p99 * 1.05 < found.interval[1]
+    assert interval_percent(found) == "99.5 %"
+    assert interval_percent(compare(cell("a", trials(*SIX)), cell("b", scaled(factor)), QUIET)) == "95 %"
+
+
+def test_after_four_pairs_nothing_less_is_a_verdict():
+    found = compare(cell("a", trials(*FOUR)), cell("b", four(1.05)), NO_BAND)
+    assert (found.verdict, found.verdict_p50, found.interval, found.noise_band) == ("no verdict", None, None, None)
+    assert found.note == "4 of 6 pairs, 2 missing"
+    # One trial of a is slower than one of b: the labels of eight trials do not show it.
+    crossed = compare(cell("a", trials(1_000, 1_040, 980, 9_000)), cell("b", four(3)), NO_BAND)
+    assert (crossed.verdict, crossed.note) == ("no verdict", "4 of 6 pairs, 2 missing")
+
+
+def test_an_early_verdict_of_one_percentile_leaves_the_other_open():
+    # p99 differs, p50 does not.
+    b = [trial(n, latency_us=latency(p50, factor=12)) for n, p50 in enumerate((1_010, 1_020, 990, 1_000), 1)]
+    found = compare(cell("a", trials(*FOUR)), cell("b", b), QUIET)
+    assert (found.verdict, found.verdict_p50) == ("slower", None)
+    assert "p50 needs 6 pairs" in found.note
+
+
+@pytest.mark.parametrize("status", [Status.CONTENDED, Status.FAILED, Status.UNSUSTAINED, Status.VOID])
+def test_an_early_verdict_needs_all_trials_valid(status):
+    figures = {} if status.usable else {"latency_us": None}
+    b = [*scaled(3, SIX[:4], NOISE), trial(5, status, **figures)]
+    found = compare(cell("a", trials(*SIX[:5])), cell("b", b), QUIET)
+    assert found.verdict == "no verdict"
+    assert found.pairs == 4
+
+
+def test_early_verdicts_and_others_stand_in_one_family():
+    three = [cell("a", trials(*FOUR)), cell("b", four(3)), cell("c", four(9))]
+    # Three comparisons: 2 of 70 exchanges are more than a third of 5 %.
+    assert {one.verdict for one in compare_all(three, lambda *_: QUIET)} == {"no verdict"}
+    five = SIX[:5]
+    noise = (*NOISE, 0.0)
+    enough = [cell("a", trials(*five)), cell("b", scaled(3, five, noise)), cell("c", scaled(9, five, noise))]
+    assert {one.verdict for one in compare_all(enough, lambda *_: QUIET)} == {"slower"}
+
+
+@pytest.mark.parametrize(("comparisons", "pairs"), [(1, 6), (3, 7), (6, 8), (10, 9), (28, 11)])
+def test_more_comparisons_need_more_pairs(comparisons, pairs):
+    assert least_pairs(comparisons) == pairs
 
 
 def test_without_a_measured_band_there_is_no_verdict_on_p99():

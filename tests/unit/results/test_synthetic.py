@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from synthetic import WORLDS, experiments
 from rtmbench.results import Latency, NoiseBand, Status, Trial, compare, compare_all
 from rtmbench.results.confidence import paired, unpaired
 from rtmbench.results.noise import Spread, predicted
+from rtmbench.results.verdict import decides
 
 COUNT = 1_000
 FIGURES = ("p50", "p99")
@@ -73,7 +75,26 @@ def verdicts(world, pairs, *, ratio=1.0, seed=7, band=NO_BAND):
 
 
 def share(words, of):
-    return sum(bool(one & of) for one in words) / COUNT
+    return sum(bool(one & of) for one in words) / len(words)
+
+
+LOOKS = (4, 5, 6)
+"""The pairs after which `run --until-verdict` looks at two engines."""
+
+
+@functools.cache
+def stops(world, *, ratio, seed, band=NO_BAND):
+    """Give, for each experiment, the comparison with which it ends: the first that decides, else the last."""
+    found = made(world, LOOKS[-1], ratio, seed)
+    ends = []
+    for row in range(COUNT):
+        full = cells(found, row)
+        for pairs in LOOKS:
+            comparison = compare(*(replace(one, trials=one.trials[:pairs]) for one in full), band)
+            if decides(comparison):
+                break
+        ends.append((pairs, comparison))
+    return ends
 
 
 def false_words(world):
@@ -91,6 +112,25 @@ def test_intervals_cover_the_truth(world, pairs):
 @pytest.mark.parametrize(("world", "pairs"), CASES)
 def test_the_same_engine_twice_is_rarely_called_different(world, pairs):
     assert share(verdicts(world, pairs), false_words(world)) <= 0.05
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_run_that_looks_three_times_rarely_calls_the_same_engine_different(world):
+    words = [{one.verdict, one.verdict_p50} for _, one in stops(world, ratio=1.0, seed=9)]
+    assert share(words, false_words(world)) <= 0.05
+
+
+@pytest.mark.parametrize("ratio", [1.2, 3.0])
+@pytest.mark.parametrize("world", COVERED)
+def test_the_interval_at_the_end_of_such_a_run_covers_the_truth(world, ratio):
+    bounds = [one.interval for _, one in stops(world, ratio=ratio, seed=10)]
+    assert np.mean([low <= ratio <= high for low, high in bounds]) >= 0.93
+
+
+def test_a_clear_difference_ends_a_run_after_four_pairs():
+    ends = stops("periodic stalls", ratio=3.0, seed=12, band=NoiseBand(p50=1.05, p99=1.5, measured=True))
+    assert np.mean([pairs == LOOKS[0] for pairs, _ in ends]) > 0.95
+    assert {one.verdict for pairs, one in ends if pairs < LOOKS[-1]} == {"slower"}
 
 
 @pytest.mark.parametrize("world", ["drifting machine", "some JVMs are cold"])
@@ -155,3 +195,10 @@ if __name__ == "__main__":
             text = "nothing, trials drop out"
         wrong = share(verdicts(world, pairs), false_words(world))
         print(f"{world}, {pairs} pairs: covered {text}; false verdicts {wrong:.1%}")  # noqa: T201
+    print("up to three looks, after 4, 5 and 6 pairs")  # noqa: T201
+    for world in WORLDS:
+        words = [{one.verdict, one.verdict_p50} for _, one in stops(world, ratio=1.0, seed=9)]
+        wrong = share(words, false_words(world))
+        clear = {ratio: np.mean([pairs == LOOKS[0] for pairs, _ in stops(world, ratio=ratio, seed=10)]) for ratio in (1.5, 3.0)}
+        text = ", ".join(f"× {ratio} in {part:.0%}" for ratio, part in clear.items())
+        print(f"{world}: false verdicts {wrong:.1%}; decided after 4 pairs: {text}")  # noqa: T201

@@ -36,8 +36,8 @@ class Failures:
 class Comparison:
     """Two cells side by side; ratios are other divided by baseline.
 
-    Paired by trial number within a run. From 6 pairs on, a ratio is the geometric mean that its interval is around;
-    below, without an interval, the median over the pairs.
+    Paired by trial number within a run. From 6 pairs on, and in an early verdict, a ratio is the geometric mean that its
+    interval is around; else, without an interval, the median over the pairs.
     """
 
     baseline: str
@@ -53,11 +53,11 @@ class Comparison:
     note: str = ""
     """Why the verdict is missing, what is withheld, or what makes the two unlike."""
     interval: Bounds | None = field(default=None, metadata=OMIT)
-    """Lower and upper bound of the p99 ratio, 95 %."""
+    """Lower and upper bound of the p99 ratio, 95 %; in an early verdict, after 4 or 5 pairs, 99.5 %."""
     verdict_p50: ComparisonVerdict | None = field(default=None, metadata=OMIT)
     """The same on p50; left out without a verdict."""
     interval_p50: Bounds | None = field(default=None, metadata=OMIT)
-    """Lower and upper bound of the p50 ratio, 95 %."""
+    """The same of the p50 ratio."""
     noise_band: NoiseBand | None = field(default=None, metadata=OMIT)
     """What the near bound of an interval had to exceed to be called a difference; left out where nothing was judged."""
     ratio_engine_p50: Positive | None = field(default=None, metadata=OMIT)
