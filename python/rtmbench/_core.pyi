@@ -57,6 +57,13 @@ def wait_for_broker(config: Mapping[str, str], timeout_s: float) -> int:
     1
     """
 
+def broker_addresses(config: Mapping[str, str], timeout_s: float) -> list[str]:
+    """Return the address of each broker, `host:port` as it is advertised to clients. KafkaError when none answers in time.
+
+    >>> broker_addresses(kafka, 5) == [kafka["bootstrap.servers"]]
+    True
+    """
+
 def wait_for_broker_async(config: Mapping[str, str], timeout_s: float) -> Future[int]:
     """`wait_for_broker()` for asyncio.
 
@@ -80,11 +87,13 @@ def create_topics(
     topics: Sequence[str],
     *,
     partitions: int,
-    replication: int = 1,
+    replication: int | None = None,
     properties: Mapping[str, str] | None = None,
     timeout_s: float = 30.0,
 ) -> None:
     """Create topics; return when every partition has a leader. KafkaError when one exists or is refused.
+
+    `replication` is the number of replicas of each partition; None: the brokers' default.
 
     >>> create_topics(kafka, ["orders", "counts"], partitions=4)  # doctest: +SKIP
     >>> create_topics({"bootstrap.servers": "127.0.0.1:1"}, ["orders"], partitions=4, timeout_s=0.2)
@@ -97,7 +106,7 @@ def create_topics_async(
     topics: Sequence[str],
     *,
     partitions: int,
-    replication: int = 1,
+    replication: int | None = None,
     properties: Mapping[str, str] | None = None,
     timeout_s: float = 30.0,
 ) -> Future[None]:

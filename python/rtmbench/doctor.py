@@ -24,6 +24,8 @@ from rtmbench import _core
 from rtmbench.artifacts import Cache
 from rtmbench.engines import choose, required_bundles, rocksdb, spec_name
 from rtmbench.errors import PreflightError
+from rtmbench.formatting import plural
+from rtmbench.kafka import preflight
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import KAFKA_BUNDLE
 from rtmbench.platform.machine import Machine, describe, filesystem
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from rtmbench.engines import EngineSpec
     from rtmbench.experiment.settings import Settings
+    from rtmbench.kafka.connection import Connection
     from rtmbench.patterns import Pattern
 
 Status = Literal["ok", "warn", "fail"]
@@ -101,8 +104,8 @@ class DoctorRequest:
     """The cells that keep state in Python, which needs packages in addition to Spark."""
     keyed: bool = False
     """Whether some pattern keeps state."""
-    bootstrap_servers: str | None = None
-    """Of brokers that exist already; None starts one here."""
+    kafka: Connection | None = None
+    """A Kafka that exists already; None starts one here."""
     kafka_port: int = 0
     flink_port: int = 0
     """0 takes any free port."""
@@ -127,7 +130,7 @@ class DoctorRequest:
             kafka_heap_mb=settings.kafka_heap_mb,
             results=settings.results,
             engines=settings.specs,
-            bootstrap_servers=settings.bootstrap_servers,
+            kafka=settings.connection(),
             kafka_port=settings.kafka_port,
             flink_port=settings.flink_port,
             existing_flink=settings.flink_url is not None,
@@ -150,7 +153,7 @@ class DoctorRequest:
 
     def bundles(self) -> list[str]:
         """Return the artifact bundles that the run needs."""
-        names = [] if self.bootstrap_servers else [KAFKA_BUNDLE]
+        names = [KAFKA_BUNDLE] if self.kafka is None else []
         for spec in self.engines:
             names += required_bundles(spec)
         if self.existing_flink:
@@ -333,7 +336,7 @@ def check_slots(request: DoctorRequest) -> Check:
 def check_memory(request: DoctorRequest, machine: Machine) -> Check:
     """Check that broker, one engine and the harness fit into the free memory."""
     parts = [(request.engine_memory_mb, "engine"), (HARNESS_MB, "rtmbench")]
-    if request.bootstrap_servers is None:
+    if request.kafka is None:
         parts.insert(0, (request.kafka_heap_mb + JVM_OVERHEAD_MB, "Kafka"))
     need = sum(size for size, _ in parts)
     arithmetic = " + ".join(f"{size:,} for {name}" for size, name in parts)
@@ -372,7 +375,7 @@ def check_artifacts(request: DoctorRequest, cache: Cache) -> Check:
 def check_disk(request: DoctorRequest, cache: Cache) -> Check:
     """Check that each file system has room for all downloads and written data."""
     download = sum(_to_download(request, cache).values())
-    topics = 0 if request.bootstrap_servers else request.topics_bytes
+    topics = request.topics_bytes if request.kafka is None else 0
     scratch = Path(tempfile.gettempdir())
     needs = [(cache.root, "engines", int(UNPACKING * download)), (scratch, "Kafka's data", topics)]
     volumes: dict[int, list[tuple[Path, str, int]]] = {}
@@ -402,7 +405,7 @@ def check_work(request: DoctorRequest, kind: str | None = None) -> Check:
     """
     scratch = Path(tempfile.gettempdir())
     kind = filesystem(scratch) if kind is None else kind
-    data = "checkpoints" if request.bootstrap_servers else "checkpoints and Kafka's log"
+    data = "checkpoints and Kafka's log" if request.kafka is None else "checkpoints"
     if kind in IN_MEMORY:
         return _warn(
             "work",
@@ -456,32 +459,20 @@ def check_results(results: Path) -> Check:
 
 
 def check_kafka(request: DoctorRequest) -> Check:
-    """Check that one of the named brokers listens."""
-    if request.bootstrap_servers is None:
+    """Check that an existing Kafka can be used from this machine, with the given TLS and SASL."""
+    if request.kafka is None:
         return _ok("kafka", "started for the run, on this machine")
-    reasons = []
-    for server in filter(None, (part.strip() for part in request.bootstrap_servers.split(","))):
-        host, _, port = server.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004
-            reasons.append(f"{server} is not HOST:PORT")
-            continue
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()
-        except OSError as error:
-            reasons.append(f"{server}: {error.strerror or error}")
-        else:
-            return _ok("kafka", f"{server} answers")
-    return _fail(
-        "kafka",
-        f"No broker can be reached ({'; '.join(reasons) or 'no address was set'}).",
-        "Correct --bootstrap-servers (or KAFKA_BOOTSTRAP_SERVERS); without it, rtmbench starts a broker.",
-    )
+    try:
+        brokers = preflight.check(request.kafka)
+    except PreflightError as error:
+        return _fail("kafka", str(error), "Without --bootstrap-servers and --kafka-properties, rtmbench starts a broker.")
+    return _ok("kafka", f"{plural(len(brokers), 'broker')}: {', '.join(brokers)}")
 
 
 def check_ports(request: DoctorRequest) -> Check:
     """Check that the requested ports are free."""
     requested = [(request.flink_port, "--flink-port")]
-    if request.bootstrap_servers is None:
+    if request.kafka is None:
         requested.insert(0, (request.kafka_port, "--kafka-port"))
     requested = [(port, option) for port, option in requested if port]
     for index, (port, option) in enumerate(requested):

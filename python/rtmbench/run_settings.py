@@ -22,6 +22,7 @@ STARTS_AN_ENGINE = frozenset({"run", "parity", "submit"})
 NEEDS_DISK = frozenset({"run", "doctor"})
 SIZES = frozenset({"run", "parity", "submit", "doctor"})
 PLACES = frozenset({"run", "doctor"})
+EXISTING_KAFKA = PLACES | {"parity", "setup", "submit", "produce", "measure"}
 
 _UNIT_SUFFIXES = ("_s", "_ms", "_mb", "_bytes")
 
@@ -401,10 +402,31 @@ class RunSettings:
         "Address of an existing Kafka.",
         default_text="a local one is started",
         metavar="HOST:PORT",
-        commands=PLACES | {"setup", "submit", "produce", "measure"},
+        commands=EXISTING_KAFKA,
         place=True,
         repeated=False,
         variables=("KAFKA_BOOTSTRAP_SERVERS",),
+    )
+    kafka_properties: Path | None = _row(
+        None,
+        "path",
+        "File with the client properties of the existing Kafka, for TLS and SASL, in the names of Java's client or of "
+        "librdkafka. See docs/load.md.",
+        default_text="none",
+        metavar="FILE",
+        commands=EXISTING_KAFKA,
+        place=True,
+        repeated=False,
+    )
+    replication_factor: int | None = _row(
+        None,
+        "integer",
+        "Replicas of each partition of the topics.",
+        default_text="the broker's",
+        unit="replicas",
+        least=1,
+        most=100,
+        commands=frozenset({"run", "setup"}),
     )
     kafka_port: int = _row(
         0,
@@ -499,6 +521,8 @@ class RunArguments(TypedDict, total=False):
     buffer_wait_ms: int
     memory_mb: int | None
     bootstrap_servers: str | None
+    kafka_properties: Path | None
+    replication_factor: int | None
     kafka_port: int
     flink_port: int
     flink_url: str | None

@@ -11,7 +11,8 @@ from rtmbench.artifacts import Cache
 from rtmbench.engines import FLOORS, create_engine, spec_name
 from rtmbench.errors import ConfigurationError, PreflightError
 from rtmbench.experiment.settings import resolve
-from rtmbench.kafka import warm_up
+from rtmbench.kafka import preflight, warm_up
+from rtmbench.kafka.connection import load
 from rtmbench.kafka.topics import partition_ends
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
     from rtmbench.engines.base import Engine
     from rtmbench.experiment.settings import RunRequest
+    from rtmbench.kafka.connection import Connection
 
 INPUT, OUTPUT = "benchmark-input", "benchmark-output"
 """The topics of the published setup, and the defaults of every pipeline, of `produce` and of `measure`."""
 CHECK_EVERY_S = 1.0
-BROKER_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +60,14 @@ def submit(
     if len(request.patterns) != 1 or request.patterns == ("all",):
         raise ConfigurationError("submit takes one pattern, such as 01: each needs a separate engine.")
     machine = describe()
-    assert request.bootstrap_servers is not None  # noqa: S101 - the command line requires it
-    partitions = _partitions(request.bootstrap_servers, topics)
-    settings = resolve(replace(request, partitions=partitions), machine)
+    connection = load(request.kafka_properties, request.bootstrap_servers)
+    partitions = _partitions(connection, topics)
+    servers = connection.bootstrap_servers
+    settings = resolve(replace(request, bootstrap_servers=servers, partitions=partitions), machine)
     (pattern,), (spec,) = settings.patterns, settings.cells(settings.patterns[0])
     if spec.engine in FLOORS:
         raise ConfigurationError(f"{spec} has no job to submit. Name an engine, such as flink@1.20.")
+    connection.require_java()
     cache = Cache(offline=settings.offline)
     doctor_request = doctor.DoctorRequest.of(settings)
     doctor.require(doctor.checks(doctor_request, cache, machine))
@@ -79,7 +82,7 @@ def submit(
             engine.start(
                 settings.trial_io(
                     pattern,
-                    bootstrap_servers=request.bootstrap_servers,
+                    connection=connection,
                     input_topic=topics.input,
                     output_topic=topics.output,
                     slots=settings.slots_of(engine.spec, pattern),
@@ -94,13 +97,15 @@ def submit(
     say(f"{name} was stopped after {duration_s:g} s")
 
 
-def set_up(bootstrap_servers: str, topics: Topics, partitions: int) -> list[str]:
+def set_up(connection: Connection, topics: Topics, partitions: int, replication: int | None = None) -> list[str]:
     """Create the topics that are not there yet and return their names.
+
+    `replication` is the number of replicas of each partition; None: the brokers' default.
 
     Raises PreflightError where no broker answers, or one is there with another number of partitions; KafkaError where
     the broker refuses.
     """
-    config = _reached(bootstrap_servers)
+    config = _reached(connection)
     partition_counts = {topic: _partitions_of(config, topic) for topic in (topics.input, topics.output)}
     for topic, count in partition_counts.items():
         if count not in (None, partitions):
@@ -110,7 +115,7 @@ def set_up(bootstrap_servers: str, topics: Topics, partitions: int) -> list[str]
             )
     missing = [topic for topic, count in partition_counts.items() if count is None]
     if missing:
-        _core.create_topics(config, missing, partitions=partitions)
+        _core.create_topics(config, missing, partitions=partitions, replication=replication)
     return missing
 
 
@@ -124,7 +129,7 @@ def serve_kafka(results: Path, *, port: int, offline: bool, say: Callable[[str],
     with LocalPlatform(java=find_java(), cache=cache, logs=logs) as platform:
         service = platform.kafka(port)
         say(f"warming the broker up for {warm_up.SECONDS:g} s")
-        warm_up.warm_up(service.bootstrap_servers)
+        warm_up.warm_up(service.connection)
         say(f"Kafka {service.build} at {service.bootstrap_servers}; Ctrl-C stops it")
         while True:
             if service.process is not None:
@@ -139,27 +144,21 @@ def _watch(engine: Engine, duration_s: float | None) -> None:
         time.sleep(CHECK_EVERY_S if deadline is None else max(0.0, min(CHECK_EVERY_S, deadline - time.monotonic())))
 
 
-def _partitions(bootstrap_servers: str, topics: Topics) -> int:
-    config = _reached(bootstrap_servers)
+def _partitions(connection: Connection, topics: Topics) -> int:
+    config = _reached(connection)
     there = {topic: _partitions_of(config, topic) for topic in (topics.input, topics.output)}
     missing = [topic for topic, partitions in there.items() if partitions is None]
     if missing:
         raise PreflightError(
-            f"The broker at {bootstrap_servers} has no topic {' and no topic '.join(missing)}. "
+            f"The broker at {connection.bootstrap_servers} has no topic {' and no topic '.join(missing)}. "
             "Create them with `rtmbench setup`, or name others with --input-topic and --output-topic."
         )
     return there[topics.input] or 1
 
 
-def _reached(bootstrap_servers: str) -> dict[str, str]:
-    config = {"bootstrap.servers": bootstrap_servers}
-    try:
-        _core.wait_for_broker(config, BROKER_TIMEOUT_S)
-    except _core.KafkaError as error:
-        raise PreflightError(
-            f"{error} Correct --bootstrap-servers (or KAFKA_BOOTSTRAP_SERVERS); `rtmbench up` starts a broker here."
-        ) from error
-    return config
+def _reached(connection: Connection) -> dict[str, str]:
+    preflight.check(connection)
+    return connection.admin
 
 
 def _partitions_of(config: dict[str, str], topic: str) -> int | None:

@@ -50,6 +50,19 @@ pub(super) fn wait_for_broker(py: Python<'_>, config: &Bound<'_, PyAny>, timeout
     wait_for(py, move || stop.set(), move || topics::wait_for_broker(&config, timeout, &seen))
 }
 
+/// Return the address of each broker, as it is advertised to clients. KafkaError when none answers in time.
+#[pyfunction]
+#[pyo3(signature = (config, timeout_s))]
+pub(super) fn broker_addresses(
+    py: Python<'_>,
+    config: &Bound<'_, PyAny>,
+    timeout_s: f64,
+) -> PyResult<Vec<String>> {
+    let (config, timeout, stop) = (self::config(config)?, duration(timeout_s)?, Stop::new());
+    let seen = stop.clone();
+    wait_for(py, move || stop.set(), move || topics::broker_addresses(&config, timeout, &seen))
+}
+
 /// `wait_for_broker()` for asyncio.
 #[pyfunction]
 #[pyo3(signature = (config, timeout_s))]
@@ -66,13 +79,13 @@ pub(super) fn wait_for_broker_async<'py>(
 
 /// Create topics; return when every partition has a leader. KafkaError when one exists or is refused.
 #[pyfunction]
-#[pyo3(signature = (config, topics, *, partitions, replication=1, properties=None, timeout_s=30.0))]
+#[pyo3(signature = (config, topics, *, partitions, replication=None, properties=None, timeout_s=30.0))]
 pub(super) fn create_topics(
     py: Python<'_>,
     config: &Bound<'_, PyAny>,
     topics: Vec<String>,
     partitions: i32,
-    replication: i32,
+    replication: Option<i32>,
     properties: Option<&Bound<'_, PyAny>>,
     timeout_s: f64,
 ) -> PyResult<()> {
@@ -85,13 +98,13 @@ pub(super) fn create_topics(
 
 /// `create_topics()` for asyncio.
 #[pyfunction]
-#[pyo3(signature = (config, topics, *, partitions, replication=1, properties=None, timeout_s=30.0))]
+#[pyo3(signature = (config, topics, *, partitions, replication=None, properties=None, timeout_s=30.0))]
 pub(super) fn create_topics_async<'py>(
     py: Python<'py>,
     config: &Bound<'py, PyAny>,
     topics: Vec<String>,
     partitions: i32,
-    replication: i32,
+    replication: Option<i32>,
     properties: Option<&Bound<'py, PyAny>>,
     timeout_s: f64,
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -104,7 +117,7 @@ pub(super) fn create_topics_async<'py>(
 
 fn topic_settings(
     partitions: i32,
-    replication: i32,
+    replication: Option<i32>,
     properties: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<TopicSettings> {
     let properties = properties.map(strings).transpose()?.unwrap_or_default();

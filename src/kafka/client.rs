@@ -257,7 +257,8 @@ impl Drop for Topic {
 
 /// What the cluster said about itself and at most one topic.
 pub(crate) struct Metadata {
-    pub(crate) brokers: usize,
+    /// The address of each broker, by its id.
+    pub(crate) brokers: BTreeMap<i32, String>,
     /// An error of the topic, or the leader of each partition (negative: none yet).
     pub(crate) topic: Option<std::result::Result<Vec<i32>, Code>>,
 }
@@ -281,7 +282,17 @@ impl Metadata {
             }
             Ok(leaders)
         });
-        Self { brokers: native.broker_cnt as usize, topic }
+        let brokers = (0..native.broker_cnt as usize)
+            .map(|position| {
+                // SAFETY: as above; the host is a string of librdkafka's.
+                let (broker, host) = unsafe {
+                    let broker = &*native.brokers.add(position);
+                    (broker, text(broker.host))
+                };
+                (broker.id, format!("{host}:{}", broker.port))
+            })
+            .collect();
+        Self { brokers, topic }
     }
 }
 

@@ -14,6 +14,9 @@ use super::config::KafkaConfig;
 use crate::error::{Error, Result};
 use crate::stop::Stop;
 
+/// What stands for the brokers' own default in a request for a topic.
+const BROKERS_DEFAULT: i32 = -1;
+
 /// Waits until a broker answers and returns how many there are.
 ///
 /// # Errors
@@ -23,8 +26,23 @@ pub fn wait_for_broker(config: &KafkaConfig, timeout: Duration, stop: &Stop) -> 
     let client = Client::new(Role::Consumer, &config.consumer())?;
     loop {
         let metadata = client.metadata(None, deadline, stop)?;
-        if metadata.brokers > 0 {
-            return Ok(metadata.brokers);
+        if !metadata.brokers.is_empty() {
+            return Ok(metadata.brokers.len());
+        }
+    }
+}
+
+/// The address of each broker, `host:port` as it is advertised to clients, in the order of the brokers' ids.
+///
+/// # Errors
+/// As of [`wait_for_broker`].
+pub fn broker_addresses(config: &KafkaConfig, timeout: Duration, stop: &Stop) -> Result<Vec<String>> {
+    let deadline = Instant::now() + timeout;
+    let client = Client::new(Role::Consumer, &config.consumer())?;
+    loop {
+        let metadata = client.metadata(None, deadline, stop)?;
+        if !metadata.brokers.is_empty() {
+            return Ok(metadata.brokers.into_values().collect());
         }
     }
 }
@@ -43,8 +61,8 @@ pub(crate) fn leaders(client: &Client, topic: &str, deadline: Instant, stop: &St
 pub struct TopicSettings {
     /// Partitions, at least 1.
     pub partitions: i32,
-    /// Replicas of each, at least 1.
-    pub replication: i32,
+    /// Replicas of each, at least 1; without a number, the brokers' default.
+    pub replication: Option<i32>,
     /// Topic properties, as in `message.timestamp.type`.
     pub properties: BTreeMap<String, String>,
 }
@@ -61,10 +79,11 @@ pub fn create_topics(
     timeout: Duration,
     stop: &Stop,
 ) -> Result<()> {
-    if settings.partitions < 1 || settings.replication < 1 {
+    let replication = settings.replication.unwrap_or(BROKERS_DEFAULT);
+    if settings.partitions < 1 || settings.replication.is_some_and(|count| count < 1) {
         return Err(Error::Invalid(format!(
-            "a topic needs at least 1 partition and 1 replica, not {} and {}",
-            settings.partitions, settings.replication
+            "a topic needs at least 1 partition and 1 replica, not {} and {replication}",
+            settings.partitions
         )));
     }
     if topics.is_empty() {
@@ -77,8 +96,7 @@ pub fn create_topics(
     let new: Vec<NewTopic<'_>> = topics
         .iter()
         .map(|name| {
-            let topic =
-                NewTopic::new(name, settings.partitions, TopicReplication::Fixed(settings.replication));
+            let topic = NewTopic::new(name, settings.partitions, TopicReplication::Fixed(replication));
             settings.properties.iter().fold(topic, |topic, (name, value)| topic.set(name, value))
         })
         .collect();

@@ -39,7 +39,7 @@ def test_a_broker_that_is_away_for_ten_seconds_loses_nothing_that_was_acknowledg
     start_us = _core.now_us() + 500_000
     generator = _core.Generator(
         # A queue of four seconds: after that the generator has to wait, which must show as lateness.
-        {**clients.harness_producer(service.bootstrap_servers), "queue.buffering.max.messages": str(4 * RATE)},
+        {**clients.harness_producer(service.connection), "queue.buffering.max.messages": str(4 * RATE)},
         "topic",
         workload,
         _core.Schedule.constant(RATE),
@@ -88,14 +88,14 @@ def test_a_broker_that_is_away_for_ten_seconds_loses_nothing_that_was_acknowledg
 
 
 def test_the_relay_engine_copies_the_input_in_a_process_of_its_own(platform, tmp_path):
-    servers = platform.kafka().bootstrap_servers
-    admin = {"bootstrap.servers": servers}
+    connection = platform.kafka().connection
+    admin = connection.admin
     _core.create_topics(admin, ["input", "output"], partitions=PARTITIONS)
     engine = create_engine(parse_engine("relay"), platform=platform, pattern="01")
     engine.prepare()
     engine.start(
         TrialIo(
-            bootstrap_servers=servers,
+            connection=connection,
             input_topic="input",
             output_topic="output",
             partitions=PARTITIONS,
@@ -109,7 +109,7 @@ def test_the_relay_engine_copies_the_input_in_a_process_of_its_own(platform, tmp
     try:
         (process,) = engine.processes()
         schedule = _core.Schedule.constant(1000)
-        _core.Generator(clients.harness_producer(servers), "input", _core.Workload(1), schedule, count=1000).run()
+        _core.Generator(clients.harness_producer(connection), "input", _core.Workload(1), schedule, count=1000).run()
         deadline = time.monotonic() + 20
         while sum(_core.end_offsets(admin, "output")) < 1000 and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -18,6 +18,7 @@ from rtmbench.engines import choose, create_engine, parse_engine
 from rtmbench.engines.base import TrialIo
 from rtmbench.engines.consumption import unread_partitions
 from rtmbench.errors import RunFailedError
+from rtmbench.kafka.connection import Connection
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.run_settings import RunSettings
@@ -74,7 +75,7 @@ class Job:
         for directory in (work, logs):
             directory.mkdir(parents=True)
         self.io = TrialIo(
-            bootstrap_servers=self.servers,
+            connection=Connection(bootstrap_servers=self.servers),
             input_topic=self.input,
             output_topic=self.output,
             partitions=PARTITIONS,

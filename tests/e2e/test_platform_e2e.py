@@ -17,6 +17,7 @@ from rtmbench.engines import create_engine, parse_engine
 from rtmbench.engines.base import TrialIo
 from rtmbench.errors import PreflightError, RunFailedError
 from rtmbench.kafka import clients
+from rtmbench.kafka.connection import Connection
 from rtmbench.parity import parity
 from rtmbench.platform import journal, kafka, ports
 from rtmbench.platform.java import find_java
@@ -77,7 +78,7 @@ def create_topics(servers: str, name: str) -> tuple[str, str]:
 
 def send(servers: str, topic: str, count: int) -> None:
     generator = _core.Generator(
-        clients.harness_producer(servers),
+        clients.harness_producer(Connection(bootstrap_servers=servers)),
         topic,
         _core.Workload(1, keys=20),
         _core.Schedule.constant(200.0),
@@ -89,7 +90,7 @@ def send(servers: str, topic: str, count: int) -> None:
 def trial_io(platform: LocalPlatform, servers: str, name: str, logs: Path) -> TrialIo:
     source, sink = create_topics(servers, name)
     return TrialIo(
-        bootstrap_servers=servers,
+        connection=Connection(bootstrap_servers=servers),
         input_topic=source,
         output_topic=sink,
         partitions=PARTITIONS,

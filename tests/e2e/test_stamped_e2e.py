@@ -12,6 +12,7 @@ from rtmbench import _core
 from rtmbench.artifacts import Cache
 from rtmbench.experiment.subject import TOPIC_PROPERTIES
 from rtmbench.kafka.clients import harness_consumer
+from rtmbench.kafka.connection import Connection
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 
@@ -76,7 +77,7 @@ def test_the_time_of_the_append_is_told_from_the_events_own(name, made, expected
     config = {"bootstrap.servers": servers}
     source, target = f"{name}-in", f"{name}-out"
     _core.create_topics(config, [source, target], partitions=PARTITIONS, properties=TOPIC_PROPERTIES)
-    consumer = _core.LatencyConsumer(harness_consumer(servers), target, spool=tmp_path / "spool", timestamp_field="ts")
+    consumer = _core.LatencyConsumer(harness_consumer(Connection(bootstrap_servers=servers)), target, spool=tmp_path / "spool", timestamp_field="ts")
     consumer.start()
     sent = _core.Generator(config, source, _core.Workload(1), _core.Schedule.poisson(RATE, seed=1), count=COUNT).run()
     assert sent.acked == COUNT
@@ -88,7 +89,7 @@ def test_the_time_of_the_append_is_told_from_the_events_own(name, made, expected
     consumer.stop()
     consumer.join()
     _, found = _core.verify_stamped(
-        harness_consumer(servers),
+        harness_consumer(Connection(bootstrap_servers=servers)),
         input_topic=source,
         input_field="scheduled_at_us",
         output_topic=target,

@@ -34,6 +34,8 @@ class Run:
             text=True,
         )
         self._seen: dict[int, psutil.Process] = {}
+        self.command_lines: set[str] = set()
+        """Of the processes below the command."""
         self._lines: queue.Queue[str | None] = queue.Queue()
         self.stdout = ""
         self.stderr = ""
@@ -62,7 +64,10 @@ class Run:
         """Remember the processes that are below the command now."""
         with contextlib.suppress(psutil.Error):
             for process in psutil.Process(self._popen.pid).children(recursive=True):
-                self._seen.setdefault(process.pid, process)
+                if process.pid not in self._seen:
+                    self._seen[process.pid] = process
+                with contextlib.suppress(psutil.Error):
+                    self.command_lines.add(" ".join(process.cmdline()))
 
     def processes(self) -> list[psutil.Process]:
         """Return the processes that have been seen below the command."""

@@ -10,6 +10,7 @@ from rtmbench.artifacts import Cache
 from rtmbench.experiment import resume, runner
 from rtmbench.experiment.settings import resolve as resolved
 from rtmbench.experiment.trial_plan import TrialPlan
+from rtmbench.kafka import preflight
 from rtmbench.results import contention
 
 SHORT = {"rate": 200, "partitions": 1, "keys": 10, "warmup_s": 0.1, "duration_s": 1, "trials": 1, "quick": True}
@@ -32,6 +33,7 @@ def install(monkeypatch, broker, *, drain_s):
     monkeypatch.setattr(_core, "create_topics", create)
     monkeypatch.setattr(_core, "delete_topics", lambda *_, **__: None)
     monkeypatch.setattr(doctor, "checks", lambda *_: [])
+    monkeypatch.setattr(preflight, "try_topic", lambda *_: None)
     monkeypatch.setattr(Cache, "ensure_many", lambda *_: None)
     monkeypatch.setattr(runner, "resolve", resolve)
     monkeypatch.setattr(resume, "resolve", resolve)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from rtmbench.engines.base import TrialIo
+from rtmbench.kafka.connection import Connection
 
 
 def trial_io(place=Path(), **changes) -> TrialIo:
     values = {
-        "bootstrap_servers": "127.0.0.1:1",
+        "connection": Connection(bootstrap_servers="127.0.0.1:1"),
         "input_topic": "in",
         "output_topic": "out",
         "partitions": 4,

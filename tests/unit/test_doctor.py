@@ -20,6 +20,8 @@ from rtmbench.doctor import Check, DoctorRequest, SlotNeed, checks, require
 from rtmbench.engines import parse_engine, rocksdb
 from rtmbench.errors import PreflightError
 from rtmbench.experiment.settings import RunRequest, resolve
+from rtmbench.kafka import preflight
+from rtmbench.kafka.connection import Connection
 from rtmbench.platform.scheduling import Priority
 
 MACHINE = replace(machines.MACHINE, memory_mb=8_000, available_mb=6_000)
@@ -144,7 +146,7 @@ def test_memory_shows_its_arithmetic(request_: DoctorRequest) -> None:
     assert "= 3,328 MB of 3,000 MB available" in check.detail
     assert "--memory (at most 1720)" in check.fix
     # The broker of somebody else takes no memory here.
-    remote = replace(request_, bootstrap_servers="broker:9092")
+    remote = replace(request_, kafka=Connection(bootstrap_servers="broker:9092"))
     assert doctor.check_memory(remote, short).status == "ok"
     assert "--memory" not in doctor.check_memory(request_, replace(MACHINE, available_mb=900)).fix
 
@@ -158,7 +160,7 @@ def test_artifacts_offline_is_a_failure_and_online_a_warning(request_: DoctorReq
     check = doctor.check_artifacts(replace(request_, offline=True), cache)
     assert check.status == "fail"
     assert str(cache.root) in check.detail
-    nothing = replace(request_, engines=(parse_engine("transport"),), bootstrap_servers="broker:9092")
+    nothing = replace(request_, engines=(parse_engine("transport"),), kafka=Connection(bootstrap_servers="broker:9092"))
     assert nothing.bundles() == []
     assert doctor.check_artifacts(nothing, cache).status == "ok"
 
@@ -237,18 +239,27 @@ def test_ports_that_cannot_be(request_: DoctorRequest) -> None:
     assert twice.detail == "Port 20001 is requested twice."
     assert "does not exist" in doctor.check_ports(replace(request_, kafka_port=70_000)).detail
     # The port of a local broker means nothing where the broker is elsewhere.
-    remote = replace(request_, kafka_port=70_000, bootstrap_servers="broker:9092")
+    remote = replace(request_, kafka_port=70_000, kafka=Connection(bootstrap_servers="broker:9092"))
     assert doctor.check_ports(remote).status == "ok"
 
 
-def test_brokers_that_were_named_must_answer(request_: DoctorRequest) -> None:
-    with socket.socket() as broker:
-        broker.bind(("127.0.0.1", 0))
-        broker.listen()
-        address = f"127.0.0.1:{broker.getsockname()[1]}"
-        reached = replace(request_, bootstrap_servers=f"nonsense, {address}")
-        assert doctor.check_kafka(reached).detail == f"{address} answers"
-    check = doctor.check_kafka(replace(request_, bootstrap_servers=f"{address},nonsense"))
+def at(request_: DoctorRequest, address: str) -> Check:
+    return doctor.check_kafka(replace(request_, kafka=Connection(bootstrap_servers=address)))
+
+
+def test_brokers_that_were_named_must_answer(
+    request_: DoctorRequest, broker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = broker.bootstrap_servers
+    assert at(request_, f"nonsense, {address}").detail == f"1 broker: {address}"
+    monkeypatch.setattr(preflight, "ANSWER_S", 1.0)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        check = at(request_, address)
+        assert (check.status, address in check.detail) == ("fail", True)
+    check = at(request_, f"{address},nonsense")
     assert check.status == "fail"
     assert address in check.detail
     assert "nonsense is not HOST:PORT" in check.detail
@@ -297,7 +308,7 @@ def test_work_names_its_file_system(request_: DoctorRequest, kind: str, status: 
     assert check.status == status
     assert kind in check.detail
     assert "checkpoints and Kafka's log" in check.detail
-    assert "Kafka" not in doctor.check_work(replace(request_, bootstrap_servers="kafka:9092"), kind).detail
+    assert "Kafka" not in doctor.check_work(replace(request_, kafka=Connection(bootstrap_servers="kafka:9092")), kind).detail
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from rtmbench import _core, submit
 from rtmbench.engines.base import EngineRefusedError, PlainEngine
 from rtmbench.errors import ConfigurationError, PreflightError, RunFailedError
 from rtmbench.experiment.settings import RunRequest
+from rtmbench.kafka.connection import Connection
 
 
 class FakeEngine(PlainEngine):
@@ -46,9 +47,9 @@ def topics(monkeypatch):
             raise _core.KafkaError(f"topic {topic} is unknown to the brokers")
         return [0] * there[topic]
 
-    monkeypatch.setattr(submit._core, "wait_for_broker", lambda *_: 1)
+    monkeypatch.setattr(submit.preflight, "check", lambda *_: ["127.0.0.1:9092"])
     monkeypatch.setattr(submit._core, "end_offsets", end_offsets)
-    monkeypatch.setattr(submit._core, "create_topics", lambda _, names, partitions: made.append((names, partitions)))
+    monkeypatch.setattr(submit._core, "create_topics", lambda _, names, partitions, **__: made.append((names, partitions)))
     there["made"] = made
     return there
 
@@ -125,16 +126,15 @@ def test_too_few_slots_are_refused_with_the_arithmetic(tmp_path):
 
 def test_set_up_makes_what_is_missing_and_leaves_the_rest(topics):
     del topics["benchmark-input"]
-    assert submit.set_up("127.0.0.1:9092", submit.Topics(), 6) == ["benchmark-input"]
+    assert submit.set_up(Connection(bootstrap_servers="127.0.0.1:9092"), submit.Topics(), 6) == ["benchmark-input"]
     assert topics["made"] == [(["benchmark-input"], 6)]
     with pytest.raises(PreflightError, match="with 6 partitions and not 4"):
-        submit.set_up("127.0.0.1:9092", submit.Topics(), 4)
+        submit.set_up(Connection(bootstrap_servers="127.0.0.1:9092"), submit.Topics(), 4)
 
 
-def test_a_broker_that_is_not_there_is_a_preflight_error(monkeypatch):
-    monkeypatch.setattr(submit, "BROKER_TIMEOUT_S", 0.2)
+def test_a_broker_that_is_not_there_is_a_preflight_error():
     with pytest.raises(PreflightError, match=r"127\.0\.0\.1:1\b.*rtmbench up"):
-        submit.set_up("127.0.0.1:1", submit.Topics(), 4)
+        submit.set_up(Connection(bootstrap_servers="127.0.0.1:1"), submit.Topics(), 4)
 
 
 def test_a_topic_that_may_not_be_looked_at_is_not_taken_for_a_missing_one(topics, monkeypatch):
@@ -143,5 +143,5 @@ def test_a_topic_that_may_not_be_looked_at_is_not_taken_for_a_missing_one(topics
 
     monkeypatch.setattr(submit._core, "end_offsets", refused)
     with pytest.raises(_core.KafkaError, match="authorization"):
-        submit.set_up("127.0.0.1:9092", submit.Topics(), 6)
+        submit.set_up(Connection(bootstrap_servers="127.0.0.1:9092"), submit.Topics(), 6)
     assert topics["made"] == []

@@ -17,6 +17,7 @@ from rtmbench.engines.kind import EngineKind
 from rtmbench.errors import ConfigurationError, PreflightError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.platform import jvm, logs
+from rtmbench.private_files import write_private
 from rtmbench.results.model import EngineFacts, EngineSettings, Interruption
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class KafkaStreamsEngine(PlainEngine):
         self._io = io
         running = io.work / "running"
         settings = io.work / "job.properties"
-        settings.write_text(self._settings(io, running), encoding="utf-8")
+        write_private(settings, self._settings(io, running))
         process = self._process = platform.spawn(
             self.spec.engine,
             [
@@ -163,9 +164,8 @@ class KafkaStreamsEngine(PlainEngine):
         if process is not None:
             self._setup.platform.stop(process, grace_s=STOP_GRACE_S)
         if io is not None and io.window_ms is not None:
-            admin = {"bootstrap.servers": io.bootstrap_servers}
             try:
-                _core.delete_topics(admin, [f"{_application(io)}-totals-changelog"], timeout_s=5.0)
+                _core.delete_topics(io.connection.admin, [f"{_application(io)}-totals-changelog"], timeout_s=5.0)
             except _core.KafkaError:
                 # The process may have ended before it made the topic, or the broker with it.
                 return
@@ -189,7 +189,9 @@ class KafkaStreamsEngine(PlainEngine):
             "streams.state.dir": io.work / "state",
             "streams.replication.factor": 1,
         }
-        return clients.properties_file() + "".join(f"{name}={value}\n" for name, value in lines.items())
+        # All clients of Kafka Streams, its own for the administration of topics too.
+        lines |= {f"streams.{name}": clients.escaped(value) for name, value in io.connection.java.items()}
+        return clients.properties_file({}) + "".join(f"{name}={value}\n" for name, value in lines.items())
 
     def _commits_ms(self) -> list[int]:
         if self._io is None:

@@ -4,54 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtmbench.cli.options import setting
 from rtmbench.errors import ConfigurationError, RtmbenchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
 
     from rtmbench._core import Histogram
+    from rtmbench.kafka.connection import Connection
 
 _MS = 1_000
 _S = 1_000_000
 
 
-def kafka_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--bootstrap-servers` and `--kafka-properties` to a command."""
-    properties = click.option(
-        "--kafka-properties",
-        type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        metavar="FILE",
-        help="File with properties of the Kafka client, e.g. for TLS: name=value lines, in librdkafka's names.",
-    )
-    servers = setting(
-        "bootstrap-servers", help="Address of the Kafka to use; or `bootstrap.servers` in the properties."
-    )
-    decorated: Callable[..., Any] = servers(properties(command))
-    return decorated
-
-
 def client_config(
-    defaults: Callable[[str], Mapping[str, str]], bootstrap_servers: str | None, kafka_properties: Path | None
+    defaults: Callable[[Connection], Mapping[str, str]], bootstrap_servers: str | None, kafka_properties: Path | None
 ) -> dict[str, str]:
     """Return the client's properties: those of the harness, then the file's. Raises `ConfigurationError`."""
-    from rtmbench.kafka import properties as files  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.kafka.connection import load  # noqa: PLC0415 - `--help` must not wait for it
 
-    properties = files.read(kafka_properties) if kafka_properties else {}
-    if kafka_properties and (skipped := files.left_out(kafka_properties)):
-        click.echo(f"{kafka_properties}: left out, not of the Kafka client: {', '.join(skipped)}", err=True)
-    servers = bootstrap_servers or properties.get("bootstrap.servers")
-    if not servers:
-        raise ConfigurationError(
-            "Which Kafka? Give --bootstrap-servers HOST:PORT, or set KAFKA_BOOTSTRAP_SERVERS, or name "
-            "bootstrap.servers in the file of --kafka-properties."
-        )
-    return {**defaults(servers), **properties, "bootstrap.servers": servers}
+    connection = load(kafka_properties, bootstrap_servers)
+    if connection.left_out:
+        click.echo(f"{kafka_properties}: left out, not of the Kafka client: {', '.join(connection.left_out)}", err=True)
+    return {**defaults(connection), **connection.tuning}
 
 
 @contextlib.contextmanager

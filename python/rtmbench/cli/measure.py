@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures, kafka_options
+from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures
 from rtmbench.cli.options import Duration, json_option
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.timestamps import HOUR_US, MOST, Clock, recognised, too_old
@@ -26,7 +26,7 @@ _SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
 
 
 @click.command()
-@kafka_options
+@existing_kafka
 @click.option("--topic", default="benchmark-output", show_default=True, help="Topic to read.")
 @click.option("--duration", type=Duration(), help="Time to measure for. [default: until interrupted]")
 @click.option(

@@ -99,8 +99,12 @@ def settings(command: str, *, sweepable: bool = False, without: tuple[str, ...] 
 
 
 def existing_kafka(command: Command) -> Command:
-    """Add `--bootstrap-servers` to a command that needs an existing Kafka."""
-    return setting("bootstrap-servers", required=True, help="Address of the Kafka to use.")(command)
+    """Add `--bootstrap-servers` and `--kafka-properties` to a command that needs an existing Kafka."""
+    servers = setting(
+        "bootstrap-servers", help="Address of the Kafka to use; or `bootstrap.servers` in the properties."
+    )
+    decorated: Command = servers(setting("kafka-properties")(command))
+    return decorated
 
 
 def take_axes(values: SettingValues) -> dict[str, tuple[Any, ...]]:

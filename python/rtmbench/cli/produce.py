@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures, kafka_options
-from rtmbench.cli.options import Duration, json_option, setting
+from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures
+from rtmbench.cli.options import Duration, existing_kafka, json_option, setting
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.kafka.clients import LINGER_FROM_RATE, SINK, UNPACED_BATCH_BYTES, UNPACED_LINGER_MS
 
@@ -63,7 +63,7 @@ class Shard(click.ParamType[tuple[int, int]]):
 
 
 @click.command()
-@kafka_options
+@existing_kafka
 @click.option("--topic", default="benchmark-input", show_default=True, help="Topic to send to.")
 @setting("rate", type=Rate(), default=10_000, metavar="N|max", help="Events per second.")
 @click.option("--duration", type=Duration(), help="Length of the schedule. [default: until interrupted]")
@@ -217,8 +217,8 @@ def _config(
     from rtmbench.kafka import clients  # noqa: PLC0415
 
     config = client_config(
-        lambda servers: clients.harness_producer(
-            servers, clients.generator_linger_ms(highest_rate), clients.generator_batch_bytes(highest_rate)
+        lambda connection: clients.harness_producer(
+            connection, clients.generator_linger_ms(highest_rate), clients.generator_batch_bytes(highest_rate)
         ),
         bootstrap_servers,
         kafka_properties,

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from rtmbench.cli.options import existing_kafka, setting
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
@@ -12,16 +17,26 @@ from rtmbench.cli.options import existing_kafka, setting
 @click.option("--input-topic", default="benchmark-input", show_default=True, help="Topic for the events.")
 @click.option("--output-topic", default="benchmark-output", show_default=True, help="Topic for the results.")
 @setting("partitions", type=click.IntRange(1, 1_024), default=16, help="Partitions per topic.")
-def setup(bootstrap_servers: str, *, input_topic: str, output_topic: str, partitions: int) -> None:
+@setting("replication-factor", type=click.IntRange(min=1))
+def setup(
+    bootstrap_servers: str | None,
+    kafka_properties: Path | None,
+    *,
+    input_topic: str,
+    output_topic: str,
+    partitions: int,
+    replication_factor: int | None,
+) -> None:
     """Create the topics of the published setup, and build the Flink jobs in a checkout.
 
     Topics and jobs that exist already stay as they are. `rtmbench engines fetch` downloads the engines in advance.
     """
     from rtmbench import submit  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.kafka.connection import load  # noqa: PLC0415
     from rtmbench.patterns import PATTERNS, pipelines  # noqa: PLC0415
 
     topics = submit.Topics(input=input_topic, output=output_topic)
-    created = submit.set_up(bootstrap_servers, topics, partitions)
+    created = submit.set_up(load(kafka_properties, bootstrap_servers), topics, partitions, replication_factor)
     for topic in (input_topic, output_topic):
         click.echo(f"topic {topic}: {'created' if topic in created else 'exists already'}, {partitions} partitions")
     for pattern in PATTERNS:

@@ -18,7 +18,7 @@ from rtmbench.cli.options import Duration, existing_kafka, settings, take_settin
 )
 @click.option("--output-topic", default="benchmark-output", show_default=True, help="Topic that the job writes.")
 @click.option("--duration", type=Duration(), help="Time after which to stop. [default: until interrupted]")
-@settings("submit", without=("bootstrap-servers",))
+@settings("submit", without=("bootstrap-servers", "kafka-properties"))
 def submit(
     engine: str, pattern: str, *, input_topic: str, output_topic: str, duration: float | None, **values: Any
 ) -> None:

@@ -29,15 +29,17 @@ class JobTopics:
     created: set[str] = field(default_factory=set)
     """Those that this trial has made: no other is ever deleted."""
 
-    def create(self, partitions: int, properties: Mapping[str, str]) -> None:
-        """Create those that do not exist.
+    def create(self, partitions: int, properties: Mapping[str, str], *, replication: int | None = None) -> None:
+        """Create those that do not exist; without `replication`, with as many replicas as is the brokers' default.
 
         Raises ConfigurationError where one exists with another number of partitions, and KafkaError.
         """
         for name in dict.fromkeys((self.input, self.output)):
             ends = partition_ends(self.admin, name)
             if ends is None:
-                _core.create_topics(self.admin, [name], partitions=partitions, properties=properties)
+                _core.create_topics(
+                    self.admin, [name], partitions=partitions, replication=replication, properties=properties
+                )
                 self.created.add(name)
                 continue
             if len(ends) != partitions:

@@ -15,6 +15,7 @@ from rtmbench.run_settings import RunSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rtmbench.kafka.connection import Connection
     from rtmbench.platform.process import Process
     from rtmbench.platform.scheduling import SchedulingGroup
     from rtmbench.results.model import Interruption
@@ -75,7 +76,7 @@ class TrialIo:
     Patterns without windows have neither `window_ms` nor `slide_ms`; those with tumbling ones have no `slide_ms`.
     """
 
-    bootstrap_servers: str
+    connection: Connection
     input_topic: str
     output_topic: str
     partitions: int
@@ -93,6 +94,11 @@ class TrialIo:
     watermark_delay_ms: int = 10_000
     idleness_ms: int = 0
     """After this long without data a partition no longer holds the watermark back; 0: it always does."""
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The address of the Kafka."""
+        return self.connection.bootstrap_servers
 
     def priority(self) -> str:
         """Return how the engine's running processes are kept below broker and harness, as read back, in a few words."""

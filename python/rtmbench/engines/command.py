@@ -97,7 +97,7 @@ class CommandEngine(PlainEngine):
         Raises RunFailedError where it ends, or does not print that line in time.
         """
         properties = io.work / "kafka.properties"
-        properties.write_text(clients.properties_file(), encoding="utf-8")
+        clients.write_properties(properties, io.connection)
         platform = self._setup.platform
         process = self._process = platform.spawn(
             self.spec.engine,

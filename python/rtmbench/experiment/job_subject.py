@@ -45,7 +45,7 @@ class CustomJobSubject:
         )
         settings = plan.settings
         self.workload = job.payload.workload(settings.seed, settings.keys, settings.payload_bytes, settings.zipf)
-        self._admin = {"bootstrap.servers": plan.bootstrap_servers}
+        self._admin = plan.connection.admin
         self._job_topics = JobTopics(admin=self._admin, input=self.topics.input, output=self.topics.output)
         self._input_from: list[int] = []
         self._output_from: list[int] = []
@@ -59,7 +59,8 @@ class CustomJobSubject:
 
     def create_topics(self) -> None:
         """Create the topics that do not exist yet, and note where the trial's input begins."""
-        self._job_topics.create(self.plan.settings.partitions, TOPIC_PROPERTIES)
+        settings = self.plan.settings
+        self._job_topics.create(settings.partitions, TOPIC_PROPERTIES, replication=settings.replication_factor)
         self._input_from = self._job_topics.starts(self.topics.input)
 
     def delete_topics(self) -> None:
@@ -69,7 +70,7 @@ class CustomJobSubject:
     def receiver(self) -> _core.LatencyConsumer:
         """Return the consumer of the outputs, which reads their time stamps."""
         return _core.LatencyConsumer(
-            harness_consumer(self.plan.bootstrap_servers),
+            harness_consumer(self.plan.connection),
             self.topics.output,
             spool=self._spool,
             timestamp_field=self._field,
@@ -124,7 +125,7 @@ class CustomJobSubject:
         late_dropped: int,
     ) -> Judged:
         """Measure the outputs by the time stamps that they carry, and let the user's oracle check them."""
-        config = harness_consumer(self.plan.bootstrap_servers)
+        config = harness_consumer(self.plan.connection)
         verdict, findings = _core.verify_stamped(
             config,
             input_topic=self.topics.input,

@@ -323,7 +323,7 @@ class PatternRun:
         if self.kafka.process is not None:
             seconds = self.settings.broker_warmup_s
             self.view.say(f"warming the broker up for {seconds:g} s")
-            warm_up(self.kafka.bootstrap_servers, seconds=seconds, rate=self.settings.rate)
+            warm_up(self.kafka.connection, seconds=seconds, rate=self.settings.rate)
         self.experiment.cold = False
 
     def _relabelled(self, cell_run: CellRun, trial: Trial) -> Trial:
@@ -349,7 +349,7 @@ class PatternRun:
             tail_s=0.0 if floor else settings.tail_s(spec, self.pattern),
             slots=settings.slots_of(spec, self.pattern),
             cycles=0 if floor else settings.cycles,
-            bootstrap_servers=self.kafka.bootstrap_servers,
+            connection=self.kafka.connection,
             kafka=self.kafka.process,
             directory=self.directory,
             scratch=self.platform.scratch(cell_run.name.replace("@", "-").replace(":", "-")),

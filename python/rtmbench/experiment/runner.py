@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtmbench import doctor
 from rtmbench.artifacts import Cache
-from rtmbench.engines import spec_name
+from rtmbench.engines import FLOORS, spec_name
 from rtmbench.errors import ConfigurationError, NotMetError, NoValidTrialError, RunFailedError
 from rtmbench.experiment import resume, sweep
 from rtmbench.experiment.find_rate import search
@@ -23,9 +23,10 @@ from rtmbench.experiment.host import host
 from rtmbench.experiment.options import AA_TRIALS, Options
 from rtmbench.experiment.pattern_run import PatternRun
 from rtmbench.experiment.progress import SILENT, RunClock
-from rtmbench.experiment.settings import MAX_RATE, engine_names, resolve
+from rtmbench.experiment.settings import MAX_RATE, engine_names, resolve, with_address
 from rtmbench.experiment.trial_plan import TimeLimits
 from rtmbench.formatting import plural
+from rtmbench.kafka import preflight
 from rtmbench.platform import machine as machines
 from rtmbench.platform.base import FlinkAddress
 from rtmbench.platform.existing import ExistingPlatform
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from rtmbench.experiment.progress import Observer, RunProgress
     from rtmbench.experiment.resume import Interrupted
     from rtmbench.experiment.settings import RunRequest, Settings
+    from rtmbench.kafka.connection import Connection
     from rtmbench.patterns import Pattern
     from rtmbench.platform.base import Platform
     from rtmbench.platform.kafka import KafkaService
@@ -65,6 +67,7 @@ def run(
     until then is on disk.
     """
     options.check(custom_job=request.job is not None)
+    request = with_address(request)
     machine = machines.describe()
     if options.aa and request.trials is None:
         request = replace(request, trials=AA_TRIALS)
@@ -88,6 +91,7 @@ def run(
             points = sweep.with_one_linger(points, most=MAX_RATE if options.find_rate else 0)
     # What the largest point needs is enough for the others.
     largest = max((settings for settings, _ in points), key=lambda settings: settings.partitions)
+    connection = _existing_kafka(largest)
     cache = Cache(offline=largest.offline)
     doctor_request = doctor.DoctorRequest.of(largest)
     checks = doctor.checks(doctor_request, cache, machine)
@@ -95,11 +99,43 @@ def run(
     with view:
         for note in dict.fromkeys(note for settings, _ in points for note in settings.notes):
             view.say(note)
+        if connection is not None and (unused := (*connection.left_out, *connection.tuning)):
+            view.say(f"{largest.kafka_properties}: left out, nothing of the connection: {', '.join(unused)}")
         for check in checks:
             if check.status == "warn":
                 view.say(f"{check.name}: {check.detail}")
+    if connection is not None:
+        _announce(connection, largest, view)
+        preflight.try_topic(connection, largest.replication_factor)
     cache.ensure_many(doctor_request.bundles())
     return Experiment(points, machine, cache, options, before, view=view, limits=limits).run()
+
+
+def _existing_kafka(settings: Settings) -> Connection | None:
+    """Return how the existing Kafka is reached by the harness and the engines; None where one is started.
+
+    Raises:
+        ConfigurationError: the file of Kafka properties cannot be used, or not by the engines.
+
+    """
+    connection = settings.connection()
+    if connection is not None and any(spec.engine not in FLOORS for spec in settings.specs):
+        connection.require_java()
+    return connection
+
+
+def _announce(connection: Connection, settings: Settings, view: Observer) -> None:
+    """Say, before the first topic is created, what a run does to somebody's Kafka."""
+    events = settings.rate * (settings.expected_warmup_s + settings.duration_s)
+    names = "topics `rtmbench-…`"
+    if settings.job is not None and (given := [name for name in (settings.job.input, settings.job.output) if name]):
+        names = f"topics {' and '.join(given)}"
+    end = "which are kept" if settings.keep_topics else "which are deleted after each trial"
+    with view:
+        view.say(
+            f"Kafka at {connection.bootstrap_servers}: {names} of {plural(settings.partitions, 'partition')}, {end}; "
+            f"about {events:,.0f} events in each trial"
+        )
 
 
 def _most_trials(request: RunRequest) -> int:
@@ -141,6 +177,7 @@ def effective_settings(request: RunRequest, *, fresh: bool = False, view: Observ
             if {*result.parity[0].values, *refused} >= set(names) and cell_names == set(names):
                 return Parity(pattern=pattern.id, source=f"run {result.run_id}", rows=result.parity, refused=refused)
     cache = Cache(offline=settings.offline)
+    _existing_kafka(settings)
     doctor_request = doctor.DoctorRequest.of(settings)
     doctor.require(doctor.checks(doctor_request, cache, machine))
     cache.ensure_many(doctor_request.bundles())
@@ -270,12 +307,13 @@ class Experiment:
             "kafka_heap_mb": settings.kafka_heap_mb,
             "cpu_sets": None if settings.shared_cores else self.machine.cpu_sets,
         }
-        if settings.bootstrap_servers is None:
+        connection = settings.connection()
+        if connection is None:
             return LocalPlatform(**local)
         flink = None
         if settings.flink_url is not None and any(spec.engine == "flink" for spec in settings.specs):
             flink = FlinkAddress(url=settings.flink_url, bootstrap_servers=settings.flink_bootstrap_servers)
-        return ExistingPlatform(bootstrap_servers=settings.bootstrap_servers, flink=flink, **local)
+        return ExistingPlatform(connection=connection, flink=flink, **local)
 
     def _start_kafka(self) -> None:
         """Start the broker, or take the existing one."""

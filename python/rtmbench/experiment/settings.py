@@ -24,6 +24,7 @@ from rtmbench.experiment.arrivals import (
 from rtmbench.experiment.steady_state import BOUNDARIES, WarmUpRule
 from rtmbench.experiment.windows import idleness, sized
 from rtmbench.kafka import clients
+from rtmbench.kafka.connection import load
 from rtmbench.patterns import PATTERNS, Pattern, find_pattern
 from rtmbench.platform.machine import scale
 from rtmbench.run_settings import DEFAULT_ENGINES, SETTINGS, RunSettings
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from rtmbench._core import Schedule
     from rtmbench.custom_jobs.model import CustomJob
+    from rtmbench.kafka.connection import Connection
     from rtmbench.platform.machine import Machine
     from rtmbench.platform.scheduling import SchedulingGroup
     from rtmbench.run_settings import SettingValues
@@ -104,7 +106,7 @@ class Settings(RunSettings):
         self,
         pattern: Pattern,
         *,
-        bootstrap_servers: str,
+        connection: Connection,
         input_topic: str,
         output_topic: str,
         slots: int,
@@ -114,7 +116,7 @@ class Settings(RunSettings):
     ) -> TrialIo:
         """Return the input of an engine for a pattern's job with these settings."""
         return TrialIo(
-            bootstrap_servers=bootstrap_servers,
+            connection=connection,
             input_topic=input_topic,
             output_topic=output_topic,
             partitions=self.partitions,
@@ -175,6 +177,15 @@ class Settings(RunSettings):
             partitions=self.partitions,
             shuffle_partitions=self.shuffle_partitions,
         )
+
+    def connection(self) -> Connection | None:
+        """Return how the existing Kafka is reached; None where one is started.
+
+        Raises:
+            ConfigurationError: the file of Kafka properties cannot be used.
+
+        """
+        return None if self.bootstrap_servers is None else load(self.kafka_properties, self.bootstrap_servers)
 
     @property
     def warm_up(self) -> WarmUpRule:
@@ -242,6 +253,7 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
     Raises `ConfigurationError` for an unknown pattern or engine, and for a value out of its range.
     """
     _check_ranges(request)
+    request = with_address(request)
     profile = scale(machine, request.profile)
     notes = []
     partitions = request.partitions or profile.partitions
@@ -327,6 +339,18 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
             f"lasts {warmup_s + duration_s:g} s. Give a longer --duration."
         )
     return settings
+
+
+def with_address(request: RunRequest) -> RunRequest:
+    """Return the request with the address of its Kafka, where only the file of Kafka properties has it.
+
+    Raises:
+        ConfigurationError: the file cannot be used, or has no address either.
+
+    """
+    if request.kafka_properties is None or request.bootstrap_servers is not None:
+        return request
+    return replace(request, bootstrap_servers=load(request.kafka_properties).bootstrap_servers)
 
 
 def engine_names(request: RunRequest) -> tuple[str, ...]:

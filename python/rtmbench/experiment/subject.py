@@ -86,14 +86,21 @@ class PatternSubject:
         self._spool = spool
         self._floor = engine.spec.engine in FLOORS
         self._late_from: int | None = None
-        self._admin = {"bootstrap.servers": plan.bootstrap_servers}
+        self._admin = plan.connection.admin
         self.topics = topic_names(engine, plan)
         self.workload = self._workload()
 
     def create_topics(self) -> None:
         """Create the topics of the trial."""
         names = sorted({self.topics.input, self.topics.output})
-        _core.create_topics(self._admin, names, partitions=self.plan.settings.partitions, properties=TOPIC_PROPERTIES)
+        settings = self.plan.settings
+        _core.create_topics(
+            self._admin,
+            names,
+            partitions=settings.partitions,
+            replication=settings.replication_factor,
+            properties=TOPIC_PROPERTIES,
+        )
 
     def delete_topics(self) -> None:
         """Delete the topics of the trial."""
@@ -101,9 +108,7 @@ class PatternSubject:
 
     def receiver(self) -> _core.LatencyConsumer:
         """Return the consumer of the outputs."""
-        return _core.LatencyConsumer(
-            harness_consumer(self.plan.bootstrap_servers), self.topics.output, spool=self._spool
-        )
+        return _core.LatencyConsumer(harness_consumer(self.plan.connection), self.topics.output, spool=self._spool)
 
     def note_outputs(self) -> None:
         """Do nothing: in a new topic the outputs begin at 0."""
@@ -143,7 +148,7 @@ class PatternSubject:
         """Let the oracle of the pattern check all outputs, and join them with their receipts."""
         verdict = _core.verify(
             self._rule,
-            harness_consumer(self.plan.bootstrap_servers),
+            harness_consumer(self.plan.connection),
             input_topic=self.topics.input,
             output_topic=self.topics.output,
             spool=self._spool,

@@ -86,19 +86,21 @@ class TrialRunner:
 
     def run(self) -> Trial:
         """Run the trial to its end; on the way out, the engine is stopped and the topics are deleted."""
+        # Messages of clients and engines may hold what they were given.
+        redact = self.plan.connection.redact
         try:
             try:
                 self._set_up()
                 return self._measured(*self._load())
             except (_core.KafkaError, _core.HarnessError, TimeoutError) as fault:
                 self._check_broker()
-                return self._without_figures(Observation(harness_error=str(fault)))
+                return self._without_figures(Observation(harness_error=redact(str(fault))))
             except EngineRefusedError as refused:
-                self.refusal = Refusal(code=refused.code, message=refused.message)
+                self.refusal = Refusal(code=refused.code, message=redact(refused.message))
                 return self._without_figures(Observation(refusal=refused.code))
             except RunFailedError as failed:
                 self._check_broker()
-                return self._without_figures(Observation(engine_error=f"{self._killed()} {failed}".strip()))
+                return self._without_figures(Observation(engine_error=redact(f"{self._killed()} {failed}".strip())))
         finally:
             self.close()
 
@@ -150,7 +152,7 @@ class TrialRunner:
         self.engine.start(
             settings.trial_io(
                 plan.pattern,
-                bootstrap_servers=plan.bootstrap_servers,
+                connection=plan.connection,
                 input_topic=self.topics.input,
                 output_topic=self.topics.output,
                 slots=plan.slots,
@@ -412,7 +414,7 @@ class TrialRunner:
 
     def _new_generator(self, schedule: _core.Schedule, duration_s: float, **options: Any) -> _core.Generator:
         return _core.Generator(
-            harness_producer(self.plan.bootstrap_servers, self.plan.settings.linger_ms),
+            harness_producer(self.plan.connection, self.plan.settings.linger_ms),
             self.topics.input,
             self.subject.workload,
             schedule,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rtmbench.experiment.progress import Progress
     from rtmbench.experiment.settings import Settings
     from rtmbench.experiment.steady_state import WarmUpRule
+    from rtmbench.kafka.connection import Connection
     from rtmbench.patterns import Pattern
     from rtmbench.platform.process import Process
     from rtmbench.platform.scheduling import SchedulingGroup
@@ -77,7 +78,7 @@ class TrialPlan:
     cycles: int
     """Whole cycles to measure; 0: the phase is `measure_s` long, whatever lies in it."""
     slots: int
-    bootstrap_servers: str
+    connection: Connection
     kafka: Process | None
     """The local broker, for its CPU time and its health; None for an existing one."""
     directory: RunDirectory

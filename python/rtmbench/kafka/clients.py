@@ -6,9 +6,13 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from rtmbench.private_files import write_private
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from rtmbench.kafka.connection import Connection
 
 # Named as in the Java client. Each is explicit although some are defaults: the defaults differ between client versions
 # (`linger.ms` became 5 in 4.0) and between the Java client and librdkafka.
@@ -39,9 +43,9 @@ _VERSION = re.compile(r"\bKafka version: ([\w.\-]+)")
 _SPELLING = {"acks": {"-1": "all"}}
 
 
-def harness_consumer(bootstrap_servers: str) -> dict[str, str]:
+def harness_consumer(connection: Connection) -> dict[str, str]:
     """Return the settings of the harness's consumers, in librdkafka's names."""
-    return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(SOURCE)}
+    return {**connection.admin, **_for_librdkafka(SOURCE)}
 
 
 def generator_linger_ms(rate: float) -> int:
@@ -60,12 +64,12 @@ def generator_batch_bytes(rate: float) -> int:
     return UNPACED_BATCH_BYTES if math.isinf(rate) else int(SINK["batch.size"])
 
 
-def harness_producer(bootstrap_servers: str, linger_ms: int = 0, batch_bytes: int | None = None) -> dict[str, str]:
+def harness_producer(connection: Connection, linger_ms: int = 0, batch_bytes: int | None = None) -> dict[str, str]:
     """Return the settings of the load generator, the engines' but for linger and batch, in librdkafka's names."""
     settings = {**SINK, "linger.ms": str(linger_ms)}
     if batch_bytes is not None:
         settings["batch.size"] = str(batch_bytes)
-    return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(settings)}
+    return {**connection.admin, **_for_librdkafka(settings)}
 
 
 def generator_settings() -> dict[str, str]:
@@ -73,16 +77,30 @@ def generator_settings() -> dict[str, str]:
     return {"precision": PRECISION, **{name: value for name, value in SINK.items() if name != "linger.ms"}}
 
 
-def relay(bootstrap_servers: str) -> dict[str, str]:
+def relay(connection: Connection) -> dict[str, str]:
     """Return the settings of the relay's two clients, an engine's, in librdkafka's names."""
-    return {"bootstrap.servers": bootstrap_servers, **_for_librdkafka(SOURCE), **_for_librdkafka(SINK)}
+    return {**connection.admin, **_for_librdkafka(SOURCE), **_for_librdkafka(SINK)}
 
 
-def properties_file(source: Mapping[str, str] = SOURCE, sink: Mapping[str, str] = SINK) -> str:
-    """Return the file that an engine's job reads its client settings from: `source.NAME=…` and `sink.NAME=…`."""
-    lines = [f"source.{name}={value}" for name, value in source.items()]
-    lines += [f"sink.{name}={value}" for name, value in sink.items()]
+def properties_file(access: Mapping[str, str]) -> str:
+    """Return the file that an engine's job reads its client settings from: `source.NAME=…` and `sink.NAME=…`.
+
+    `access` is what both sides need for TLS and SASL, in the Java client's names. Values are escaped as in Java's files
+    of properties.
+    """
+    sides = {"source": {**SOURCE, **access}, "sink": {**SINK, **access}}
+    lines = [f"{side}.{name}={escaped(value)}" for side, settings in sides.items() for name, value in settings.items()]
     return "\n".join(lines) + "\n"
+
+
+def write_properties(path: Path, connection: Connection) -> None:
+    """Write this file for a job on this machine. It may hold secrets, so only this user can read it."""
+    write_private(path, properties_file(connection.java))
+
+
+def escaped(value: str) -> str:
+    """Return a value as it is written in a Java file of properties."""
+    return value.replace("\\", "\\\\").replace("\n", "\\n")
 
 
 def read_back(log: Path) -> dict[str, str]:
@@ -123,6 +141,7 @@ __all__ = [
     "SOURCE",
     "UNPACED_BATCH_BYTES",
     "UNPACED_LINGER_MS",
+    "escaped",
     "generator_batch_bytes",
     "generator_linger_ms",
     "generator_settings",
@@ -131,4 +150,5 @@ __all__ = [
     "properties_file",
     "read_back",
     "relay",
+    "write_properties",
 ]

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import secrets
+from typing import TYPE_CHECKING
 
 from rtmbench import _core
 from rtmbench.kafka import clients
+
+if TYPE_CHECKING:
+    from rtmbench.kafka.connection import Connection
 
 SECONDS = 10.0
 RATE = 10_000.0
 PARTITIONS = 16
 
 
-def warm_up(bootstrap_servers: str, *, seconds: float = SECONDS, rate: float = RATE) -> None:
+def warm_up(connection: Connection, *, seconds: float = SECONDS, rate: float = RATE) -> None:
     """Send events for `seconds` at `rate` events/s through its own topic and read them; the topic is deleted.
 
     Raises KafkaError where the broker does not answer.
     """
-    admin = {"bootstrap.servers": bootstrap_servers}
+    admin = connection.admin
     topic = f"rtmbench-warm-up-{secrets.token_hex(4)}"
     _core.create_topics(admin, [topic], partitions=PARTITIONS)
-    consumer = _core.LatencyConsumer(clients.harness_consumer(bootstrap_servers), topic)
+    consumer = _core.LatencyConsumer(clients.harness_consumer(connection), topic)
     generator = _core.Generator(
-        clients.harness_producer(bootstrap_servers, clients.generator_linger_ms(rate)),
+        clients.harness_producer(connection, clients.generator_linger_ms(rate)),
         topic,
         _core.Workload(0),
         _core.Schedule.poisson(rate, 0),

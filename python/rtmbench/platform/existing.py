@@ -10,6 +10,7 @@ from rtmbench.platform.local import LocalPlatform
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rtmbench.kafka.connection import Connection
     from rtmbench.platform.base import FlinkAddress
 
 KAFKA_UNOBSERVED = "Kafka runs already: the CPU time, memory and garbage collection of its brokers are not observed."
@@ -22,9 +23,9 @@ FLINK_UNOBSERVED = (
 class ExistingPlatform(LocalPlatform):
     """A local platform whose Kafka exists already, and whose Flink may."""
 
-    def __init__(self, *, bootstrap_servers: str, flink: FlinkAddress | None = None, **local: Any) -> None:
+    def __init__(self, *, connection: Connection, flink: FlinkAddress | None = None, **local: Any) -> None:
         super().__init__(**local)
-        self._bootstrap_servers = bootstrap_servers
+        self._connection = connection
         self._flink = flink
 
     @property
@@ -39,7 +40,7 @@ class ExistingPlatform(LocalPlatform):
 
     def kafka(self, port: int = 0, *, timeout_s: float = 60) -> KafkaService:  # noqa: ARG002 - nothing is started
         """Return the existing Kafka; the checks before a run have shown that it answers."""
-        return KafkaService(bootstrap_servers=self._bootstrap_servers, process=None, build="")
+        return KafkaService(connection=self._connection, process=None, build="")
 
 
 __all__ = ["ExistingPlatform"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rtmbench import _core
 from rtmbench.errors import RunFailedError
+from rtmbench.kafka.connection import Connection
 from rtmbench.platform import jvm, logs
 from rtmbench.platform.ports import LOOPBACK, ensure_free, free_ports
 
@@ -29,11 +30,16 @@ POLL_S = 0.5
 class KafkaService:
     """A broker that answers."""
 
-    bootstrap_servers: str
+    connection: Connection
     process: Process | None
     """The local broker; None for an existing one, which is not observed."""
     build: str
     """Its version; empty where it is not known."""
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Its address."""
+        return self.connection.bootstrap_servers
 
 
 def server_properties(*, broker_port: int, controller_port: int, data: Path) -> str:
@@ -111,7 +117,9 @@ def start_kafka(
             if not clash or attempt == ATTEMPTS:
                 raise
         else:
-            return KafkaService(bootstrap_servers=address, process=process, build=bundle.build)
+            return KafkaService(
+                connection=Connection(bootstrap_servers=address), process=process, build=bundle.build
+            )
     raise AssertionError
 
 

@@ -134,7 +134,7 @@ def decide(cases: Sequence[Case]) -> list[Comparison]:
         for name in FIGURES
         if name in case.estimates and getattr(case.band, name) is not None
     ]
-    # In units of its own level, so that early verdicts and others stand in one family.
+    # In units of its own level, so that early verdicts and others belong to one family.
     chances = [looks[i].estimates[name].p_value * FAMILY_LEVEL / looks[i].level for i, name in judged]
     by_student = _significant(judged, chances, FAMILY_LEVEL)
     guarded: set[tuple[int, str]] = set()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rtmbench.errors import ConfigurationError
-from rtmbench.kafka import clients, properties
+from rtmbench.kafka import clients, connection, properties
 from rtmbench.spark.trigger import duration_ms, real_time_trigger
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ _Variant = TypeVar("_Variant")
 
 REAL_TIME_MODES = ("rtm", "rtm-unchecked", "rtm-aggregate")
 MODES = (*REAL_TIME_MODES, "microbatch", "close")
+_ESCAPE = re.compile(r"\\(.)")
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,18 +156,26 @@ class Io:
 
 
 def read_kafka_properties(path: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Read a file of Kafka client settings, `source.NAME=value` or `sink.NAME=value` a line; `#` starts a comment.
+    r"""Read a file of Kafka client settings: `source.NAME=value` or `sink.NAME=value` a line, or a client's own file.
+
+    `#` starts a comment. Values are escaped as in Java's files of properties: `\\\\` is one backslash. A file in which no
+    name begins with `source.` or `sink.` is that of a Kafka client, and what it has for TLS and SASL is for both sides.
 
     Returns the source's and the sink's settings, by Java client name. Raises `ConfigurationError` where the file cannot
     be read or a line is neither.
     """
+    entries = list(properties.entries(path))
     sides: dict[str, dict[str, str]] = {"source": {}, "sink": {}}
-    for number, name, value in properties.entries(path):
+    if not any(name.partition(".")[0] in sides for _, name, _ in entries):
+        client = connection.load(path, "elsewhere")
+        client.require_java()
+        return dict(client.java), dict(client.java)
+    for number, name, value in entries:
         side, dot, setting = name.partition(".")
         if not dot or side not in sides or not setting:
             # The line may hold a secret, so only its number is shown.
             raise ConfigurationError(f"{path}, line {number}: write source.NAME=value or sink.NAME=value.")
-        sides[side][setting] = value
+        sides[side][setting] = _ESCAPE.sub(lambda escape: _ESCAPED.get(escape[1], escape[1]), value)
     return sides["source"], sides["sink"]
 
 

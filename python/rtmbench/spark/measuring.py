@@ -72,6 +72,7 @@ def measured(
 
     """
     from rtmbench.kafka.clients import harness_consumer  # noqa: PLC0415 - a query that is not measured does without
+    from rtmbench.kafka.connection import Connection  # noqa: PLC0415 - as above
     from rtmbench.kafka.properties import redact  # noqa: PLC0415 - as above
 
     if not callable(getattr(writer, "start", None)):
@@ -80,7 +81,7 @@ def measured(
             f" {type(writer).__name__}. It starts the query itself, after its consumer."
         )
     config = {
-        **harness_consumer(bootstrap_servers),
+        **harness_consumer(Connection(bootstrap_servers=bootstrap_servers)),
         **(kafka_properties or {}),
         "bootstrap.servers": bootstrap_servers,
     }

@@ -20,6 +20,7 @@ from rtmbench.engines.flink.existing import ExistingCluster, with_libraries
 from rtmbench.engines.flink.source import OwnCluster
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.experiment.settings import RunRequest, resolve
+from rtmbench.kafka.connection import Connection
 from rtmbench.platform.base import FlinkAddress
 from rtmbench.platform.existing import ExistingPlatform
 from rtmbench.platform.local import LocalPlatform
@@ -55,7 +56,7 @@ def test_the_document_says_that_there_was_one_and_not_which():
 @pytest.mark.parametrize(("address", "parties"), [(None, ["Kafka"]), (FlinkAddress(url=URL), ["Kafka", "Flink"])])
 def test_the_platform_states_what_it_cannot_observe(tmp_path, address, parties):
     local = {"java": None, "cache": None, "logs": tmp_path, "state": tmp_path}
-    with ExistingPlatform(bootstrap_servers="127.0.0.1:1", flink=address, **local) as platform:
+    with ExistingPlatform(connection=Connection(bootstrap_servers="127.0.0.1:1"), flink=address, **local) as platform:
         assert [sentence.split()[0] for sentence in platform.unobserved] == parties
     with LocalPlatform(**local) as platform:
         assert list(platform.unobserved) == []

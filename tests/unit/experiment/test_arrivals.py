@@ -12,6 +12,7 @@ from rtmbench.experiment.settings import RunRequest, Settings, resolve
 from rtmbench.experiment.sweep import points, with_one_linger
 from rtmbench.experiment.windows import idleness
 from rtmbench.kafka.clients import generator_linger_ms, harness_producer
+from rtmbench.kafka.connection import Connection
 from rtmbench.parity import load_rows, parity
 from rtmbench.report.sections import command
 from rtmbench.results import fingerprint
@@ -143,8 +144,8 @@ def test_the_linger_is_the_same_at_every_rate_of_a_sweep():
     assert [one.linger_ms for one in swept(request(rate=1_000.0), {})] == [0]
     assert [one.linger_ms for one in swept(request(rate=1_000.0), {}, most=5e6)] == [1]
     assert settings(rate=20_000.0, linger_ms=0).linger_ms == 0
-    assert harness_producer("x:1", 1)["linger.ms"] == "1"
-    assert harness_producer("x:1")["linger.ms"] == "0"
+    assert harness_producer(Connection(bootstrap_servers="x:1"), 1)["linger.ms"] == "1"
+    assert harness_producer(Connection(bootstrap_servers="x:1"))["linger.ms"] == "0"
 
 
 def test_arrivals_and_zipf_make_sweeps():

@@ -160,8 +160,14 @@ def test_given_client_settings_win_but_for_the_address():
 
 def test_both_ends_read_the_file_that_rtmbench_writes(tmp_path):
     file = tmp_path / "kafka.properties"
-    file.write_text(clients.properties_file())
+    file.write_text(clients.properties_file({}))
     assert read_kafka_properties(file) == (dict(clients.SOURCE), dict(clients.SINK))
+
+
+def test_the_file_of_a_client_is_for_both_sides(tmp_path):
+    file = tmp_path / "client.properties"
+    file.write_text("bootstrap.servers=elsewhere:1\nsecurity.protocol=ssl\nlinger.ms=5\n")
+    assert read_kafka_properties(file) == ({"security.protocol": "SSL"}, {"security.protocol": "SSL"})
 
 
 @pytest.mark.parametrize("line", ["linger.ms=5", "source.=5", "sink=5"])

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from rtmbench.engines.flink.cluster import FlinkCluster
 from rtmbench.errors import PreflightError, RunFailedError
 from rtmbench.kafka import clients
+from rtmbench.private_files import write_private
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rtmbench.artifacts import Cache
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from rtmbench.json_object import JsonObject
     from rtmbench.platform.base import FlinkAddress
 
+CLIENT_SETTINGS = "rtmbench-kafka.properties"
 SLOTS_TIMEOUT_S = 30.0
 POLL_S = 0.2
 
@@ -64,16 +66,23 @@ class ExistingCluster:
         return cluster
 
     def jar(self, job: Path, io: TrialIo) -> Path:
-        """Return a copy of the job's jar with the connector in it."""
-        return with_libraries(job, self._libraries, io.work / job.name)
+        """Return a copy of the job's jar with the connector in it, and with what the Kafka clients need for TLS and SASL.
+
+        Arguments of a job are shown by the cluster, and no file of this machine is there. So the jar takes them along,
+        until it is deleted from the cluster after the trial.
+        """
+        target = io.work / job.name
+        write_private(target, "")
+        resources = {CLIENT_SETTINGS: clients.properties_file(io.connection.inline())} if io.connection.java else {}
+        return with_libraries(job, self._libraries, target, resources)
 
     def bootstrap_servers(self, io: TrialIo) -> str:
         """Return how the cluster reaches the broker, where that differs from how this machine does."""
         return self._servers or io.bootstrap_servers
 
-    def client_arguments(self, io: TrialIo) -> dict[str, str]:  # noqa: ARG002 - no file of this machine is there
-        """Return nothing: the job's own defaults are the settings that a file would give it."""
-        return {}
+    def client_arguments(self, io: TrialIo) -> dict[str, str]:
+        """Return the file in the jar, if there is one; else the job's own defaults are the settings."""
+        return {"--kafka-properties": f"classpath:{CLIENT_SETTINGS}"} if io.connection.java else {}
 
     def job_configuration(self, io: TrialIo, job: CustomJob | None) -> JsonObject:  # noqa: ARG002 - it takes none
         """Return what an own cluster has in its configuration, and a job may have in its own."""
@@ -121,13 +130,20 @@ class ExistingCluster:
         return FlinkCluster(url=self._url, processes=[])
 
 
-def with_libraries(jar: Path, libraries: Sequence[Path], target: Path) -> Path:
-    """Write a copy of a job's jar that holds its libraries below `lib/`, from where Flink loads them; return it."""
+def with_libraries(
+    jar: Path, libraries: Sequence[Path], target: Path, resources: Mapping[str, str] | None = None
+) -> Path:
+    """Write a copy of a job's jar that holds its libraries below `lib/`, from where Flink loads them; return it.
+
+    `resources` are texts for the class path, by name.
+    """
     with zipfile.ZipFile(jar) as thin, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as fat:
         for name in thin.namelist():
             fat.writestr(name, thin.read(name))
         for library in libraries:
             fat.write(library, f"lib/{library.name}", zipfile.ZIP_STORED)
+        for name, text in (resources or {}).items():
+            fat.writestr(name, text)
     return target
 
 

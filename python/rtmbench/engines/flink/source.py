@@ -104,7 +104,7 @@ class OwnCluster:
     def client_arguments(self, io: TrialIo) -> dict[str, str]:
         """Return the file with the settings."""
         properties = io.work / "kafka-clients.properties"
-        properties.write_text(clients.properties_file(), encoding="utf-8")
+        clients.write_properties(properties, io.connection)
         return {"--kafka-properties": str(properties)}
 
     def job_configuration(self, io: TrialIo, job: CustomJob | None) -> JsonObject:

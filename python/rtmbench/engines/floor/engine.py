@@ -12,6 +12,7 @@ from rtmbench.engines.base import PlainEngine
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.platform import logs
+from rtmbench.private_files import write_private
 from rtmbench.results.model import EngineFacts, EngineSettings
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ class RelayEngine(PlainEngine):
     def start(self, io: TrialIo) -> None:
         """Start the process; return when it is connected to both topics."""
         options, running = io.work / "relay.json", io.work / "running"
-        config = clients.relay(io.bootstrap_servers)
+        config = clients.relay(io.connection)
         document = {"config": config, "input": io.input_topic, "output": io.output_topic, "running": str(running)}
-        options.write_text(json.dumps(document), encoding="utf-8")
+        write_private(options, json.dumps(document))
         self._process = self._platform.spawn(
             "relay",
             [sys.executable, "-m", "rtmbench.engines.floor.relay_job", str(options)],

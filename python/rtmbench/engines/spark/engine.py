@@ -268,7 +268,7 @@ class SparkEngine:
             jars=[*self._connector.jars, *self._jars],
             heap_mb=divide_memory(io.memory_mb),
         )
-        (conf / "kafka-clients.properties").write_text(clients.properties_file(), encoding="utf-8")
+        clients.write_properties(conf / "kafka-clients.properties", io.connection)
 
     def _environment(self, io: TrialIo, root: Path) -> dict[str, str]:
         environment = spark_process.environment(self._platform.environment(), root=root, work=io.work)

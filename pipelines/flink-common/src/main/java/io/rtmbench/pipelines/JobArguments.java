@@ -1,12 +1,14 @@
 package io.rtmbench.pipelines;
 
 import java.io.FileInputStream;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
 import java.util.TreeSet;
 
 /**
@@ -21,7 +23,8 @@ import java.util.TreeSet;
  * <tr><td>{@code --checkpoint-interval-ms}</td><td>5000</td></tr>
  * <tr><td>{@code --buffer-timeout-ms}</td><td>1</td></tr>
  * <tr><td>{@code --kafka-properties}</td><td>none; a file of Kafka client settings, each named
- * {@code source.NAME} or {@code sink.NAME}</td></tr>
+ * {@code source.NAME} or {@code sink.NAME}, or the file of a client, for both sides; with
+ * {@code classpath:} before its name, a file in the job's jar</td></tr>
  * </table>
  *
  * <p>A job with windows takes these beside them:
@@ -53,6 +56,8 @@ public final class JobArguments {
           "1",
           "kafka-properties",
           "");
+
+  private static final String CLASSPATH = "classpath:";
 
   private static final Map<String, String> OF_WINDOWS =
       Map.of("emit", "update", "watermark-delay-ms", "10000", "idleness-ms", "0");
@@ -223,18 +228,44 @@ public final class JobArguments {
   private static Properties readKafkaProperties(String file) throws IOException {
     Properties properties = new Properties();
     if (!file.isEmpty()) {
-      try (InputStream in = new FileInputStream(file)) {
+      try (InputStream in = open(file)) {
         properties.load(in);
       }
     }
-    for (String name : properties.stringPropertyNames()) {
-      if (!name.startsWith("source.") && !name.startsWith("sink.")) {
-        throw new IllegalArgumentException(
-            file
-                + ": "
-                + name
-                + " starts with neither source. nor sink., so it would have no effect");
-      }
+    return bySide(file, properties);
+  }
+
+  private static InputStream open(String file) throws IOException {
+    if (!file.startsWith(CLASSPATH)) {
+      return new FileInputStream(file);
+    }
+    InputStream in =
+        JobArguments.class.getClassLoader().getResourceAsStream(file.substring(CLASSPATH.length()));
+    if (in == null) {
+      throw new FileNotFoundException(file);
+    }
+    return in;
+  }
+
+  /** The settings of both sides; those of a client's file, where no name has a side, are of both. */
+  private static Properties bySide(String file, Properties given) {
+    Set<String> names = given.stringPropertyNames();
+    Set<String> without = new TreeSet<>(names);
+    without.removeIf(name -> name.startsWith("source.") || name.startsWith("sink."));
+    if (without.isEmpty()) {
+      return given;
+    }
+    if (without.size() < names.size()) {
+      throw new IllegalArgumentException(
+          file
+              + ": "
+              + without.iterator().next()
+              + " starts with neither source. nor sink., while other names do");
+    }
+    Properties properties = new Properties();
+    for (String name : names) {
+      properties.setProperty("source." + name, given.getProperty(name));
+      properties.setProperty("sink." + name, given.getProperty(name));
     }
     return properties;
   }

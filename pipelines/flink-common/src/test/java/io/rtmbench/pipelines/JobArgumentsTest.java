@@ -101,9 +101,33 @@ class JobArgumentsTest {
   }
 
   @Test
-  void aKafkaSettingWithoutASideIsRefused(@TempDir Path directory) throws Exception {
+  void aClientsFileIsOfBothSides(@TempDir Path directory) throws Exception {
     Path file = directory.resolve("kafka.properties");
-    Files.writeString(file, "acks=1\n");
+    Files.writeString(file, "security.protocol=SSL\n");
+
+    JobArguments arguments = JobArguments.parse("--kafka-properties", file.toString());
+
+    for (String side : new String[] {"source", "sink"}) {
+      assertEquals("SSL", arguments.kafkaProperties(side).getProperty("security.protocol"));
+    }
+  }
+
+  @Test
+  void aFileInTheJarIsRead() throws Exception {
+    JobArguments arguments =
+        JobArguments.parse("--kafka-properties", "classpath:kafka-of-a-test.properties");
+
+    assertEquals("1", arguments.kafkaProperties("sink").getProperty("acks"));
+    assertThrows(
+        java.io.IOException.class,
+        () -> JobArguments.parse("--kafka-properties", "classpath:none.properties"));
+  }
+
+  @Test
+  void aKafkaSettingWithoutASideIsRefusedBesideOthersWithOne(@TempDir Path directory)
+      throws Exception {
+    Path file = directory.resolve("kafka.properties");
+    Files.writeString(file, "acks=1\nsource.fetch.max.wait.ms=1\n");
 
     assertThrows(
         IllegalArgumentException.class,

@@ -1,0 +1,136 @@
+"""A Kafka that rtmbench does not start: TLS with host name verification, SCRAM, and an authorizer."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from certificates import Certificates, issue
+
+from rtmbench import _core
+from rtmbench.artifacts import Cache
+from rtmbench.platform.java import find_java
+from rtmbench.platform.local import KAFKA_BUNDLE
+from rtmbench.platform.ports import free_ports
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+USER = "ann"
+PASSWORD = "canary-scram-52c9e1"
+MECHANISM = "SCRAM-SHA-512"
+MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
+START_S = 60
+OTHERS = {"bob": "not-anns"}
+"""Users with a password and without any rights."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecuredKafka:
+    """Addresses and files."""
+
+    servers: str
+    """The listener with TLS and SCRAM."""
+    inner: str
+    """A listener without either, for the tests themselves."""
+    certificates: Certificates
+    lost: str
+    """A listener without either that advertises an address which does not exist."""
+    log: Path
+
+    def java_properties(self, place: Path, *, user: str = USER, password: str = PASSWORD) -> Path:
+        """Write the file of a Java client, with a JKS truststore."""
+        store = self.certificates.truststore(place)
+        file = place / "client.properties"
+        file.write_text(
+            f"bootstrap.servers={self.servers}\nsecurity.protocol=SASL_SSL\nsasl.mechanism={MECHANISM}\n"
+            f"sasl.jaas.config={MODULE} required username='{user}' password='{password}';\n"
+            f"ssl.truststore.location={store}\nssl.truststore.password=canary-store-7d1f\n"
+            "schema.registry.url=https://registry.example\nbasic.auth.user.info=KEY:canary-registry-9a\n"
+        )
+        return file
+
+    def librdkafka_properties(self, place: Path) -> Path:
+        """Write the file of a client on librdkafka, with the authority in PEM."""
+        file = place / "librdkafka.properties"
+        file.write_text(
+            f"bootstrap.servers={self.servers}\nsecurity.protocol=sasl_ssl\nsasl.mechanisms={MECHANISM}\n"
+            f"sasl.username={USER}\nsasl.password={PASSWORD}\nssl.ca.location={self.certificates.authority}\n"
+        )
+        return file
+
+
+@contextlib.contextmanager
+def secured_kafka(place: Path) -> Iterator[SecuredKafka]:
+    """Run one broker until the end of the block."""
+    java, jars = str(find_java().executable), Cache().ensure(KAFKA_BUNDLE).jars
+    class_path = ":".join(map(str, jars))
+    certificates = issue(place / "certificates")
+    keystore = place / "broker.pem"
+    keystore.write_text(certificates.both)
+    outer, inner, lost, controller = free_ports(4)
+    properties = place / "server.properties"
+    properties.write_text(f"""\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=SASL_SSL://127.0.0.1:{outer},INNER://127.0.0.1:{inner},LOST://127.0.0.1:{lost},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=SASL_SSL://localhost:{outer},INNER://127.0.0.1:{inner},LOST://broker.invalid:{lost}
+listener.security.protocol.map=SASL_SSL:SASL_SSL,INNER:PLAINTEXT,LOST:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=INNER
+log.dirs={place / "data"}
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+auto.create.topics.enable=false
+sasl.enabled.mechanisms={MECHANISM}
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={MODULE} required;
+ssl.keystore.type=PEM
+ssl.keystore.location={keystore}
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:{USER};User:ANONYMOUS
+""")
+    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    users = [f"{MECHANISM}=[name={user},password={word}]" for user, word in {USER: PASSWORD, **OTHERS}.items()]
+    scram = [part for user in users for part in ("--add-scram", user)]
+    tool = [java, "-cp", class_path, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties), *scram]
+    subprocess.run(tool, check=True, capture_output=True, timeout=START_S)
+    log = place / "broker.log"
+    with log.open("wb") as output:
+        broker = subprocess.Popen(
+            [java, "-Xmx512m", "-cp", class_path, "kafka.Kafka", str(properties)],
+            cwd=place,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        address = f"127.0.0.1:{inner}"
+        deadline = time.monotonic() + START_S
+        while True:
+            assert broker.poll() is None, log.read_text()[-2000:]
+            with contextlib.suppress(_core.KafkaError):
+                _core.wait_for_broker({"bootstrap.servers": address}, 1)
+                break
+            assert time.monotonic() < deadline, log.read_text()[-2000:]
+        yield SecuredKafka(
+            servers=f"localhost:{outer}",
+            inner=address,
+            lost=f"127.0.0.1:{lost}",
+            certificates=certificates,
+            log=log,
+        )
+    finally:
+        broker.terminate()
+        try:
+            broker.wait(20)
+        except subprocess.TimeoutExpired:
+            broker.kill()
+            broker.wait()
