@@ -128,6 +128,7 @@ fn oracle(criterion: &mut Criterion) {
         key: Some(&keys[index]),
         payload: Some(&records[index]),
         append_ms: Some(START / 1_000),
+        ..Message::default()
     };
     let new = |pattern| {
         let rules = Rules::of(pattern, "row", None, None, 10_000).unwrap();

@@ -1,5 +1,6 @@
 //! The latency consumer: Kafka → receipt times on disk, and live percentiles.
 
+use std::ffi::CString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -11,10 +12,10 @@ use crate::error::{Error, Result};
 use crate::event::TimestampField;
 use crate::histogram::{Histogram, MAX_US};
 use crate::kafka::consumer::{Fetched, Message, PartitionReader};
-use crate::kafka::{KafkaConfig, lock};
+use crate::kafka::{KafkaConfig, c_string, lock};
 use crate::live_log::{LiveLog, SecondsRecorder};
 use crate::spool::{Spool, SpoolWriter};
-use crate::stamp::{Stamp, Unit, Units};
+use crate::stamp::{Stamp, StampPath, Unit, Units};
 use crate::stop::Stop;
 
 /// Malformed records of which a sample is kept, per thread.
@@ -28,6 +29,35 @@ const POLL: Duration = Duration::from_millis(50);
 /// The same before every partition is being fetched, which is looked at in between.
 const READY_POLL: Duration = Duration::from_millis(2);
 
+/// Where the time to measure from is in a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimestampSource {
+    /// In a field of its JSON.
+    Field(TimestampField),
+    /// In the last header of that name, see [`StampPath::decode_header`].
+    Header {
+        /// The name for librdkafka.
+        name: CString,
+        /// The name for messages.
+        path: StampPath,
+    },
+    /// In the time stamp that Kafka keeps of each record: the producer's, or the broker's where the topic says so.
+    Kafka,
+}
+
+impl TimestampSource {
+    /// A header of that name.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the name is empty or holds a NUL character.
+    pub fn header(name: &str) -> Result<Self> {
+        if name.is_empty() {
+            return Err(Error::Invalid("the name of the header is empty".to_owned()));
+        }
+        Ok(Self::Header { name: c_string(name)?, path: StampPath::flat(name) })
+    }
+}
+
 /// What to receive, and where the receipts go.
 #[derive(Clone, Debug)]
 pub struct ConsumerSettings {
@@ -37,9 +67,9 @@ pub struct ConsumerSettings {
     pub topic: String,
     /// The directory for the receipt times, this consumer's own; `None` keeps none.
     pub spool: Option<PathBuf>,
-    /// The field that holds the intended time.
-    pub timestamp: TimestampField,
-    /// The field to use in a record that has no `timestamp`; `None`: such a record is malformed.
+    /// What holds the intended time.
+    pub timestamp: TimestampSource,
+    /// The field to use in a record that lacks the field of `timestamp`; `None`: such a record is malformed.
     pub fallback: Option<TimestampField>,
     /// Whether to leave out what the topic holds already.
     pub from_end: bool,
@@ -81,6 +111,8 @@ pub struct ConsumerReport {
     pub negative: u64,
     /// Latencies that were taken from the fallback field.
     pub fallback: u64,
+    /// Latencies that were taken from the time of the append, which the broker gives.
+    pub appended: u64,
     /// The least latency, µs, unclamped; 0 without any.
     pub min_us: i64,
     /// How far the time stamps of the negative latencies were ahead, µs; since `reset_live()`, if that was called.
@@ -98,7 +130,7 @@ pub struct ConsumerReport {
 /// Where a record's time stamp is.
 #[derive(Clone)]
 struct Fields {
-    timestamp: TimestampField,
+    timestamp: TimestampSource,
     fallback: Option<TimestampField>,
 }
 
@@ -107,6 +139,7 @@ struct Tally {
     malformed: u64,
     negative: u64,
     fallback: u64,
+    appended: u64,
     min_us: i64,
     units: Units,
     samples: Vec<String>,
@@ -125,6 +158,7 @@ impl Tally {
             malformed: 0,
             negative: 0,
             fallback: 0,
+            appended: 0,
             min_us: i64::MAX,
             units: Units::default(),
             samples: Vec::new(),
@@ -146,15 +180,20 @@ impl Tally {
             self.partitions.resize(partition + 1, 0);
         }
         self.partitions[partition] += 1;
-        let decoded = match message.payload {
-            None => Err("a tombstone: the record has no value".to_owned()),
-            Some(payload) => match fields.timestamp.decode(payload) {
+        let decoded = match (&fields.timestamp, message.payload) {
+            (TimestampSource::Field(_), None) => Err("a tombstone: the record has no value".to_owned()),
+            (TimestampSource::Field(field), Some(payload)) => match field.decode(payload) {
                 Ok(stamp) => Ok(stamp),
                 Err(error) if error.is_missing_field() => {
                     self.second_choice(payload, fields).ok_or_else(|| error.to_string())
                 }
                 Err(error) => Err(error.to_string()),
             },
+            (TimestampSource::Header { name, path }, _) => match message.headers.last(name) {
+                Some(value) => path.decode_header(value).map_err(|error| error.to_string()),
+                None => Err(format!("the record has no header `{}`", path.text())),
+            },
+            (TimestampSource::Kafka, _) => self.kept_by_kafka(message),
         };
         match decoded {
             Ok(Stamp { at_us, unit, .. }) if at_us - received_us > MAX_US as i64 => {
@@ -183,6 +222,14 @@ impl Tally {
                 None
             }
         }
+    }
+
+    /// The time stamp that Kafka keeps of a record, which is good to 1 ms.
+    fn kept_by_kafka(&mut self, message: Message<'_>) -> std::result::Result<Stamp, String> {
+        let kept_ms = message.append_ms.or(message.created_ms);
+        let at_ms = kept_ms.ok_or_else(|| "Kafka keeps no time stamp of the record".to_owned())?;
+        self.appended += u64::from(message.append_ms.is_some());
+        Ok(Stamp { at_us: at_ms * 1_000, resolution_us: 1_000, unit: Unit::Milliseconds })
     }
 
     fn second_choice(&mut self, payload: &[u8], fields: &Fields) -> Option<Stamp> {
@@ -398,6 +445,7 @@ impl LatencyConsumer {
             malformed: 0,
             negative: 0,
             fallback: 0,
+            appended: 0,
             min_us: i64::MAX,
             ahead: self.ahead(),
             units: self.units(),
@@ -411,6 +459,7 @@ impl LatencyConsumer {
             report.malformed += tally.malformed;
             report.negative += tally.negative;
             report.fallback += tally.fallback;
+            report.appended += tally.appended;
             report.min_us = report.min_us.min(tally.min_us);
             report.malformed_samples.extend(tally.samples.iter().cloned());
             report.latency.merge(&tally.total);

@@ -177,6 +177,25 @@ impl StampPath {
         }
     }
 
+    /// The time stamp of a header: as in a record's field, as text; or the 8 bytes of a number, the highest first, as
+    /// Java's `LongSerializer` writes them.
+    ///
+    /// # Errors
+    /// [`DecodeError`] as for [`StampPath::decode`].
+    pub fn decode_header(&self, value: &[u8]) -> std::result::Result<Stamp, DecodeError> {
+        let text = std::str::from_utf8(value).map(str::trim);
+        match (text, <[u8; 8]>::try_from(value)) {
+            (Ok(text), _) if is_decimal(text) => self.of_decimal(text),
+            (_, Ok(bytes)) => self.of_integer(i64::from_be_bytes(bytes)),
+            (Ok(text), _) => self.of_text(text),
+            (Err(_), _) => Err(DecodeError::new(format_args!(
+                "`{}` has {} bytes, which are neither a text nor a number of 8 bytes",
+                self.text,
+                value.len()
+            ))),
+        }
+    }
+
     /// The time that an integer stands for.
     ///
     /// # Errors
@@ -407,6 +426,20 @@ mod tests {
         ] {
             let record = format!(r#"{{"a":{{"ts":1}},"\u0074s":{value}}}"#);
             assert_eq!(decoded("ts", &record), Ok((at_us, resolution_us, unit)), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_a_text_or_a_number_of_eight_bytes() {
+        let path = StampPath::flat("header");
+        let decoded = |value: &[u8]| path.decode_header(value).map(|stamp| (stamp.at_us, stamp.unit.name()));
+        assert_eq!(decoded(b"1700000000123"), Ok((MS, "epoch ms")));
+        assert_eq!(decoded(b" 1700000000.123456 "), Ok((US, "epoch s")));
+        assert_eq!(decoded(b"2023-11-14T22:13:20.123Z"), Ok((MS, "ISO 8601")));
+        assert_eq!(decoded(&1_700_000_000_123_i64.to_be_bytes()), Ok((MS, "epoch ms")));
+        assert_eq!(decoded(&1_700_000_000_123_456_i64.to_be_bytes()), Ok((US, "epoch µs")));
+        for wrong in [&b""[..], b"soon", b"12345678", b"\xff\xfe", b"\0\0\0\0\0\0\0\x01"] {
+            assert!(decoded(wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -11,7 +11,8 @@ use super::errors::RtmbenchError;
 use super::histogram::Histogram;
 use super::wait::{Owner, awaitable, duration, sleep_unless, until_done, wait_for};
 use crate::event::TimestampField;
-use crate::measure;
+use crate::error::Error;
+use crate::measure::{self, TimestampSource};
 use crate::stamp::StampPath;
 use crate::stop::Stop;
 
@@ -27,8 +28,8 @@ pub(super) struct LatencyConsumer {
 #[pymethods]
 impl LatencyConsumer {
     #[new]
-    #[pyo3(signature = (config, topic, *, spool=None, timestamp_field="scheduled_at_us", fallback_field=None, threads=1,
-                        from_end=false, hlog=None))]
+    #[pyo3(signature = (config, topic, *, spool=None, timestamp_field="scheduled_at_us", fallback_field=None,
+                        timestamp_header=None, kafka_timestamp=false, threads=1, from_end=false, hlog=None))]
     #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
     fn new(
         config: &Bound<'_, PyAny>,
@@ -36,16 +37,26 @@ impl LatencyConsumer {
         spool: Option<PathBuf>,
         timestamp_field: &str,
         fallback_field: Option<&str>,
+        timestamp_header: Option<&str>,
+        kafka_timestamp: bool,
         threads: usize,
         from_end: bool,
         hlog: Option<PathBuf>,
     ) -> PyResult<Self> {
         let field = |path: &str| StampPath::new(path).map(|path| TimestampField::detected(&path));
+        let timestamp = match (timestamp_header, kafka_timestamp) {
+            (None, false) => TimestampSource::Field(field(timestamp_field)?),
+            (Some(name), false) => TimestampSource::header(name)?,
+            (None, true) => TimestampSource::Kafka,
+            (Some(_), true) => {
+                return Err(Error::Invalid("give timestamp_header or kafka_timestamp".to_owned()).into());
+            }
+        };
         let settings = measure::ConsumerSettings {
             config: convert::config(config)?,
             topic,
             spool,
-            timestamp: field(timestamp_field)?,
+            timestamp,
             fallback: fallback_field.map(field).transpose()?,
             from_end,
             threads,
@@ -232,6 +243,7 @@ pub(super) struct ConsumerReport {
     malformed: u64,
     negative: u64,
     fallback: u64,
+    appended: u64,
     min_us: i64,
     ahead: Py<Histogram>,
     units: Vec<(&'static str, u64)>,
@@ -248,6 +260,7 @@ impl ConsumerReport {
             malformed: report.malformed,
             negative: report.negative,
             fallback: report.fallback,
+            appended: report.appended,
             min_us: report.min_us,
             ahead: Py::new(py, Histogram::of(report.ahead))?,
             units: report.units.named(),

@@ -4,9 +4,9 @@
 //! create and load the offsets topic even where nothing is ever committed.
 
 use std::collections::BTreeMap;
-use std::ffi::{CString, c_int};
+use std::ffi::{CStr, CString, c_int};
 use std::marker::PhantomData;
-use std::ptr;
+use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
@@ -24,7 +24,7 @@ const BATCH: usize = 256;
 const MAX_BATCHES: usize = 64;
 
 /// A record as it lies in librdkafka's buffer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Message<'a> {
     /// Partition.
     pub partition: i32,
@@ -36,6 +36,38 @@ pub struct Message<'a> {
     pub payload: Option<&'a [u8]>,
     /// When the broker appended it, ms since the Unix epoch; `None` where the topic keeps the producer's time.
     pub append_ms: Option<i64>,
+    /// The time that the producer gave it, ms since the Unix epoch; `None` where the topic keeps the broker's.
+    pub created_ms: Option<i64>,
+    /// Its headers.
+    pub headers: Headers<'a>,
+}
+
+/// The headers of a record, which are read when they are asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Headers<'a> {
+    native: Option<NonNull<sys::rd_kafka_message_t>>,
+    message: PhantomData<&'a sys::rd_kafka_message_t>,
+}
+
+impl<'a> Headers<'a> {
+    /// The value of the last header of that name; `None` without one, or where it has no value.
+    pub fn last(&self, name: &CStr) -> Option<&'a [u8]> {
+        let native = self.native?.as_ptr();
+        // SAFETY: the message is alive for `'a`, and so are its headers, which belong to it. The name is a string, and
+        // what is returned is written to locals; pointer and length belong together.
+        unsafe {
+            let mut headers = ptr::null_mut();
+            let code = sys::rd_kafka_message_headers(native, &raw mut headers);
+            if code != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return None;
+            }
+            let (mut value, mut length) = (ptr::null(), 0);
+            let code =
+                sys::rd_kafka_header_get_last(headers, name.as_ptr(), &raw mut value, &raw mut length);
+            (code == Code::RD_KAFKA_RESP_ERR_NO_ERROR && !value.is_null())
+                .then(|| std::slice::from_raw_parts(value.cast::<u8>(), length))
+        }
+    }
 }
 
 /// What came out of the queue.
@@ -328,12 +360,15 @@ impl Owned<'_> {
             let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
             let timestamp = sys::rd_kafka_message_timestamp(self.native, &raw mut kind);
             let appended = kind == sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
+            let created = kind == sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_CREATE_TIME;
             Ok(Fetched::Record(Message {
                 partition: message.partition,
                 offset: message.offset,
                 key: bytes(message.key, message.key_len),
                 payload: bytes(message.payload, message.len),
                 append_ms: appended.then_some(timestamp),
+                created_ms: created.then_some(timestamp),
+                headers: Headers { native: NonNull::new(self.native), message: PhantomData },
             }))
         }
     }

@@ -7,6 +7,6 @@ pub mod partitioner;
 pub mod producer;
 pub mod topics;
 
-pub(crate) use client::lock;
+pub(crate) use client::{c_string, lock};
 pub use client::{librdkafka_features, librdkafka_version};
 pub use config::KafkaConfig;

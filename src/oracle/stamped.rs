@@ -263,7 +263,8 @@ impl<'a> Stamped<'a> {
             std::mem::take(&mut self.deferred)
         {
             let finest_us = self.output_units.finest_us(stamp.unit).unwrap_or(stamp.resolution_us);
-            let message = Message { partition, offset, key: None, payload: Some(&record), append_ms };
+            let message =
+                Message { partition, offset, payload: Some(&record), append_ms, ..Message::default() };
             self.sample(message, stamp.at_us, finest_us, received_us);
         }
     }

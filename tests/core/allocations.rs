@@ -12,7 +12,7 @@ use rtmbench::clock::Precision;
 use rtmbench::event::TimestampField;
 use rtmbench::generate::{Generator, GeneratorSettings};
 use rtmbench::kafka::{KafkaConfig, topics};
-use rtmbench::measure::{ConsumerSettings, LatencyConsumer};
+use rtmbench::measure::{ConsumerSettings, LatencyConsumer, TimestampSource};
 use rtmbench::schedule::Schedule;
 use rtmbench::workload::Workload;
 
@@ -52,7 +52,7 @@ fn allocations(config: &KafkaConfig, topic: &str, count: u64) -> u64 {
         config: config.clone(),
         topic: topic.to_owned(),
         spool: Some(directory.clone()),
-        timestamp: TimestampField::new("scheduled_at_us"),
+        timestamp: TimestampSource::Field(TimestampField::new("scheduled_at_us")),
         fallback: None,
         from_end: false,
         threads: 1,

@@ -12,7 +12,7 @@ use rtmbench::event::{EventId, Record, TimestampField};
 use rtmbench::generate::{Generator, GeneratorReport, GeneratorSettings, Shard};
 use rtmbench::kafka::consumer::read_whole;
 use rtmbench::kafka::{KafkaConfig, topics};
-use rtmbench::measure::{ConsumerSettings, LatencyConsumer};
+use rtmbench::measure::{ConsumerSettings, LatencyConsumer, TimestampSource};
 use rtmbench::relay::{Relay, RelaySettings};
 use rtmbench::schedule::Schedule;
 use rtmbench::template::{Template, Templates};
@@ -360,7 +360,7 @@ fn the_relay_copies_every_record_in_its_keys_order() {
         config: kafka.config.clone(),
         topic: "output".to_owned(),
         spool: None,
-        timestamp: TimestampField::new("scheduled_at_us"),
+        timestamp: TimestampSource::Field(TimestampField::new("scheduled_at_us")),
         fallback: None,
         from_end: false,
         threads: 2,

@@ -8,7 +8,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Produc
 use rtmbench::clock;
 use rtmbench::event::TimestampField;
 use rtmbench::kafka::KafkaConfig;
-use rtmbench::measure::{ConsumerReport, ConsumerSettings, LatencyConsumer};
+use rtmbench::measure::{ConsumerReport, ConsumerSettings, LatencyConsumer, TimestampSource};
 
 /// Each kind by name, and its record; `None` is a tombstone.
 fn kinds(now_us: i64) -> Vec<(&'static str, Option<Vec<u8>>)> {
@@ -98,7 +98,7 @@ impl Kafka {
             config: KafkaConfig::new(config).unwrap(),
             topic: "topic".to_owned(),
             spool: None,
-            timestamp: TimestampField::new("scheduled_at_us"),
+            timestamp: TimestampSource::Field(TimestampField::new("scheduled_at_us")),
             interval_log: None,
             fallback: fallback.map(TimestampField::new),
             from_end: false,

@@ -15,7 +15,7 @@ use rtmbench::generate::{Generator, GeneratorReport, GeneratorSettings};
 use rtmbench::kafka::consumer::read_whole;
 use rtmbench::kafka::producer::Producer;
 use rtmbench::kafka::{KafkaConfig, topics};
-use rtmbench::measure::{ConsumerReport, ConsumerSettings, LatencyConsumer};
+use rtmbench::measure::{ConsumerReport, ConsumerSettings, LatencyConsumer, TimestampSource};
 use rtmbench::oracle::{Rules, Scope, VerifySettings, verify};
 use rtmbench::schedule::Schedule;
 use rtmbench::workload::Workload;
@@ -77,7 +77,7 @@ impl Bench {
             config: self.config.clone(),
             topic: topic.to_owned(),
             spool: Some(self.directory.join(format!("spool-{topic}"))),
-            timestamp: TimestampField::new("scheduled_at_us"),
+            timestamp: TimestampSource::Field(TimestampField::new("scheduled_at_us")),
             fallback: None,
             from_end: false,
             threads,

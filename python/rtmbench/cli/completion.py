@@ -11,13 +11,13 @@ SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComple
 @click.command()
 @click.argument("shell", type=click.Choice(list(SHELLS)))
 def completion(shell: str) -> None:
-    r"""Print the completion script for SHELL.
+    """Print the completion script for SHELL.
 
     \b
     bash  eval "$(rtmbench completion bash)"       in ~/.bashrc
     zsh   eval "$(rtmbench completion zsh)"        in ~/.zshrc
     fish  rtmbench completion fish > ~/.config/fish/completions/rtmbench.fish
-    """
+    """  # noqa: D301 - click's sign for lines that stay as they are
     from rtmbench.cli import rtmbench  # noqa: PLC0415 - the group imports this module
 
     # The script is made from the class's template; asking bash for its version would need a bash here.

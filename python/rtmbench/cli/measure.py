@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures
-from rtmbench.cli.options import Duration, json_option
+from rtmbench.cli.options import Duration, existing_kafka, json_option
 from rtmbench.errors import ConfigurationError, RunFailedError
+from rtmbench.results._document import encode
 from rtmbench.timestamps import HOUR_US, MOST, Clock, recognised, too_old
 
 if TYPE_CHECKING:
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from rtmbench._core import ConsumerReport, Histogram, LatencyConsumer
     from rtmbench.results.model.load import MeasureDocument
 
+KAFKA = "kafka"
+HEADER = "header:"
+_KEPT: dict[str | None, str] = {
+    "CreateTime": "the topic keeps the producer's time of each record (CreateTime): latency counts from there",
+    "LogAppendTime": "the topic keeps the broker's time of each record (LogAppendTime): latency counts from the append to "
+    "this topic, so nothing before it is in it",
+}
 _WIND_UP_S = 5.0
 _SECOND_US = 1_000_000
 _SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
@@ -30,10 +37,13 @@ _SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
 @click.option("--topic", default="benchmark-output", show_default=True, help="Topic to read.")
 @click.option("--duration", type=Duration(), help="Time to measure for. [default: until interrupted]")
 @click.option(
+    "--timestamp",
     "--timestamp-field",
-    metavar="NAME",
-    help="The field with the time to measure from, such as `meta.created`: epoch s, ms, µs or ns, or ISO 8601 text. "
-    "[default: scheduled_at_us, or produced_at in a record without it]",
+    "timestamp",
+    metavar="FIELD|header:NAME|kafka",
+    help="The time to measure from: a field, such as `meta.created` (epoch s, ms, µs or ns, or ISO 8601 text); a header; "
+    "or the time stamp that Kafka keeps of each record. [default: scheduled_at_us, or produced_at in a record without "
+    "it]",
 )
 @click.option("--from-beginning", is_flag=True, help="Include the records that the topic holds already.")
 @click.option(
@@ -56,7 +66,7 @@ def measure(
     bootstrap_servers: str | None,
     kafka_properties: Path | None,
     duration: float | None,
-    timestamp_field: str | None,
+    timestamp: str | None,
     from_beginning: bool,
     threads: int,
     hlog: Path | None,
@@ -76,8 +86,7 @@ def measure(
         consumer = _core.LatencyConsumer(
             config,
             topic,
-            timestamp_field=timestamp_field or "scheduled_at_us",
-            fallback_field=None if timestamp_field else "produced_at",
+            **_source(timestamp),
             threads=threads,
             from_end=not from_beginning,
         )
@@ -93,7 +102,7 @@ def measure(
     with client_errors(config):
         interruption, report, intervals = _follow(consumer, start_us, duration)
     seconds = sum(length for length, _ in intervals) / _SECOND_US
-    field = timestamp_field or ("produced_at" if 0 < report.fallback == report.latency.count else "scheduled_at_us")
+    field = timestamp or ("produced_at" if 0 < report.fallback == report.latency.count else "scheduled_at_us")
     clock = Clock.of(report.latency, report.ahead)
     problem = clock.problem() or _problem(topic, field, seconds, report)
     _say_what_to_know(field, report, clock)
@@ -101,15 +110,36 @@ def measure(
         _write_log(hlog, start_us, intervals, withheld=problem is not None and report.latency.count > 0)
     if as_json:
         document = _document(topic, field, seconds, report, clock, withheld=problem is not None)
-        click.echo(json.dumps(asdict(document), indent=2))
+        click.echo(json.dumps(encode(document), indent=2))
     else:
-        _print(topic, seconds, report, withheld=problem is not None)
+        since = " since the append" if _kafka_type(field, report) == "LogAppendTime" else ""
+        _print(topic, seconds, report, since, withheld=problem is not None)
     if interruption is not None:
         if problem is not None:
             click.echo(problem, err=True)
         raise interruption
     if problem is not None:
         raise RunFailedError(problem)
+
+
+def _source(timestamp: str | None) -> dict[str, Any]:
+    """Return where a consumer finds the time to measure from."""
+    if timestamp is None:
+        return {"timestamp_field": "scheduled_at_us", "fallback_field": "produced_at"}
+    if timestamp == KAFKA:
+        return {"kafka_timestamp": True}
+    if timestamp.startswith(HEADER):
+        return {"timestamp_header": timestamp.removeprefix(HEADER)}
+    return {"timestamp_field": timestamp}
+
+
+def _kafka_type(field: str, report: ConsumerReport) -> Literal["CreateTime", "LogAppendTime", "both"] | None:
+    """Return whose time Kafka keeps of the records, as the topic's `message.timestamp.type` has it."""
+    if field != KAFKA or not report.latency.count:
+        return None
+    if not report.appended:
+        return "CreateTime"
+    return "LogAppendTime" if report.appended == report.latency.count else "both"
 
 
 def _problem(topic: str, field: str, seconds: float, report: ConsumerReport) -> str | None:
@@ -119,6 +149,12 @@ def _problem(topic: str, field: str, seconds: float, report: ConsumerReport) -> 
         return (
             f"Nothing in {topic} could be measured in {seconds:.0f} s: {report.received:,} records arrived, "
             f"{report.malformed:,} of them malformed.{first}"
+        )
+    if _kafka_type(field, report) == "both":
+        return (
+            f"Some records in {topic} have the producer's time (CreateTime), others the broker's (LogAppendTime), because "
+            "`message.timestamp.type` of the topic was changed: their latencies are not of one kind. Leave out "
+            "--from-beginning, or name a field."
         )
     return f"{too_old(field, report.units, topic)}." if report.latency.min >= HOUR_US else None
 
@@ -190,6 +226,8 @@ def _line(seconds: float, second: Histogram, malformed: int, *, early: bool) -> 
 
 
 def _say_what_to_know(field: str, report: ConsumerReport, clock: Clock) -> None:
+    if whose := _KEPT.get(_kafka_type(field, report)):
+        click.echo(whose, err=True)
     if 0 < report.fallback < report.latency.count:
         click.echo(f"{report.fallback:,} records have no scheduled_at_us: read by their produced_at", err=True)
     for text in (recognised(field, report.units, report.resolution_us), clock.warning()):
@@ -214,7 +252,11 @@ def _document(
         topic=topic,
         seconds=round(seconds, 3),
         timestamp=load.TimestampUnits(
-            field=field, unit=next(iter(units), None), units=units, resolution_us=report.resolution_us
+            field=field,
+            unit=next(iter(units), None),
+            units=units,
+            resolution_us=report.resolution_us,
+            kafka_type=_kafka_type(field, report),
         ),
         latency_us=load.SignedPercentiles(**percentiles, negative=report.negative),
         clock=load.ClockReport(
@@ -228,10 +270,10 @@ def _document(
     )
 
 
-def _print(topic: str, seconds: float, report: ConsumerReport, *, withheld: bool) -> None:
+def _print(topic: str, seconds: float, report: ConsumerReport, since: str, *, withheld: bool) -> None:
     latency = report.latency
     click.echo(f"{topic}: {latency.count:,} records in {seconds:.1f} s, {report.malformed:,} malformed")
     if latency.count and not withheld:
         shown = [*_SHOWN, ("p99.9", 99.9)]
         texts = [f"{name} {duration_text(latency.percentile(q))}" for name, q in shown]
-        click.echo(f"latency: {' · '.join(texts)} · max {duration_text(latency.max)}")
+        click.echo(f"latency{since}: {' · '.join(texts)} · max {duration_text(latency.max)}")

@@ -53,6 +53,8 @@ _ONLY_JAVA = frozenset(
     }
 )
 """What only Java's client knows, and what the harness can do without."""
+PROBE = "probe"
+"""Instead of a file with authorities: librdkafka looks where systems keep them."""
 _ONLY_LIBRDKAFKA = frozenset({"ssl.ca.certificate.stores", "ssl.providers"})
 
 
@@ -144,12 +146,13 @@ def load(path: Path | None, bootstrap_servers: str | None = None) -> Connection:
             "Which Kafka? Give --bootstrap-servers HOST:PORT, or set KAFKA_BOOTSTRAP_SERVERS, or name "
             "bootstrap.servers in the file of --kafka-properties."
         )
-    access = {name: value for name, (_, value) in entries.items() if ACCESS.match(name)}
     if path is None:
         return Connection(bootstrap_servers=servers)
+    access = {name: _absolute(name, value) for name, (_, value) in entries.items() if ACCESS.match(name)}
     reader = _Access(path, {name: number for name, (number, _) in entries.items()}, access)
     librdkafka = reader.librdkafka()
-    problem, java = "", {}
+    problem = ""
+    java: dict[str, str] = {}
     try:
         java = reader.java()
     except ConfigurationError as error:
@@ -211,6 +214,9 @@ class _Access:
             translated["sasl.jaas.config"] = values.pop("sasl.jaas.config")
         elif user is not None and password is not None:
             translated["sasl.jaas.config"] = self._module(user, password)
+        if values.get("ssl.ca.location") == PROBE:
+            # Java knows by itself where the authorities of the system are.
+            del values["ssl.ca.location"]
         if "ssl.ca.location" in values:
             translated |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": values.pop("ssl.ca.location")}
         if "ssl.ca.pem" in values:
@@ -278,6 +284,12 @@ class _Access:
 
     def _error(self, name: str, what: str) -> ConfigurationError:
         return ConfigurationError(f"{self._path}, line {self._lines[name]}: {name}: {what}")
+
+
+def _absolute(name: str, value: str) -> str:
+    """Return a value as it is meant in another directory too: an engine's is not that of the command."""
+    names_file = name.endswith(".location") and value != PROBE
+    return str(Path(value).absolute()) if names_file else value
 
 
 def _lines_of(value: str) -> str:

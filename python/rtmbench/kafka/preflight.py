@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from rtmbench import _core
 from rtmbench.errors import PreflightError
 from rtmbench.kafka import clients
+from rtmbench.kafka.connection import PROBE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,7 +148,7 @@ def _check_tls(connection: Connection, address: str) -> None:
 def _context(connection: Connection) -> ssl.SSLContext:
     properties = connection.librdkafka
     file, text = properties.get("ssl.ca.location"), properties.get("ssl.ca.pem")
-    context = ssl.create_default_context(cafile=None if file == "probe" else file, cadata=text)
+    context = ssl.create_default_context(cafile=None if file == PROBE else file, cadata=text)
     if properties.get("ssl.endpoint.identification.algorithm") == "none":
         context.check_hostname = False
     if properties.get("enable.ssl.certificate.verification", "").lower() == "false":

@@ -3,7 +3,7 @@ use super::*;
 const START: i64 = 1_700_000_000_000_000;
 
 fn message(payload: &str) -> Message<'_> {
-    Message { partition: 0, offset: 0, key: None, payload: Some(payload.as_bytes()), append_ms: None }
+    Message { payload: Some(payload.as_bytes()), ..Message::default() }
 }
 
 /// Settings for one second of measuring.

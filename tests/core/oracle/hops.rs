@@ -40,6 +40,7 @@ fn message(record: &Stored, offset: usize, append_ms: i64) -> Message<'_> {
         key: record.key.as_deref(),
         payload: record.payload.as_deref(),
         append_ms: Some(append_ms),
+        ..Message::default()
     }
 }
 

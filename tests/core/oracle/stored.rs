@@ -76,6 +76,7 @@ pub fn each(records: &[Stored], mut handle: impl FnMut(Message<'_>, Option<i64>)
             key: record.key.as_deref(),
             payload: record.payload.as_deref(),
             append_ms: record.received_us.map(|us| us / 1000),
+            ..Message::default()
         };
         *offset += 1;
         handle(message, record.received_us);

@@ -13,7 +13,7 @@ use rtmbench::generate::{Generator, GeneratorSettings};
 use rtmbench::kafka::consumer::read_whole;
 use rtmbench::kafka::producer::Producer;
 use rtmbench::kafka::{KafkaConfig, topics};
-use rtmbench::measure::{ConsumerSettings, LatencyConsumer};
+use rtmbench::measure::{ConsumerSettings, LatencyConsumer, TimestampSource};
 use rtmbench::oracle::{Emission, Scope, Verdict, VerifySettings, verify};
 use rtmbench::schedule::Schedule;
 use rtmbench::workload::Workload;
@@ -75,7 +75,7 @@ impl Trial {
             config: self.config.clone(),
             topic: "output".to_owned(),
             spool: Some(spool.clone()),
-            timestamp: TimestampField::new("scheduled_at_us"),
+            timestamp: TimestampSource::Field(TimestampField::new("scheduled_at_us")),
             fallback: None,
             from_end: false,
             interval_log: None,

@@ -26,4 +26,5 @@ def test_help_is_as_it_was_reviewed(command, snapshot):
     # In a process of its own: click keeps the help option of a command that another test has called by itself.
     arguments = [sys.executable, "-m", "rtmbench", *command, "--help"]
     done = subprocess.run(arguments, env={**os.environ, "COLUMNS": "100"}, capture_output=True, text=True, check=True)
+    assert "\\b" not in done.stdout, "a mark that keeps lines as they are is shown as text"
     assert done.stdout == snapshot

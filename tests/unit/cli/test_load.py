@@ -216,10 +216,43 @@ def test_milliseconds_are_said_to_be_coarse(broker, quick, tmp_path):
     config = {"bootstrap.servers": broker.bootstrap_servers}
     _core.Generator(config, "topic", _core.Workload(1), _core.Schedule.unpaced(), count=100).run()
     options = ["--topic", "topic", "--duration", "0.5", "--from-beginning", "--kafka-properties", quick]
-    code, out, err = call("measure", *options, "--timestamp-field", "produced_at", cwd=tmp_path, broker=broker)
+    code, out, err = call("measure", *options, "--timestamp", "produced_at", cwd=tmp_path, broker=broker)
     assert code == 0, err
     assert "topic: 100 records" in out
     assert "time stamps: produced_at is epoch ms; resolution 1 ms, rounded down" in err
+
+
+def test_kafkas_own_time_stamp_is_measured_from_and_named(broker, quick, tmp_path):
+    config = {"bootstrap.servers": broker.bootstrap_servers}
+    _core.Generator(config, "topic", _core.Workload(1), _core.Schedule.unpaced(), count=100).run()
+    code, document, err = measured(broker, quick, tmp_path, "--timestamp", "kafka")
+    assert code == 0, err
+    jsonschema.validate(document, json_schema("measure-1"))
+    assert document["timestamp"] == {
+        "field": "kafka",
+        "unit": "epoch ms",
+        "units": {"epoch ms": 100},
+        "resolution_us": 1_000,
+        "kafka_type": "CreateTime",
+    }
+    assert "the topic keeps the producer's time of each record (CreateTime)" in err
+
+
+def test_a_header_is_measured_from(broker, quick, tmp_path):
+    producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
+    for age_us in range(1_000, 100_000, 1_000):
+        at_us = _core.now_us() - age_us
+        producer.produce("topic", b"no JSON", partition=0, headers=[("at", str(at_us).encode())])
+    assert producer.flush(10) == 0
+    code, document, err = measured(broker, quick, tmp_path, "--timestamp", "header:at")
+    assert code == 0, err
+    assert (document["latency_us"]["count"], document["malformed"]) == (99, 0)
+    assert document["timestamp"]["field"] == "header:at"
+    assert document["timestamp"]["unit"] == "epoch µs"
+    code, document, err = measured(broker, quick, tmp_path, "--timestamp", "header:other")
+    assert code == 1
+    assert (document["latency_us"]["count"], document["malformed"]) == (0, 99)
+    assert "has no header `other`" in err
 
 
 def stamp_of(at_us, form):
@@ -277,7 +310,7 @@ def test_measure_recognises_the_unit_and_names_it(form, expected, broker, quick,
     start_us = _core.now_us() // 1_000_000 * 1_000_000
     ages_us = [*range(20_001, 500_000, 5_003), 1_000_000]
     send(broker, ({"payload": {"source": {"at": stamp_of(start_us - age, form)}}} for age in ages_us))
-    code, document, err = measured(broker, quick, tmp_path, "--timestamp-field", "payload.source.at")
+    code, document, err = measured(broker, quick, tmp_path, "--timestamp", "payload.source.at")
     assert code == 0, err
     assert document["malformed"] == 0
     assert document["timestamp"] == {
@@ -306,7 +339,7 @@ def test_measure_recognises_the_unit_and_names_it(form, expected, broker, quick,
 )
 def test_a_field_in_no_unit_is_an_error_that_names_the_likely_one(value, reason, broker, quick, tmp_path):
     send(broker, [{"at": value}] * 3)
-    code, document, err = measured(broker, quick, tmp_path, "--timestamp-field", "at")
+    code, document, err = measured(broker, quick, tmp_path, "--timestamp", "at")
     assert code == 1
     assert document["latency_us"]["p50"] is None
     assert (document["malformed"], document["timestamp"]["unit"]) == (3, None)
@@ -316,7 +349,7 @@ def test_a_field_in_no_unit_is_an_error_that_names_the_likely_one(value, reason,
 def test_records_that_are_all_hours_old_give_no_figures(broker, quick, tmp_path):
     hlog = tmp_path / "out.hlog"
     send(broker, [{"at": _core.now_us() // 1_000_000 - 7_200}] * 3)
-    code, document, err = measured(broker, quick, tmp_path, "--timestamp-field", "at", "--hlog", hlog)
+    code, document, err = measured(broker, quick, tmp_path, "--timestamp", "at", "--hlog", hlog)
     assert code == 1
     assert document["timestamp"]["unit"] == "epoch s"
     assert document["latency_us"] == {**dict.fromkeys(FIGURES), "count": 3, "negative": 0}
@@ -329,7 +362,7 @@ def test_a_clock_that_is_ahead_gives_no_percentiles(broker, quick, tmp_path):
     ahead_us = [5_000_000 + 1_000 * n for n in range(100)]
     now_us = _core.now_us()
     send(broker, ({"at": now_us + ahead} for ahead in ahead_us))
-    code, document, err = measured(broker, quick, tmp_path, "--timestamp-field", "at")
+    code, document, err = measured(broker, quick, tmp_path, "--timestamp", "at")
     assert code == 1
     assert document["latency_us"] == {**dict.fromkeys(FIGURES), "count": 100, "negative": 100}
     clock = document["clock"]
@@ -344,7 +377,7 @@ def test_a_clock_that_is_ahead_gives_no_percentiles(broker, quick, tmp_path):
 def test_a_clock_that_is_ahead_of_some_is_a_warning(broker, quick, tmp_path):
     now_us = _core.now_us()
     send(broker, ({"at": now_us + (5_000_000 if n < 40 else -50_000)} for n in range(100)))
-    code, document, err = measured(broker, quick, tmp_path, "--timestamp-field", "at")
+    code, document, err = measured(broker, quick, tmp_path, "--timestamp", "at")
     assert code == 0, err
     clock = document["clock"]
     assert (clock["negative"], clock["share"], clock["ok"]) == (40, 0.4, True)

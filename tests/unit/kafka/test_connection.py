@@ -166,6 +166,14 @@ def test_a_keystore_in_pem_is_read_by_both(certificates, read, tmp_path):
     assert found.java == {"ssl.keystore.type": "PEM", "ssl.keystore.location": str(both)}
 
 
+def test_a_file_is_meant_from_where_the_command_was_typed(read, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = read("ssl.ca.location=ca.pem\n")
+    assert found.librdkafka["ssl.ca.location"] == found.java["ssl.truststore.location"] == str(tmp_path / "ca.pem")
+    systems = read("ssl.ca.location=probe\n")
+    assert (systems.librdkafka, systems.java) == ({"ssl.ca.location": "probe"}, {})
+
+
 def test_pem_in_the_file_itself_gets_its_line_ends(certificates, read):
     text = certificates.authority.read_text()
     line = text.replace("\n", "\\n")

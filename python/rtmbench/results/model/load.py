@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
+from rtmbench.results._document import OMIT
 from rtmbench.results.model.values import Amount, Count, Ordinal, Share
 
 
@@ -68,12 +71,15 @@ class TimestampUnits:
     """How the time stamps were read."""
 
     field: str
+    """The name of the field; `header:NAME`; or `kafka`, for the time stamp that Kafka keeps of each record."""
     unit: str | None
     """The most frequent unit; null without records."""
     units: dict[str, Count]
     """Records by unit."""
     resolution_us: Ordinal | None
     """Resolution of the time stamps, µs: a latency may be too long by up to this."""
+    kafka_type: Literal["CreateTime", "LogAppendTime", "both"] | None = dataclasses.field(default=None, metadata=OMIT)
+    """With `kafka`: whose time it is, the producer's or the broker's (`message.timestamp.type` of the topic)."""
 
 
 @dataclass(frozen=True, kw_only=True)
