@@ -87,6 +87,16 @@ impl Shard {
         Ok(Self { number, of })
     }
 
+    /// How many shards there are.
+    pub const fn parts(self) -> u32 {
+        self.of
+    }
+
+    /// Whether a consumer of this shard reads the partition: they share the partitions out in turns.
+    pub fn reads(self, partition: i32) -> bool {
+        partition as u32 % self.of == self.number - 1
+    }
+
     /// Whether the event is one of this shard's.
     #[inline]
     pub fn has(self, event: &Event) -> bool {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::event::TimestampField;
+use crate::generate::Shard;
 use crate::histogram::{Histogram, MAX_US};
 use crate::kafka::consumer::{Fetched, Message, PartitionReader};
 use crate::kafka::{KafkaConfig, c_string, lock};
@@ -75,6 +76,10 @@ pub struct ConsumerSettings {
     pub from_end: bool,
     /// Threads, each with a share of the partitions and a connection of its own.
     pub threads: usize,
+    /// Read only the partitions of this shard; all of them when `None`.
+    pub shard: Option<Shard>,
+    /// How far the clock that stamps the records is ahead of the clock here, µs; latencies are corrected by it.
+    pub clock_offset_us: i64,
     /// The file for the latencies of each second of receipt times, as an interval log.
     pub interval_log: Option<PathBuf>,
 }
@@ -132,6 +137,7 @@ pub struct ConsumerReport {
 struct Fields {
     timestamp: TimestampSource,
     fallback: Option<TimestampField>,
+    clock_offset_us: i64,
 }
 
 struct Tally {
@@ -195,6 +201,8 @@ impl Tally {
             },
             (TimestampSource::Kafka, _) => self.kept_by_kafka(message),
         };
+        let decoded = decoded
+            .map(|stamp| Stamp { at_us: stamp.at_us.saturating_sub(fields.clock_offset_us), ..stamp });
         match decoded {
             Ok(Stamp { at_us, unit, .. }) if at_us - received_us > MAX_US as i64 => {
                 let ahead_s = (at_us - received_us) / 1_000_000;
@@ -339,7 +347,11 @@ impl LatencyConsumer {
             let reader = open(
                 &self.settings.config,
                 &self.settings.topic,
-                |partition| partition as usize % threads == number,
+                |partition| {
+                    // Among the partitions of a shard, each thread has its share.
+                    let place = partition as u32 / self.settings.shard.map_or(1, Shard::parts);
+                    self.settings.shard.is_none_or(|shard| shard.reads(partition)) && place as usize % threads == number
+                },
                 READY_TIMEOUT,
                 &self.shared.stop,
             )?;
@@ -354,6 +366,7 @@ impl LatencyConsumer {
             let fields = Fields {
                 timestamp: self.settings.timestamp.clone(),
                 fallback: self.settings.fallback.clone(),
+                clock_offset_us: self.settings.clock_offset_us,
             };
             let recorder = lock(&self.shared.log).as_ref().map(LiveLog::recorder);
             self.shared.running.fetch_add(1, Ordering::AcqRel);

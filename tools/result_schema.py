@@ -23,6 +23,7 @@ DOCUMENTS = {
     "result-2": ("rtmbench result", Result),
     "produce-1": ("rtmbench produce --json", load.ProduceDocument),
     "measure-1": ("rtmbench measure --json", load.MeasureDocument),
+    "merge-1": ("rtmbench merge --json", load.MergeDocument),
 }
 
 _FIGURES = {"anyOf": [{"properties": {"latency_us": {"type": "object"}}}, {"required": ["close_latency_us"]}]}

@@ -986,7 +986,9 @@ class LatencyConsumer:
     time stamp that Kafka keeps of each record, in ms: the producer's, or the broker's where the topic says so. `threads`
     share the partitions. It receives what the topic holds from offset 0 on, or with `from_end` only what comes after
     `start()`. `hlog` is the file for an HdrHistogram interval log (V2) of the latencies in each second of
-    receipt times, written meanwhile.
+    receipt times, written meanwhile. `shard` is `(i, n)`, i from 1 to n: of n consumers, this one reads every n-th
+    partition. `clock_offset_us` is how far the clock that stamps the records is ahead of the clock here; latencies are
+    corrected by it.
 
     >>> from rtmbench import _core
     >>> with _core.MockBroker() as broker:
@@ -1016,6 +1018,8 @@ class LatencyConsumer:
         threads: int = 1,
         from_end: bool = False,
         hlog: str | PathLike[str] | None = None,
+        shard: tuple[int, int] | None = None,
+        clock_offset_us: int = 0,
     ) -> Self: ...
     def start(self) -> None:
         """Start; return once every partition is being fetched. KafkaError after 30 s.

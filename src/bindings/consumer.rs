@@ -11,6 +11,7 @@ use super::errors::RtmbenchError;
 use super::histogram::Histogram;
 use super::wait::{Owner, awaitable, duration, sleep_unless, until_done, wait_for};
 use crate::event::TimestampField;
+use crate::generate::Shard;
 use crate::error::Error;
 use crate::measure::{self, TimestampSource};
 use crate::stamp::StampPath;
@@ -29,7 +30,8 @@ pub(super) struct LatencyConsumer {
 impl LatencyConsumer {
     #[new]
     #[pyo3(signature = (config, topic, *, spool=None, timestamp_field="scheduled_at_us", fallback_field=None,
-                        timestamp_header=None, kafka_timestamp=false, threads=1, from_end=false, hlog=None))]
+                        timestamp_header=None, kafka_timestamp=false, threads=1, from_end=false, hlog=None, shard=None,
+                        clock_offset_us=0))]
     #[expect(clippy::too_many_arguments, reason = "the settings are keyword-only on the Python side")]
     fn new(
         config: &Bound<'_, PyAny>,
@@ -42,6 +44,8 @@ impl LatencyConsumer {
         threads: usize,
         from_end: bool,
         hlog: Option<PathBuf>,
+        shard: Option<(u32, u32)>,
+        clock_offset_us: i64,
     ) -> PyResult<Self> {
         let field = |path: &str| StampPath::new(path).map(|path| TimestampField::detected(&path));
         let timestamp = match (timestamp_header, kafka_timestamp) {
@@ -61,6 +65,8 @@ impl LatencyConsumer {
             from_end,
             threads,
             interval_log: hlog,
+            shard: shard.map(|(number, of)| Shard::new(number, of)).transpose()?,
+            clock_offset_us,
         };
         let inner = Arc::new(measure::LatencyConsumer::new(settings)?);
         Ok(Self { inner, owner: Owner::here() })

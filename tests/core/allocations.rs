@@ -56,6 +56,8 @@ fn allocations(config: &KafkaConfig, topic: &str, count: u64) -> u64 {
         fallback: None,
         from_end: false,
         threads: 1,
+        shard: None,
+        clock_offset_us: 0,
         interval_log: None,
     })
     .unwrap();

@@ -364,6 +364,8 @@ fn the_relay_copies_every_record_in_its_keys_order() {
         fallback: None,
         from_end: false,
         threads: 2,
+        shard: None,
+        clock_offset_us: 0,
         interval_log: Some(path.clone()),
     })
     .unwrap();

@@ -103,6 +103,8 @@ impl Kafka {
             fallback: fallback.map(TimestampField::new),
             from_end: false,
             threads: 1,
+            shard: None,
+            clock_offset_us: 0,
         })
         .unwrap();
         consumer.start().unwrap();

@@ -81,6 +81,8 @@ impl Bench {
             fallback: None,
             from_end: false,
             threads,
+            shard: None,
+            clock_offset_us: 0,
             interval_log: None,
         })
         .unwrap()

@@ -42,6 +42,8 @@ impl Kafka {
             fallback: None,
             from_end: false,
             threads: 1,
+            shard: None,
+            clock_offset_us: 0,
         })
         .unwrap();
         consumer.start().unwrap();

@@ -28,6 +28,8 @@ COMMANDS = {
     "explain": "Explain an error, a status or an exit code.",
     "produce": "Send events into a topic of any Kafka, on an open-loop schedule.",
     "measure": "Show the latency of the records that arrive in a topic of any Kafka.",
+    "merge": "Merge the latencies that several hosts have measured.",
+    "clock": "Let other hosts compare their clocks with the clock of this one.",
     "up": "Run a Kafka broker on this machine until Ctrl-C.",
     "setup": "Create the topics and build the jobs for produce, submit and measure.",
     "submit": "Run the job of one pattern on one engine, on an existing Kafka.",

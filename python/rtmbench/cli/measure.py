@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures
-from rtmbench.cli.options import Duration, existing_kafka, json_option
+from rtmbench.cli.options import Duration, Shard, existing_kafka, json_option
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.results._document import encode
 from rtmbench.timestamps import HOUR_US, MOST, Clock, recognised, too_old
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rtmbench._core import ConsumerReport, Histogram, LatencyConsumer
+    from rtmbench.clocks import ClockOffset
     from rtmbench.results.model.load import MeasureDocument
 
 KAFKA = "kafka"
@@ -27,6 +29,8 @@ _KEPT: dict[str | None, str] = {
     "LogAppendTime": "the topic keeps the broker's time of each record (LogAppendTime): latency counts from the append to "
     "this topic, so nothing before it is in it",
 }
+LEAST_OF_P50 = 10
+"""A tenth of the median is the most by which the difference of the clocks may be wrong."""
 _WIND_UP_S = 5.0
 _SECOND_US = 1_000_000
 _SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
@@ -54,6 +58,18 @@ _SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
     help="Consumer threads, which share the partitions.",
 )
 @click.option(
+    "--shard",
+    type=Shard(),
+    metavar="I/N",
+    help="Read the partitions of part I of N; `rtmbench merge` adds the parts.",
+)
+@click.option(
+    "--clock",
+    metavar="HOST:PORT",
+    help="Where `rtmbench clock` runs on the host that stamps the records: latencies are corrected by the difference of "
+    "the clocks.",
+)
+@click.option(
     "--hlog",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -69,6 +85,8 @@ def measure(
     timestamp: str | None,
     from_beginning: bool,
     threads: int,
+    shard: tuple[int, int] | None,
+    clock: str | None,
     hlog: Path | None,
     as_json: bool,
 ) -> None:
@@ -79,9 +97,12 @@ def measure(
     code is 1. A record without a time stamp is malformed. An interrupt ends it with the report, and exit 130.
     """
     from rtmbench import _core  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.clocks import compare  # noqa: PLC0415
     from rtmbench.kafka.clients import harness_consumer  # noqa: PLC0415
+    from rtmbench.results.model.load import ClockComparison  # noqa: PLC0415
 
     config = client_config(harness_consumer, bootstrap_servers, kafka_properties)
+    before = None if clock is None else compare(clock)
     with client_errors(config):
         consumer = _core.LatencyConsumer(
             config,
@@ -89,6 +110,8 @@ def measure(
             **_source(timestamp),
             threads=threads,
             from_end=not from_beginning,
+            shard=shard,
+            clock_offset_us=0 if before is None else before.offset_us,
         )
     if hlog is not None:
         try:
@@ -103,13 +126,20 @@ def measure(
         interruption, report, intervals = _follow(consumer, start_us, duration)
     seconds = sum(length for length, _ in intervals) / _SECOND_US
     field = timestamp or ("produced_at" if 0 < report.fallback == report.latency.count else "scheduled_at_us")
-    clock = Clock.of(report.latency, report.ahead)
-    problem = clock.problem() or _problem(topic, field, seconds, report)
-    _say_what_to_know(field, report, clock)
+    compared = None if clock is None or before is None else before.then(compare(clock))
+    agreement = Clock.of(report.latency, report.ahead)
+    problem = agreement.problem() or _problem(topic, field, seconds, report) or _uncertain(report, compared)
+    _say_what_to_know(field, report, agreement)
+    if compared is not None:
+        click.echo(_compared_text(compared), err=True)
     if hlog is not None:
         _write_log(hlog, start_us, intervals, withheld=problem is not None and report.latency.count > 0)
     if as_json:
-        document = _document(topic, field, seconds, report, clock, withheld=problem is not None)
+        document = replace(
+            _document(topic, field, seconds, report, agreement, withheld=problem is not None),
+            compared_clock=None if compared is None else ClockComparison(**asdict(compared)),
+            shard=None if shard is None else f"{shard[0]}/{shard[1]}",
+        )
         click.echo(json.dumps(encode(document), indent=2))
     else:
         since = " since the append" if _kafka_type(field, report) == "LogAppendTime" else ""
@@ -120,6 +150,28 @@ def measure(
         raise interruption
     if problem is not None:
         raise RunFailedError(problem)
+
+
+def _uncertain(report: ConsumerReport, compared: ClockOffset | None) -> str | None:
+    """Return why the difference of the clocks is not known well enough for these latencies; None where it is."""
+    if compared is None or not report.latency.count:
+        return None
+    p50_us = report.latency.percentile(50.0)
+    if compared.error_us * LEAST_OF_P50 <= p50_us:
+        return None
+    return (
+        f"The clocks of the two hosts are known to differ by {compared.offset_us:,} µs within {compared.error_us:,} µs "
+        f"only, which is more than a tenth of the median latency ({duration_text(p50_us)}). Use a faster network between "
+        "them, or synchronise the clocks."
+    )
+
+
+def _compared_text(compared: ClockOffset) -> str:
+    ahead = "ahead" if compared.offset_us >= 0 else "behind"
+    return (
+        f"the clock that stamps the records is {abs(compared.offset_us):,} µs {ahead}, ± {compared.error_us:,} µs; "
+        "latencies are corrected by it"
+    )
 
 
 def _source(timestamp: str | None) -> dict[str, Any]:

@@ -38,6 +38,22 @@ class Duration(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
+class Shard(click.ParamType[tuple[int, int]]):
+    """A part of a workload or of the partitions: `2/3`."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Return the number and the count of parts; raise click's usage error for any other text."""
+        if isinstance(value, tuple):
+            return value
+        number, _, of = str(value).partition("/")
+        try:
+            return int(number), int(of)
+        except ValueError:
+            self.fail(f"{value!r} is not a shard; use I/N, as in 2/3", param, ctx)
+
+
 class Names(click.ParamType[tuple[str, ...]]):
     """Names with commas between them."""
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures
-from rtmbench.cli.options import Duration, existing_kafka, json_option, setting
+from rtmbench.cli.options import Duration, Shard, existing_kafka, json_option, setting
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.kafka.clients import LINGER_FROM_RATE, SINK, UNPACED_BATCH_BYTES, UNPACED_LINGER_MS
 
@@ -44,22 +44,6 @@ class Rate(click.ParamType[float]):
         if not 0 < rate < float("inf"):
             self.fail(f"{value!r} is not a rate; use events per second, or max", param, ctx)
         return rate
-
-
-class Shard(click.ParamType[tuple[int, int]]):
-    """A part of a workload: `2/3`."""
-
-    name = "shard"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """Return the number and the count of parts; raise click's usage error for any other text."""
-        if isinstance(value, tuple):
-            return value
-        number, _, of = str(value).partition("/")
-        try:
-            return int(number), int(of)
-        except ValueError:
-            self.fail(f"{value!r} is not a shard; use I/N, as in 2/3", param, ctx)
 
 
 @click.command()

@@ -80,6 +80,8 @@ impl Trial {
             from_end: false,
             interval_log: None,
             threads: 1,
+            shard: None,
+            clock_offset_us: 0,
         })
         .unwrap();
         consumer.start().unwrap();

@@ -16,6 +16,7 @@ PACKAGE = ROOT / "python" / "rtmbench"
 LEAVES = {
     "_core",
     "__version__",
+    "clocks",
     "durations",
     "errors",
     "formatting",

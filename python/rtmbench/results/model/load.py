@@ -99,6 +99,25 @@ class ClockReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClockComparison:
+    """How far the clock that stamps the records is from the clock of this host, as `measure --clock` found it."""
+
+    offset_us: int
+    """The other clock minus this one; every latency is corrected by it."""
+    error_us: Count
+    """The offset is right within this, both ways, during the whole measurement."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeDocument:
+    """The document of `rtmbench merge --json`."""
+
+    records: list[Count]
+    """Records of each log, in the order of the command line."""
+    latency_us: Percentiles
+
+
+@dataclass(frozen=True, kw_only=True)
 class MeasureDocument:
     """The document of `rtmbench measure --json`."""
 
@@ -109,3 +128,7 @@ class MeasureDocument:
     clock: ClockReport
     malformed: Count
     """Records without a time stamp that could be read."""
+    compared_clock: ClockComparison | None = dataclasses.field(default=None, metadata=OMIT)
+    """With `--clock`."""
+    shard: str | None = dataclasses.field(default=None, metadata=OMIT)
+    """With `--shard I/N`: the part of the partitions that was read."""
