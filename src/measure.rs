@@ -201,8 +201,8 @@ impl Tally {
             },
             (TimestampSource::Kafka, _) => self.kept_by_kafka(message),
         };
-        let decoded = decoded
-            .map(|stamp| Stamp { at_us: stamp.at_us.saturating_sub(fields.clock_offset_us), ..stamp });
+        let decoded =
+            decoded.map(|stamp| Stamp { at_us: stamp.at_us.saturating_sub(fields.clock_offset_us), ..stamp });
         match decoded {
             Ok(Stamp { at_us, unit, .. }) if at_us - received_us > MAX_US as i64 => {
                 let ahead_s = (at_us - received_us) / 1_000_000;
@@ -350,7 +350,8 @@ impl LatencyConsumer {
                 |partition| {
                     // Among the partitions of a shard, each thread has its share.
                     let place = partition as u32 / self.settings.shard.map_or(1, Shard::parts);
-                    self.settings.shard.is_none_or(|shard| shard.reads(partition)) && place as usize % threads == number
+                    self.settings.shard.is_none_or(|shard| shard.reads(partition))
+                        && place as usize % threads == number
                 },
                 READY_TIMEOUT,
                 &self.shared.stop,

@@ -58,7 +58,7 @@ def wait_for_broker(config: Mapping[str, str], timeout_s: float) -> int:
     """
 
 def broker_addresses(config: Mapping[str, str], timeout_s: float) -> list[str]:
-    """Return the address of each broker, `host:port` as it is advertised to clients. KafkaError when none answers in time.
+    """Return the address of each broker, `host:port` as it is advertised. KafkaError when none answers in time.
 
     >>> broker_addresses(kafka, 5) == [kafka["bootstrap.servers"]]
     True
@@ -982,8 +982,9 @@ class LatencyConsumer:
     a name, or names with dots between (`outer.inner`); its time is a number since the Unix epoch in s, ms, µs or ns,
     by its size, with or without a fraction or quotes, or an ISO 8601 text (in UTC without a zone). What is not a time
     of the years 2001 to 2099 is malformed. A record that lacks the field is read by its `fallback_field`.
-    Instead of a field, `timestamp_header` names a header (text, or the 8 bytes of a number), and `kafka_timestamp` takes the
-    time stamp that Kafka keeps of each record, in ms: the producer's, or the broker's where the topic says so. `threads`
+    Instead of a field, `timestamp_header` names a header (text, or the 8 bytes of a number), and `kafka_timestamp`
+    takes the time stamp that Kafka keeps of each record, in ms: the producer's, or the broker's where the topic says
+    so. `threads`
     share the partitions. It receives what the topic holds from offset 0 on, or with `from_end` only what comes after
     `start()`. `hlog` is the file for an HdrHistogram interval log (V2) of the latencies in each second of
     receipt times, written meanwhile. `shard` is `(i, n)`, i from 1 to n: of n consumers, this one reads every n-th
@@ -1250,7 +1251,7 @@ class ConsumerReport:
 
     @property
     def appended(self) -> int:
-        """Latencies that were taken from the time of the append, which the broker gives: with `kafka_timestamp` only."""
+        """With `kafka_timestamp`: latencies from the time of the append, which the broker gives."""
 
     @property
     def min_us(self) -> int:

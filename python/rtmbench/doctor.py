@@ -465,7 +465,9 @@ def check_kafka(request: DoctorRequest) -> Check:
     try:
         brokers = preflight.check(request.kafka)
     except PreflightError as error:
-        return _fail("kafka", str(error), "Without --bootstrap-servers and --kafka-properties, rtmbench starts a broker.")
+        return _fail(
+            "kafka", str(error), "Without --bootstrap-servers and --kafka-properties, rtmbench starts a broker."
+        )
     return _ok("kafka", f"{plural(len(brokers), 'broker')}: {', '.join(brokers)}")
 
 

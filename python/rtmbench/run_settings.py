@@ -407,7 +407,7 @@ class RunSettings:
         repeated=False,
         variables=("KAFKA_BOOTSTRAP_SERVERS",),
     )
-    kafka_properties: Path | None = _row(
+    kafka_properties: Path | None = _row(  # noqa: RUF009 - a path is immutable
         None,
         "path",
         "File with the client properties of the existing Kafka, for TLS and SASL, in the names of Java's client or of "

@@ -354,11 +354,20 @@ unsafe fn set(conf: *mut sys::rd_kafka_conf_t, name: &str, value: &str) -> Resul
     }
 }
 
-unsafe extern "C" fn on_error(_: *mut sys::rd_kafka_t, _: c_int, reason: *const c_char, opaque: *mut c_void) {
+unsafe extern "C" fn on_error(
+    _: *mut sys::rd_kafka_t,
+    code: c_int,
+    reason: *const c_char,
+    opaque: *mut c_void,
+) {
     // SAFETY: the opaque pointer is the client's `Events`, the reason a string for the time of this call.
     unsafe {
-        let events = &*opaque.cast::<Events>();
-        *lock(&events.last) = Some(text(reason));
+        let mut last = lock(&(*opaque.cast::<Events>()).last);
+        // That all brokers are down follows each of their own errors, and names no cause.
+        let summary = code == Code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN as c_int;
+        if !summary || last.is_none() {
+            *last = Some(text(reason));
+        }
     }
 }
 

@@ -62,8 +62,7 @@ impl<'a> Headers<'a> {
                 return None;
             }
             let (mut value, mut length) = (ptr::null(), 0);
-            let code =
-                sys::rd_kafka_header_get_last(headers, name.as_ptr(), &raw mut value, &raw mut length);
+            let code = sys::rd_kafka_header_get_last(headers, name.as_ptr(), &raw mut value, &raw mut length);
             (code == Code::RD_KAFKA_RESP_ERR_NO_ERROR && !value.is_null())
                 .then(|| std::slice::from_raw_parts(value.cast::<u8>(), length))
         }

@@ -57,7 +57,8 @@ def test_both_engines_run_on_it_and_no_secret_is_left(pattern, kafka, tmp_path):
     file = kafka.java_properties(place)
     engines = ("--engines", "flink@1.20,spark@4.3,relay") if pattern == "01" else ("--engines", "flink@1.20,spark@4.3")
     with running("run", pattern, *engines, *QUICK, "--kafka-properties", str(file), cwd=work) as run:
-        assert run.wait(300) == 0, run.stderr
+        # 4: the broker is a program outside of the run, and may take enough CPU time to make every trial contended.
+        assert run.wait(300) in (0, 4), run.stderr
     document = json.loads(run.stdout)
     for cell in document["cells"]:
         (trial,) = cell["trials"]
@@ -109,7 +110,7 @@ def refused(*arguments, cwd):
 
 
 def test_a_wrong_password(kafka, tmp_path):
-    file = kafka.java_properties(tmp_path, password="wrong-canary")
+    file = kafka.java_properties(tmp_path, password="wrong-canary")  # noqa: S106
     assert "refuses the login" in refused("--kafka-properties", file, cwd=tmp_path)
 
 

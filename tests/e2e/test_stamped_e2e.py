@@ -77,7 +77,9 @@ def test_the_time_of_the_append_is_told_from_the_events_own(name, made, expected
     config = {"bootstrap.servers": servers}
     source, target = f"{name}-in", f"{name}-out"
     _core.create_topics(config, [source, target], partitions=PARTITIONS, properties=TOPIC_PROPERTIES)
-    consumer = _core.LatencyConsumer(harness_consumer(Connection(bootstrap_servers=servers)), target, spool=tmp_path / "spool", timestamp_field="ts")
+    consumer = _core.LatencyConsumer(
+        harness_consumer(Connection(bootstrap_servers=servers)), target, spool=tmp_path / "spool", timestamp_field="ts"
+    )
     consumer.start()
     sent = _core.Generator(config, source, _core.Workload(1), _core.Schedule.poisson(RATE, seed=1), count=COUNT).run()
     assert sent.acked == COUNT

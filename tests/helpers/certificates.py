@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from pathlib import Path
 
-PASSWORD = "canary-store-7d1f"
+PASSWORD = "canary-store-7d1f"  # noqa: S105
 
 
 @dataclass(frozen=True, kw_only=True)

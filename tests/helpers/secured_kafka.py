@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 USER = "ann"
-PASSWORD = "canary-scram-52c9e1"
+PASSWORD = "canary-scram-52c9e1"  # noqa: S105
 MECHANISM = "SCRAM-SHA-512"
 MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
 START_S = 60

@@ -308,7 +308,10 @@ def test_work_names_its_file_system(request_: DoctorRequest, kind: str, status: 
     assert check.status == status
     assert kind in check.detail
     assert "checkpoints and Kafka's log" in check.detail
-    assert "Kafka" not in doctor.check_work(replace(request_, kafka=Connection(bootstrap_servers="kafka:9092")), kind).detail
+    assert (
+        "Kafka"
+        not in doctor.check_work(replace(request_, kafka=Connection(bootstrap_servers="kafka:9092")), kind).detail
+    )
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,9 @@ def topics(monkeypatch):
 
     monkeypatch.setattr(submit.preflight, "check", lambda *_: ["127.0.0.1:9092"])
     monkeypatch.setattr(submit._core, "end_offsets", end_offsets)
-    monkeypatch.setattr(submit._core, "create_topics", lambda _, names, partitions, **__: made.append((names, partitions)))
+    monkeypatch.setattr(
+        submit._core, "create_topics", lambda _, names, partitions, **__: made.append((names, partitions))
+    )
     there["made"] = made
     return there
 

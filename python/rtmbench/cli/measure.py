@@ -26,8 +26,8 @@ KAFKA = "kafka"
 HEADER = "header:"
 _KEPT: dict[str | None, str] = {
     "CreateTime": "the topic keeps the producer's time of each record (CreateTime): latency counts from there",
-    "LogAppendTime": "the topic keeps the broker's time of each record (LogAppendTime): latency counts from the append to "
-    "this topic, so nothing before it is in it",
+    "LogAppendTime": "the topic keeps the broker's time of each record (LogAppendTime): latency counts from the append "
+    "to this topic, so nothing before it is in it",
 }
 LEAST_OF_P50 = 10
 """A tenth of the median is the most by which the difference of the clocks may be wrong."""
@@ -45,9 +45,9 @@ _SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
     "--timestamp-field",
     "timestamp",
     metavar="FIELD|header:NAME|kafka",
-    help="The time to measure from: a field, such as `meta.created` (epoch s, ms, µs or ns, or ISO 8601 text); a header; "
-    "or the time stamp that Kafka keeps of each record. [default: scheduled_at_us, or produced_at in a record without "
-    "it]",
+    help="The time to measure from: a field, such as `meta.created` (epoch s, ms, µs or ns, or ISO 8601 text); a "
+    "header; or the time stamp that Kafka keeps of each record. [default: scheduled_at_us, or produced_at in a record "
+    "without it]",
 )
 @click.option("--from-beginning", is_flag=True, help="Include the records that the topic holds already.")
 @click.option(
@@ -66,8 +66,8 @@ _SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
 @click.option(
     "--clock",
     metavar="HOST:PORT",
-    help="Where `rtmbench clock` runs on the host that stamps the records: latencies are corrected by the difference of "
-    "the clocks.",
+    help="Where `rtmbench clock` runs on the host that stamps the records: latencies are corrected by the difference "
+    "of the clocks.",
 )
 @click.option(
     "--hlog",
@@ -161,8 +161,8 @@ def _uncertain(report: ConsumerReport, compared: ClockOffset | None) -> str | No
         return None
     return (
         f"The clocks of the two hosts are known to differ by {compared.offset_us:,} µs within {compared.error_us:,} µs "
-        f"only, which is more than a tenth of the median latency ({duration_text(p50_us)}). Use a faster network between "
-        "them, or synchronise the clocks."
+        f"only, which is more than a tenth of the median latency ({duration_text(p50_us)}). Use a faster network "
+        "between them, or synchronise the clocks."
     )
 
 
@@ -204,8 +204,8 @@ def _problem(topic: str, field: str, seconds: float, report: ConsumerReport) -> 
         )
     if _kafka_type(field, report) == "both":
         return (
-            f"Some records in {topic} have the producer's time (CreateTime), others the broker's (LogAppendTime), because "
-            "`message.timestamp.type` of the topic was changed: their latencies are not of one kind. Leave out "
+            f"Some records in {topic} have the producer's time (CreateTime), others the broker's (LogAppendTime), "
+            "because `message.timestamp.type` of the topic was changed: their latencies are not of one kind. Leave out "
             "--from-beginning, or name a field."
         )
     return f"{too_old(field, report.units, topic)}." if report.latency.min >= HOUR_US else None

@@ -84,11 +84,8 @@ def run(
         return [interrupted.result for interrupted in before]
     if before:
         options = resume.options(before, options)
-        points = [(interrupted.settings, interrupted.result.grid) for interrupted in before]
-    else:
-        points = [(resolve(p.request, machine), p.grid) for p in sweep.points(request, options.axes)]
-        if request.linger_ms is None:
-            points = sweep.with_one_linger(points, most=MAX_RATE if options.find_rate else 0)
+    points = [(interrupted.settings, interrupted.result.grid) for interrupted in before]
+    points = points or _points(request, options, machine)
     # What the largest point needs is enough for the others.
     largest = max((settings for settings, _ in points), key=lambda settings: settings.partitions)
     connection = _existing_kafka(largest)
@@ -136,6 +133,14 @@ def _announce(connection: Connection, settings: Settings, view: Observer) -> Non
             f"Kafka at {connection.bootstrap_servers}: {names} of {plural(settings.partitions, 'partition')}, {end}; "
             f"about {events:,.0f} events in each trial"
         )
+
+
+def _points(request: RunRequest, options: Options, machine: Machine) -> list[tuple[Settings, Grid | None]]:
+    """Return the settings of each point, with its place in the sweep if there is one."""
+    points = [(resolve(point.request, machine), point.grid) for point in sweep.points(request, options.axes)]
+    if request.linger_ms is None:
+        points = sweep.with_one_linger(points, most=MAX_RATE if options.find_rate else 0)
+    return points
 
 
 def _most_trials(request: RunRequest) -> int:

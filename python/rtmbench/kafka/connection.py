@@ -202,34 +202,12 @@ class _Access:
     def java(self) -> dict[str, str]:
         """Return them in the names of Java's client."""
         values = dict(self._values)
-        translated: dict[str, str] = {}
         if values.pop("enable.ssl.certificate.verification", "true").lower() == "false":
             raise ConfigurationError(
                 f"{self._path}: enable.ssl.certificate.verification=false has no counterpart in Java's Kafka client, "
                 "which the engines use. Name the authority of the broker's certificate as ssl.ca.location instead."
             )
-        user, password = (values.pop(f"sasl.{name}", None) for name in ("username", "password"))
-        if "sasl.jaas.config" in values:
-            # As the file has it: it may say more than name and password.
-            translated["sasl.jaas.config"] = values.pop("sasl.jaas.config")
-        elif user is not None and password is not None:
-            translated["sasl.jaas.config"] = self._module(user, password)
-        if values.get("ssl.ca.location") == PROBE:
-            # Java knows by itself where the authorities of the system are.
-            del values["ssl.ca.location"]
-        if "ssl.ca.location" in values:
-            translated |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": values.pop("ssl.ca.location")}
-        if "ssl.ca.pem" in values:
-            authorities = _lines_of(values.pop("ssl.ca.pem"))
-            translated |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": authorities}
-        certificate, key = (values.pop(f"ssl.{name}.location", "") for name in ("certificate", "key"))
-        if certificate and key:
-            joined = stores.joined(Path(certificate), Path(key))
-            translated |= {"ssl.keystore.type": "PEM", "ssl.keystore.location": str(joined)}
-        chain, key = (values.pop(f"ssl.{name}.pem", "") for name in ("certificate", "key"))
-        if chain and key:
-            translated |= {"ssl.keystore.type": "PEM", "ssl.keystore.certificate.chain": _lines_of(chain)}
-            translated["ssl.keystore.key"] = _lines_of(key)
+        translated = self._java_login(values) | self._java_authorities(values) | self._java_key(values)
         for store in ("truststore", "keystore"):
             if f"ssl.{store}.location" in values:
                 # The type by the content: librdkafka's files do not name it, and Java's default is JKS.
@@ -238,11 +216,44 @@ class _Access:
         for name, value in values.items():
             if name == "ssl.endpoint.identification.algorithm":
                 translated[name] = "" if value == "none" else value
-            elif name == "security.protocol":
-                translated[name] = value.upper()
             elif name not in _ONLY_LIBRDKAFKA:
-                translated[name] = value
+                translated[name] = value.upper() if name == "security.protocol" else value
         return translated
+
+    def _java_login(self, values: dict[str, str]) -> dict[str, str]:
+        """Take name and password out of `values`, and return the login for Java."""
+        user, password = (values.pop(f"sasl.{name}", None) for name in ("username", "password"))
+        if "sasl.jaas.config" in values:
+            # As the file has it: it may say more than name and password.
+            return {"sasl.jaas.config": values.pop("sasl.jaas.config")}
+        if user is None or password is None:
+            return {}
+        return {"sasl.jaas.config": self._module(user, password)}
+
+    @staticmethod
+    def _java_authorities(values: dict[str, str]) -> dict[str, str]:
+        """Take librdkafka's authorities out of `values`, and return them for Java."""
+        file, text = values.pop("ssl.ca.location", PROBE), values.pop("ssl.ca.pem", "")
+        if text:
+            return {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": _lines_of(text)}
+        # Java knows by itself where the authorities of the system are.
+        return {} if file == PROBE else {"ssl.truststore.type": "PEM", "ssl.truststore.location": file}
+
+    @staticmethod
+    def _java_key(values: dict[str, str]) -> dict[str, str]:
+        """Take librdkafka's key and certificate out of `values`, and return them for Java."""
+        certificate, key = (values.pop(f"ssl.{name}.location", "") for name in ("certificate", "key"))
+        if certificate and key:
+            joined = stores.joined(Path(certificate), Path(key))
+            return {"ssl.keystore.type": "PEM", "ssl.keystore.location": str(joined)}
+        chain, key = (values.pop(f"ssl.{name}.pem", "") for name in ("certificate", "key"))
+        if not (chain and key):
+            return {}
+        return {
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.certificate.chain": _lines_of(chain),
+            "ssl.keystore.key": _lines_of(key),
+        }
 
     def _keystore(self) -> dict[str, str]:
         file, password = self._file("ssl.keystore.location"), self._values.get("ssl.keystore.password", "")

@@ -31,7 +31,7 @@ _EXPIRED = 10
 _NOT_YET_VALID = 9
 _OTHER_NAME = frozenset({62, 64})
 """OpenSSL's codes of a certificate that it refuses."""
-_FIX = "Correct --bootstrap-servers (or KAFKA_BOOTSTRAP_SERVERS) and --kafka-properties; `rtmbench up` starts a broker here."
+_FIX = "Correct --bootstrap-servers (or KAFKA_BOOTSTRAP_SERVERS) and --kafka-properties; `rtmbench up` starts a broker."
 
 
 def check(connection: Connection) -> list[str]:
@@ -133,8 +133,8 @@ def _check_tls(connection: Connection, address: str) -> None:
         raise PreflightError(_refused_certificate(address, error)) from None
     except TimeoutError:
         raise PreflightError(
-            f"{address} accepts connections and does not answer the start of TLS within {CONNECT_S:g} s. Is it the port "
-            f"of a Kafka broker? {_FIX}"
+            f"{address} accepts connections and does not answer the start of TLS within {CONNECT_S:g} s. Is it the "
+            f"port of a Kafka broker? {_FIX}"
         ) from None
     except ssl.SSLError as error:
         if error.reason in ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_HANDSHAKE_FAILURE"):
@@ -159,8 +159,9 @@ def _context(connection: Connection) -> ssl.SSLContext:
 
 def _shake_hands(address: str, context: ssl.SSLContext) -> None:
     host, port = _split(address)
-    with socket.create_connection((host, port), timeout=CONNECT_S) as plain, context.wrap_socket(
-        plain, server_hostname=host
+    with (
+        socket.create_connection((host, port), timeout=CONNECT_S) as plain,
+        context.wrap_socket(plain, server_hostname=host),
     ):
         pass
 
@@ -185,8 +186,8 @@ def _refused_certificate(address: str, error: ssl.SSLCertVerificationError) -> s
 
 def _no_tls(address: str, reason: str) -> str:
     return (
-        f"{address} does not speak TLS ({reason}), and security.protocol asks for it. Use the port of its TLS listener, or "
-        "set security.protocol to PLAINTEXT or SASL_PLAINTEXT."
+        f"{address} does not speak TLS ({reason}), and security.protocol asks for it. Use the port of its TLS "
+        "listener, or set security.protocol to PLAINTEXT or SASL_PLAINTEXT."
     )
 
 
@@ -198,8 +199,8 @@ def _unanswered(connection: Connection, address: str, reason: str) -> str:
         return f"{address} refuses the login ({reason}). Check sasl.mechanism, user name and password."
     if not protocol.endswith("ssl") and _speaks_tls(address):
         return (
-            f"{address} speaks TLS, and security.protocol is {protocol.upper()}. Set it to SSL or SASL_SSL in the file of "
-            "--kafka-properties."
+            f"{address} speaks TLS, and security.protocol is {protocol.upper()}. Set it to SSL or SASL_SSL in the file "
+            "of --kafka-properties."
         )
     return f"{address} accepts connections and does not answer as a Kafka broker ({reason}). {_FIX}"
 

@@ -1,8 +1,7 @@
-"""Stores of keys and certificates: PEM, PKCS#12 and Java's JKS, recognised by their content and made readable for both
-kinds of client.
+"""Stores of keys and certificates, made readable for both kinds of client: PEM, PKCS#12, and Java's JKS and JCEKS.
 
-librdkafka reads PEM and PKCS#12, Java's client reads all three. What has to be converted is written to a directory that
-only this user can read, and that is removed when the process ends.
+A store is recognised by its content. librdkafka reads PEM and PKCS#12, Java's client reads all of them. What has to be
+converted is written to a directory that only this user can read, and that is removed when the process ends.
 """
 
 from __future__ import annotations
@@ -98,7 +97,8 @@ def split(path: Path) -> tuple[str, str]:
 
     Raises ConfigurationError where it holds only one of them.
     """
-    key, certificates = [], []
+    key: list[str] = []
+    certificates: list[str] = []
     for block in _BLOCK.finditer(text(path)):
         (certificates if block["label"] == "CERTIFICATE" else key).append(block[0])
     if not key or not certificates:
@@ -116,7 +116,7 @@ def private_file(name: str, text: str) -> Path:
 def text(path: Path) -> str:
     """Return a PEM file's text. Raises ConfigurationError where it cannot be read."""
     try:
-        return path.readtext(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read as PEM: {error}.") from None
 

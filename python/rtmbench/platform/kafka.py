@@ -117,9 +117,7 @@ def start_kafka(
             if not clash or attempt == ATTEMPTS:
                 raise
         else:
-            return KafkaService(
-                connection=Connection(bootstrap_servers=address), process=process, build=bundle.build
-            )
+            return KafkaService(connection=Connection(bootstrap_servers=address), process=process, build=bundle.build)
     raise AssertionError
 
 

@@ -357,7 +357,9 @@ def command(result: Result) -> str:
             if isinstance(window.get(name), (int, float))
             for part in (f"--{name}", f"{window[name] / 1000:g}s")
         ]
-    parts += [f"--{name.replace('_', '-')}" for name in ("aa", "until_verdict", "find_rate") if settings.get(name) is True]
+    parts += [
+        f"--{name.replace('_', '-')}" for name in ("aa", "until_verdict", "find_rate") if settings.get(name) is True
+    ]
     targets = settings.get("slo")
     parts += [part for text in (targets if isinstance(targets, list) else ()) for part in ("--slo", str(text))]
     if settings.get("bootstrap_servers") == "existing":

@@ -126,19 +126,17 @@ def paired_case(baseline: Cell, other: Cell, band: NoiseBand = UNMEASURED, *, qu
 def _early(case: Case, pairs: Sequence[_Pair]) -> Case:
     """Return the case as an early verdict takes it: two samples, at a level of its own."""
     samples = {
-        name: tuple([pair.log_latency(side, name) for pair in pairs] for side in (0, 1)) for name in case.ratios
+        name: ([pair.log_latency(0, name) for pair in pairs], [pair.log_latency(1, name) for pair in pairs])
+        for name in case.ratios
     }
+    decided = f"decided early, after {len(pairs)} of {PAIRS_FOR_A_VERDICT} pairs"
     return replace(
         case,
         shortfall=(),
         estimates={name: replace(unpaired(*both), confidence=1 - EARLY_LEVEL) for name, both in samples.items()},
         guards={name: exchange(*both) for name, both in samples.items()},
         engine_ratios=engine_ratios([pair.hops for pair in pairs], average=True)[0],
-        remarks=[
-            f"decided early, after {len(pairs)} of {PAIRS_FOR_A_VERDICT} pairs: the intervals are of "
-            f"{1 - EARLY_LEVEL:.1%}",
-            *case.remarks,
-        ],
+        remarks=[f"{decided}: the intervals are of {1 - EARLY_LEVEL:.1%}", *case.remarks],
         level=EARLY_LEVEL,
     )
 

@@ -8,9 +8,9 @@ A latency is called *faster* or *slower* where all of this holds, else it is "no
 3. the near bound of the 95 % interval lies beyond the noise band: what a further experiment with the *same* engine on
    both sides is predicted to show on this machine. Without a measured band, p99 has no verdict.
 
-With 4 or 5 pairs there is a verdict where it is clear beyond that: an *early* one. The trials of the two sides are taken
-as two samples, the test and the interval are at 0.5 % instead, and the permutation test exchanges the labels of trials.
-So a run may look after 4 pairs, after 5, and at the end, and all its looks together keep the promised 5 %.
+With 4 or 5 pairs there is a verdict where it is clear beyond that: an *early* one. The trials of the two sides are
+taken as two samples, the test and the interval are at 0.5 % instead, and the permutation test exchanges the labels of
+trials. So a run may look after 4 pairs, after 5, and at the end, and all its looks together keep the promised 5 %.
 
 Trials that failed or did not sustain the rate come first. Where one side has clearly more of them, the verdict is
 *worse* or *better* and no latency is judged. Where they are fewer, a latency can only be called slower, and only on the

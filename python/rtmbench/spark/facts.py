@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from rtmbench.json_object import JsonObject
     from rtmbench.spark.io import Io
 
+_OF_THE_TEAM = ("bootstrap.servers", ".location", "sasl.username")
+
 SETTINGS = (
     "spark.master",
     "spark.driver.memory",
@@ -98,7 +100,11 @@ def _kafka_clients(jvm: Any) -> str | None:
 
 
 def _public(options: Mapping[str, str]) -> dict[str, str]:
-    return {name: "(hidden)" if SECRET.search(name) or "keystore" in name else value for name, value in options.items()}
+    """Return the options without secrets, and without what is of this team alone: addresses, files and logins."""
+    return {
+        name: "(hidden)" if SECRET.search(name) or name.endswith(_OF_THE_TEAM) else value
+        for name, value in options.items()
+    }
 
 
 class FactsFile:

@@ -158,8 +158,8 @@ class Io:
 def read_kafka_properties(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     r"""Read a file of Kafka client settings: `source.NAME=value` or `sink.NAME=value` a line, or a client's own file.
 
-    `#` starts a comment. Values are escaped as in Java's files of properties: `\\\\` is one backslash. A file in which no
-    name begins with `source.` or `sink.` is that of a Kafka client, and what it has for TLS and SASL is for both sides.
+    `#` starts a comment. Values are escaped as in Java's files of properties: `\\` is one backslash. A file in which
+    no name begins with `source.` or `sink.` is that of a Kafka client. What it has for TLS and SASL is for both sides.
 
     Returns the source's and the sink's settings, by Java client name. Raises `ConfigurationError` where the file cannot
     be read or a line is neither.

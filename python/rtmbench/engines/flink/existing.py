@@ -66,7 +66,7 @@ class ExistingCluster:
         return cluster
 
     def jar(self, job: Path, io: TrialIo) -> Path:
-        """Return a copy of the job's jar with the connector in it, and with what the Kafka clients need for TLS and SASL.
+        """Return a copy of the job's jar with the connector in it, and with TLS and SASL for the Kafka clients.
 
         Arguments of a job are shown by the cluster, and no file of this machine is there. So the jar takes them along,
         until it is deleted from the cluster after the trial.

@@ -36,8 +36,8 @@ class Failures:
 class Comparison:
     """Two cells side by side; ratios are other divided by baseline.
 
-    Paired by trial number within a run. From 6 pairs on, and in an early verdict, a ratio is the geometric mean that its
-    interval is around; else, without an interval, the median over the pairs.
+    Paired by trial number within a run. From 6 pairs on, and in an early verdict, a ratio is the geometric mean that
+    its interval is around; else, without an interval, the median over the pairs.
     """
 
     baseline: str

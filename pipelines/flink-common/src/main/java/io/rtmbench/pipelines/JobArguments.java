@@ -247,7 +247,7 @@ public final class JobArguments {
     return in;
   }
 
-  /** The settings of both sides; those of a client's file, where no name has a side, are of both. */
+  /** The settings by side. Those of a client's file, in which no name has a side, are of both. */
   private static Properties bySide(String file, Properties given) {
     Set<String> names = given.stringPropertyNames();
     Set<String> without = new TreeSet<>(names);
