@@ -64,6 +64,15 @@ def broker_addresses(config: Mapping[str, str], timeout_s: float) -> list[str]:
     True
     """
 
+def broker_addresses_async(config: Mapping[str, str], timeout_s: float) -> Future[list[str]]:
+    """`broker_addresses()` for asyncio.
+
+    >>> async def main():
+    ...     return await broker_addresses_async(kafka, 5)
+    >>> len(asyncio.run(main()))
+    1
+    """
+
 def wait_for_broker_async(config: Mapping[str, str], timeout_s: float) -> Future[int]:
     """`wait_for_broker()` for asyncio.
 

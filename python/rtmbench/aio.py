@@ -39,6 +39,7 @@ from rtmbench._core import (
     GeneratorSnapshot,
     LatencyConsumer,
 )
+from rtmbench._core import broker_addresses_async as broker_addresses
 from rtmbench._core import create_topics_async as create_topics
 from rtmbench._core import delete_topics_async as delete_topics
 from rtmbench._core import end_offsets_async as end_offsets
@@ -221,6 +222,7 @@ def _answer(output: bytes, code: int) -> str:
 
 
 __all__ = [
+    "broker_addresses",
     "create_topics",
     "delete_topics",
     "end_offsets",

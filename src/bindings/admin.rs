@@ -63,6 +63,20 @@ pub(super) fn broker_addresses(
     wait_for(py, move || stop.set(), move || topics::broker_addresses(&config, timeout, &seen))
 }
 
+/// `broker_addresses()` for asyncio.
+#[pyfunction]
+#[pyo3(signature = (config, timeout_s))]
+pub(super) fn broker_addresses_async<'py>(
+    py: Python<'py>,
+    config: &Bound<'py, PyAny>,
+    timeout_s: f64,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (config, timeout, stop) = (self::config(config)?, duration(timeout_s)?, Stop::new());
+    let seen = stop.clone();
+    let work = move || topics::broker_addresses(&config, timeout, &seen);
+    awaitable(py, move || stop.set(), work, |_, addresses| Ok(addresses))
+}
+
 /// `wait_for_broker()` for asyncio.
 #[pyfunction]
 #[pyo3(signature = (config, timeout_s))]

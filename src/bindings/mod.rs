@@ -62,6 +62,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(histogram::read_interval_log, module)?)?;
     module.add_function(wrap_pyfunction!(admin::wait_for_broker, module)?)?;
     module.add_function(wrap_pyfunction!(admin::broker_addresses, module)?)?;
+    module.add_function(wrap_pyfunction!(admin::broker_addresses_async, module)?)?;
     module.add_function(wrap_pyfunction!(admin::wait_for_broker_async, module)?)?;
     module.add_function(wrap_pyfunction!(histogram::write_interval_log, module)?)?;
     module.add_function(wrap_pyfunction!(stamped::read_topic, module)?)?;

@@ -195,6 +195,7 @@ def test_a_cancellation_stops_the_rust_side(kind, config):
 @pytest.mark.parametrize(
     "name",
     [
+        "broker_addresses",
         "create_topics",
         "delete_topics",
         "end_offsets",
@@ -211,6 +212,7 @@ def test_a_call_that_hangs_on_a_broker_is_cancelled_at_once(name):
     generator = _core.Generator(UNREACHABLE, "topic", workload, _core.Schedule.constant(1))
     consumer = _core.LatencyConsumer(UNREACHABLE, "topic")
     calls = {
+        "broker_addresses": lambda: aio.broker_addresses(UNREACHABLE, 60),
         "create_topics": lambda: aio.create_topics(UNREACHABLE, ["t"], partitions=1),
         "delete_topics": lambda: aio.delete_topics(UNREACHABLE, ["t"]),
         "end_offsets": lambda: aio.end_offsets(UNREACHABLE, "t", timeout_s=60),

@@ -12,7 +12,6 @@ import click
 from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures
 from rtmbench.cli.options import Duration, Shard, existing_kafka, json_option
 from rtmbench.errors import ConfigurationError, RunFailedError
-from rtmbench.results._document import encode
 from rtmbench.timestamps import HOUR_US, MOST, Clock, recognised, too_old
 
 if TYPE_CHECKING:
@@ -99,6 +98,7 @@ def measure(
     from rtmbench import _core  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.clocks import compare  # noqa: PLC0415
     from rtmbench.kafka.clients import harness_consumer  # noqa: PLC0415
+    from rtmbench.results._document import encode  # noqa: PLC0415
     from rtmbench.results.model.load import ClockComparison  # noqa: PLC0415
 
     config = client_config(harness_consumer, bootstrap_servers, kafka_properties)

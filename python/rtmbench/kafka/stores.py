@@ -22,8 +22,8 @@ Kind = Literal["PEM", "PKCS12", "JKS", "JCEKS"]
 _MAGIC: dict[bytes, Kind] = {b"\xfe\xed\xfe\xed": "JKS", b"\xce\xce\xce\xce": "JCEKS"}
 _TIMEOUT_S = 30
 _BLOCK = re.compile(r"-----BEGIN (?P<label>[A-Z0-9 ]+)-----.*?-----END (?P=label)-----", re.DOTALL)
-_PASSWORD = "RTMBENCH_STORE_PASSWORD"  # noqa: S105 - the name of a variable
-_NEW_PASSWORD = "RTMBENCH_NEW_STORE_PASSWORD"  # noqa: S105 - as above
+_PASSWORD = "KEYTOOL_STORE_PASSWORD"  # noqa: S105 - the name of a variable
+_NEW_PASSWORD = "KEYTOOL_NEW_STORE_PASSWORD"  # noqa: S105 - as above
 _OLD_KEYS = ("RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY")
 """Keys that OpenSSL wrote before PKCS#8, which Java cannot read."""
 

@@ -428,6 +428,7 @@ CALLS = {
         "",
     ),
     "wait_for_broker": ("", "_core.wait_for_broker(unreachable, 60)", ""),
+    "broker_addresses": ("", "_core.broker_addresses(unreachable, 60)", ""),
     "create_topics": ("", "_core.create_topics(unreachable, ['t'], partitions=1)", ""),
     "delete_topics": ("", "_core.delete_topics(unreachable, ['t'])", ""),
     "end_offsets": ("", "_core.end_offsets(unreachable, 't', timeout_s=60)", ""),
