@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import ssl
@@ -29,6 +30,8 @@ TOPIC_S = 10.0
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 _EXPIRED = 10
 _NOT_YET_VALID = 9
+_ADVERTISED = re.compile(r"([^\s/()]+:\d+)/\d+: ")
+"""A broker with its id in an error of librdkafka; one that is known only from the command line has no id."""
 _OTHER_NAME = frozenset({62, 64})
 """OpenSSL's codes of a certificate that it refuses."""
 _FIX = "Correct --bootstrap-servers (or KAFKA_BOOTSTRAP_SERVERS) and --kafka-properties; `rtmbench up` starts a broker."
@@ -50,11 +53,7 @@ def check(connection: Connection) -> list[str]:
         raise PreflightError(_unanswered(connection, listening[0], str(error))) from None
     for broker in brokers:
         if problem := _unreachable(broker):
-            raise PreflightError(
-                f"Kafka at {listening[0]} advertises the address {broker} for one of its brokers, which cannot be "
-                f"reached from here: {problem}. Clients use the advertised address: correct `advertised.listeners` of "
-                "the broker, or make the name known to this machine."
-            )
+            raise PreflightError(_lost(listening[0], broker, problem))
         _check_tls(connection, broker)
     return brokers
 
@@ -193,6 +192,10 @@ def _no_tls(address: str, reason: str) -> str:
 
 def _unanswered(connection: Connection, address: str, reason: str) -> str:
     """Explain why the brokers did not answer a metadata request."""
+    # After the first answer a client knows brokers by their ids, and uses the addresses that they advertise.
+    advertised = _ADVERTISED.search(reason)
+    if advertised is not None and (problem := _unreachable(advertised[1])):
+        return _lost(address, advertised[1], problem)
     reason = connection.redact(reason)
     protocol = connection.librdkafka.get("security.protocol", "plaintext").lower()
     if "uthentication" in reason or "SASL" in reason.upper().replace("SASL_SSL", "").replace("SASL_PLAINTEXT", ""):
@@ -203,6 +206,14 @@ def _unanswered(connection: Connection, address: str, reason: str) -> str:
             "of --kafka-properties."
         )
     return f"{address} accepts connections and does not answer as a Kafka broker ({reason}). {_FIX}"
+
+
+def _lost(address: str, advertised: str, problem: str) -> str:
+    return (
+        f"Kafka at {address} advertises the address {advertised} for one of its brokers, which cannot be reached from "
+        f"here: {problem}. Clients use the advertised address: correct `advertised.listeners` of the broker, or make "
+        "the name known to this machine."
+    )
 
 
 def _speaks_tls(address: str) -> bool:

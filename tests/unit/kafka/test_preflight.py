@@ -116,6 +116,15 @@ def test_no_tls_on_a_port_with_it(monkeypatch, tmp_path):
         preflight.check(Connection(bootstrap_servers=address))
 
 
+def test_an_advertised_address_in_the_error_of_the_client_is_named(broker, monkeypatch):
+    def fails(*_):
+        raise _core.KafkaError("no answer: Timed out (sasl_ssl://kafka.invalid:9092/1: Failed to resolve); brokers: x")
+
+    monkeypatch.setattr(_core, "broker_addresses", fails)
+    with pytest.raises(PreflightError, match=r"advertises the address kafka\.invalid:9092"):
+        preflight.check(Connection(bootstrap_servers=broker.bootstrap_servers))
+
+
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:1", "kafka.invalid:9092"])
 def test_nothing_listens(address):
     with pytest.raises(PreflightError, match="No broker can be reached") as caught:
