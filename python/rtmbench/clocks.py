@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rtmbench import _core
+from rtmbench.addresses import host_and_port
 from rtmbench.errors import ConfigurationError, RunFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEFAULT_PORT = 9123
 EXCHANGES = 200
 TIMEOUT_S = 5.0
 _REQUEST = b"rtmbench"
@@ -48,7 +48,7 @@ class ClockServer(socketserver.ThreadingTCPServer):
 
     def __init__(self, address: str, now_us: Callable[[], int] = _core.now_us) -> None:
         self.now_us = now_us
-        super().__init__(_split(address), _Handler)
+        super().__init__(_place(address), _Handler)
 
     @property
     def address(self) -> str:
@@ -83,7 +83,7 @@ def compare(address: str, exchanges: int = EXCHANGES) -> ClockOffset:
     """
     best: tuple[int, int] | None = None
     try:
-        with socket.create_connection(_split(address), timeout=TIMEOUT_S) as connection:
+        with socket.create_connection(_place(address), timeout=TIMEOUT_S) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for _ in range(exchanges):
                 sent_us = _core.now_us()
@@ -113,11 +113,11 @@ def _receive(connection: socket.socket, size: int) -> bytes:
     return received
 
 
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65_535:  # noqa: PLR2004
-        raise ConfigurationError(f"{address!r} is not HOST:PORT, such as 127.0.0.1:{DEFAULT_PORT}.")
-    return host.strip("[]"), int(port)
+def _place(address: str) -> tuple[str, int]:
+    place = host_and_port(address)
+    if place is None:
+        raise ConfigurationError(f"{address!r} is not HOST:PORT, such as 10.0.0.5:9123.")
+    return place
 
 
-__all__ = ["DEFAULT_PORT", "ClockOffset", "ClockServer", "compare"]
+__all__ = ["ClockOffset", "ClockServer", "compare"]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import socket
@@ -13,6 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from rtmbench import _core
+from rtmbench.addresses import host_and_port
 from rtmbench.errors import PreflightError
 from rtmbench.kafka import clients
 from rtmbench.kafka.connection import PROBE
@@ -78,8 +80,12 @@ def try_topic(connection: Connection, replication: int | None = None) -> None:
     try:
         _step(connection, "Write", topic, lambda: _write(connection, topic))
         _step(connection, "Read", topic, lambda: _read(connection, topic))
-    finally:
-        _step(connection, "Delete", topic, lambda: _core.delete_topics(admin, [topic], timeout_s=TOPIC_S))
+    except PreflightError:
+        # Whether the topic can be deleted must not hide what was refused first.
+        with contextlib.suppress(_core.KafkaError):
+            _core.delete_topics(admin, [topic], timeout_s=TOPIC_S)
+        raise
+    _step(connection, "Delete", topic, lambda: _core.delete_topics(admin, [topic], timeout_s=TOPIC_S))
 
 
 def _listening(servers: str) -> list[str]:
@@ -97,19 +103,14 @@ def _listening(servers: str) -> list[str]:
 
 def _unreachable(address: str) -> str:
     """Return why nothing can be reached at an address; empty where something listens there."""
-    host, port = _split(address)
-    if not host or not 0 < port < 65_536:  # noqa: PLR2004
+    place = host_and_port(address)
+    if place is None:
         return f"{address} is not HOST:PORT"
     try:
-        socket.create_connection((host, port), timeout=CONNECT_S).close()
+        socket.create_connection(place, timeout=CONNECT_S).close()
     except OSError as error:
         return error.strerror or str(error)
     return ""
-
-
-def _split(address: str) -> tuple[str, int]:
-    host, _, port = address.rpartition(":")
-    return host.strip("[]"), int(port) if port.isdigit() else 0
 
 
 def _check_tls(connection: Connection, address: str) -> None:
@@ -157,16 +158,17 @@ def _context(connection: Connection) -> ssl.SSLContext:
 
 
 def _shake_hands(address: str, context: ssl.SSLContext) -> None:
-    host, port = _split(address)
+    place = host_and_port(address)
+    if place is None:
+        raise OSError(f"{address} is not HOST:PORT")
     with (
-        socket.create_connection((host, port), timeout=CONNECT_S) as plain,
-        context.wrap_socket(plain, server_hostname=host),
+        socket.create_connection(place, timeout=CONNECT_S) as plain,
+        context.wrap_socket(plain, server_hostname=place[0]),
     ):
         pass
 
 
 def _refused_certificate(address: str, error: ssl.SSLCertVerificationError) -> str:
-    host, _ = _split(address)
     reason = error.verify_message.rstrip(".")
     if error.verify_code in _OTHER_NAME:
         return (
@@ -177,8 +179,8 @@ def _refused_certificate(address: str, error: ssl.SSLCertVerificationError) -> s
         return f"The certificate of {address} is not valid now: {reason}. Renew it on the broker."
     if error.verify_code in _UNKNOWN_AUTHORITY:
         return (
-            f"The certificate of {host} is not signed by an authority that is known here: {reason}. Name the authority "
-            "with ssl.ca.location (PEM) or ssl.truststore.location."
+            f"The certificate of {address} is not signed by an authority that is known here: {reason}. Name the "
+            "authority with ssl.ca.location (PEM) or ssl.truststore.location."
         )
     return f"The certificate of {address} is refused: {reason}."
 

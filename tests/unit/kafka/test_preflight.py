@@ -172,3 +172,18 @@ def test_what_a_broker_refuses_is_named_and_the_topic_is_deleted(step, reason, m
         preflight.try_topic(connection)
     assert "hunter2" not in str(caught.value)
     assert len(deleted) == (step != "create_topics")
+
+
+def test_a_topic_that_cannot_be_deleted_does_not_hide_what_was_refused_first(monkeypatch):
+    def fails(*_, **__):
+        raise _core.KafkaError("Broker: Topic authorization failed")
+
+    monkeypatch.setattr(_core, "create_topics", lambda *_, **__: None)
+    monkeypatch.setattr(preflight, "_write", fails)
+    monkeypatch.setattr(_core, "delete_topics", fails)
+    with pytest.raises(PreflightError, match="Allow the operation Write"):
+        preflight.try_topic(Connection(bootstrap_servers="127.0.0.1:1"))
+    monkeypatch.setattr(preflight, "_write", lambda *_: None)
+    monkeypatch.setattr(preflight, "_read", lambda *_: None)
+    with pytest.raises(PreflightError, match="Allow the operation Delete"):
+        preflight.try_topic(Connection(bootstrap_servers="127.0.0.1:1"))

@@ -16,6 +16,7 @@ PACKAGE = ROOT / "python" / "rtmbench"
 LEAVES = {
     "_core",
     "__version__",
+    "addresses",
     "clocks",
     "durations",
     "errors",
