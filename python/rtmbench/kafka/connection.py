@@ -53,6 +53,8 @@ _ONLY_JAVA = frozenset(
     }
 )
 """What only Java's client knows, and what the harness can do without."""
+_NOWHERE = "nowhere:0"
+"""The address of a connection that is never made."""
 PROBE = "probe"
 """Instead of a file with authorities: librdkafka looks where systems keep them."""
 _ONLY_LIBRDKAFKA = frozenset({"ssl.ca.certificate.stores", "ssl.providers"})
@@ -116,6 +118,13 @@ class Connection:
         for values in (self.librdkafka, self.java, self.tuning):
             message = properties.redact(message, values)
         return message
+
+
+def java_properties(path: Path) -> dict[str, str]:
+    """Return what Java's client needs for TLS and SASL, from a client's file. Raises ConfigurationError as `load`."""
+    connection = load(path, _NOWHERE)
+    connection.require_java()
+    return dict(connection.java)
 
 
 def load(path: Path | None, bootstrap_servers: str | None = None) -> Connection:
@@ -308,4 +317,4 @@ def _lines_of(value: str) -> str:
     return value.replace("\\n", "\n")
 
 
-__all__ = ["ACCESS", "Connection", "load"]
+__all__ = ["ACCESS", "PROBE", "Connection", "java_properties", "load"]

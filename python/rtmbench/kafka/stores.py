@@ -1,11 +1,13 @@
 """Stores of keys and certificates, made readable for both kinds of client: PEM, PKCS#12, and Java's JKS and JCEKS.
 
 A store is recognised by its content. librdkafka reads PEM and PKCS#12, Java's client reads all of them. What has to be
-converted is written to a directory that only this user can read, and that is removed when the process ends.
+converted is written to a directory that only this user can read, and that is removed when the process ends. It is
+converted once: a command reads its file of properties several times.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import secrets
@@ -48,6 +50,7 @@ def kind(path: Path) -> Kind:
     raise ConfigurationError(f"{path} is not a store of keys or certificates: neither PEM, PKCS#12 nor JKS.")
 
 
+@functools.cache
 def authorities(path: Path, password: str) -> Path:
     """Return a PEM file with the certificates of a store that are trusted.
 
@@ -63,6 +66,7 @@ def authorities(path: Path, password: str) -> Path:
     return private_file(f"{path.name}.pem", "\n".join(certificates) + "\n")
 
 
+@functools.cache
 def pkcs12(path: Path, password: str) -> tuple[Path, str]:
     """Return a JKS or JCEKS keystore as PKCS#12, with its new password.
 
@@ -76,6 +80,7 @@ def pkcs12(path: Path, password: str) -> tuple[Path, str]:
     return target, new
 
 
+@functools.cache
 def joined(certificates: Path, key: Path) -> Path:
     """Return one PEM file with a key and its certificates, as Java's client wants them.
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rtmbench.errors import ConfigurationError
-from rtmbench.kafka import clients, connection, properties
+from rtmbench.kafka import clients, properties
+from rtmbench.kafka.connection import java_properties
 from rtmbench.spark.trigger import duration_ms, real_time_trigger
 
 if TYPE_CHECKING:
@@ -167,9 +168,8 @@ def read_kafka_properties(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     entries = list(properties.entries(path))
     sides: dict[str, dict[str, str]] = {"source": {}, "sink": {}}
     if not any(name.partition(".")[0] in sides for _, name, _ in entries):
-        client = connection.load(path, "elsewhere")
-        client.require_java()
-        return dict(client.java), dict(client.java)
+        access = java_properties(path)
+        return access, dict(access)
     for number, name, value in entries:
         side, dot, setting = name.partition(".")
         if not dot or side not in sides or not setting:
