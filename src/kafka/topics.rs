@@ -22,14 +22,7 @@ const BROKERS_DEFAULT: i32 = -1;
 /// # Errors
 /// [`Error::Kafka`] when none answers within `timeout`; [`Error::Stopped`] when `stop` was set.
 pub fn wait_for_broker(config: &KafkaConfig, timeout: Duration, stop: &Stop) -> Result<usize> {
-    let deadline = Instant::now() + timeout;
-    let client = Client::new(Role::Consumer, &config.consumer())?;
-    loop {
-        let metadata = client.metadata(None, deadline, stop)?;
-        if !metadata.brokers.is_empty() {
-            return Ok(metadata.brokers.len());
-        }
-    }
+    broker_addresses(config, timeout, stop).map(|addresses| addresses.len())
 }
 
 /// The address of each broker, `host:port` as it is advertised to clients, in the order of the brokers' ids.

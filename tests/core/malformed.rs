@@ -1,14 +1,15 @@
 //! Records that are no events, through the latency consumer: counted and shown, never a crash or a sample.
 
-use std::time::{Duration, Instant};
+mod receiving;
+
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use rtmbench::clock;
 use rtmbench::event::TimestampField;
-use rtmbench::kafka::KafkaConfig;
-use rtmbench::measure::{ConsumerReport, ConsumerSettings, LatencyConsumer, TimestampSource};
+use rtmbench::measure::{ConsumerReport, TimestampSource};
 
 /// Each kind by name, and its record; `None` is a tombstone.
 fn kinds(now_us: i64) -> Vec<(&'static str, Option<Vec<u8>>)> {
@@ -89,35 +90,9 @@ impl Kafka {
         self.producer.flush(Duration::from_secs(5)).unwrap();
     }
 
-    /// What a consumer reports once it has received `count` records.
     fn receive(&self, count: u64, fallback: Option<&str>) -> ConsumerReport {
-        let config =
-            [("bootstrap.servers", self.cluster.bootstrap_servers().as_str()), ("fetch.wait.max.ms", "1")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let consumer = LatencyConsumer::new(ConsumerSettings {
-            config: KafkaConfig::new(config).unwrap(),
-            topic: "topic".to_owned(),
-            spool: None,
-            timestamp: TimestampSource::Field(TimestampField::new("scheduled_at_us")),
-            interval_log: None,
-            fallback: fallback.map(TimestampField::new),
-            from_end: false,
-            threads: 1,
-            shard: None,
-            clock_offset_us: 0,
-        })
-        .unwrap();
-        consumer.start().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while consumer.snapshot().received < count {
-            assert!(Instant::now() < deadline, "{:?}", consumer.snapshot());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let live = consumer.malformed_samples();
-        consumer.stop();
-        let report = consumer.wait(Duration::from_secs(5)).unwrap().unwrap();
-        assert_eq!(live, report.malformed_samples);
-        report
+        let timestamp = TimestampSource::Field(TimestampField::new("scheduled_at_us"));
+        receiving::receive(&self.cluster.bootstrap_servers(), count, timestamp, fallback)
     }
 }
 

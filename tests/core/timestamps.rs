@@ -1,14 +1,15 @@
 //! Where the time to measure from may be besides a field of the record: in a header, or in Kafka's own time stamp.
 
-use std::time::{Duration, Instant};
+mod receiving;
+
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer as _};
 use rtmbench::clock;
-use rtmbench::kafka::KafkaConfig;
-use rtmbench::measure::{ConsumerReport, ConsumerSettings, LatencyConsumer, TimestampSource};
+use rtmbench::measure::{ConsumerReport, TimestampSource};
 
 struct Kafka {
     cluster: MockCluster<'static, DefaultProducerContext>,
@@ -30,30 +31,7 @@ impl Kafka {
     }
 
     fn receive(&self, count: u64, timestamp: TimestampSource) -> ConsumerReport {
-        let config =
-            [("bootstrap.servers", self.cluster.bootstrap_servers().as_str()), ("fetch.wait.max.ms", "1")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let consumer = LatencyConsumer::new(ConsumerSettings {
-            config: KafkaConfig::new(config).unwrap(),
-            topic: "topic".to_owned(),
-            spool: None,
-            timestamp,
-            interval_log: None,
-            fallback: None,
-            from_end: false,
-            threads: 1,
-            shard: None,
-            clock_offset_us: 0,
-        })
-        .unwrap();
-        consumer.start().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while consumer.snapshot().received < count {
-            assert!(Instant::now() < deadline, "{:?}", consumer.snapshot());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        consumer.stop();
-        consumer.wait(Duration::from_secs(5)).unwrap().unwrap()
+        receiving::receive(&self.cluster.bootstrap_servers(), count, timestamp, None)
     }
 }
 
