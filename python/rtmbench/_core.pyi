@@ -990,10 +990,9 @@ class LatencyConsumer:
     `spool` is a directory of its own, made by it, without which `verify()` has no receipts. `timestamp_field` is
     a name, or names with dots between (`outer.inner`); its time is a number since the Unix epoch in s, ms, µs or ns,
     by its size, with or without a fraction or quotes, or an ISO 8601 text (in UTC without a zone). What is not a time
-    of the years 2001 to 2099 is malformed. A record that lacks the field is read by its `fallback_field`.
-    Instead of a field, `timestamp_header` names a header (text, or the 8 bytes of a number), and `kafka_timestamp`
-    takes the time stamp that Kafka keeps of each record, in ms: the producer's, or the broker's where the topic says
-    so. `threads`
+    of the years 2001 to 2099 is malformed. A record that lacks the field is read by its `fallback_field`. Instead of
+    a field, `timestamp_header` names a header (text, or the 8 bytes of a number), and `kafka_timestamp` takes the time
+    stamp that Kafka keeps of each record, in ms: the producer's, or the broker's where the topic says so. `threads`
     share the partitions. It receives what the topic holds from offset 0 on, or with `from_end` only what comes after
     `start()`. `hlog` is the file for an HdrHistogram interval log (V2) of the latencies in each second of
     receipt times, written meanwhile. `shard` is `(i, n)`, i from 1 to n: of n consumers, this one reads every n-th

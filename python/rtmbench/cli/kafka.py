@@ -68,6 +68,13 @@ def duration_text(us: float) -> str:
     return f"{us / _S:.3g} s"
 
 
+def latency_line(latency: Histogram, since: str = "") -> str:
+    """Return the percentiles of a histogram of µs in one line; `since` is where they count from, with a space first."""
+    shown = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0), ("p99.9", 99.9))
+    texts = [f"{name} {duration_text(latency.percentile(q))}" for name, q in shown]
+    return f"latency{since}: {' · '.join(texts)} · max {duration_text(latency.max)}"
+
+
 class LiveLine:
     """A line on standard error that follows the work: written over on a terminal, else one line each time."""
 

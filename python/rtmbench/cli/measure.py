@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures
+from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures, latency_line
 from rtmbench.cli.options import Duration, Shard, existing_kafka, json_option
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.timestamps import HOUR_US, MOST, Clock, recognised, too_old
@@ -28,8 +28,8 @@ _KEPT: dict[str | None, str] = {
     "LogAppendTime": "the topic keeps the broker's time of each record (LogAppendTime): latency counts from the append "
     "to this topic, so nothing before it is in it",
 }
-LEAST_OF_P50 = 10
-"""A tenth of the median is the most by which the difference of the clocks may be wrong."""
+ERROR_SHARE = 0.1
+"""Of the median: the most by which the difference of the clocks may be wrong."""
 _WIND_UP_S = 5.0
 _SECOND_US = 1_000_000
 _SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
@@ -157,7 +157,7 @@ def _uncertain(report: ConsumerReport, compared: ClockOffset | None) -> str | No
     if compared is None or not report.latency.count:
         return None
     p50_us = report.latency.percentile(50.0)
-    if compared.error_us * LEAST_OF_P50 <= p50_us:
+    if compared.error_us <= ERROR_SHARE * p50_us:
         return None
     return (
         f"The clocks of the two hosts are known to differ by {compared.offset_us:,} µs within {compared.error_us:,} µs "
@@ -326,6 +326,4 @@ def _print(topic: str, seconds: float, report: ConsumerReport, since: str, *, wi
     latency = report.latency
     click.echo(f"{topic}: {latency.count:,} records in {seconds:.1f} s, {report.malformed:,} malformed")
     if latency.count and not withheld:
-        shown = [*_SHOWN, ("p99.9", 99.9)]
-        texts = [f"{name} {duration_text(latency.percentile(q))}" for name, q in shown]
-        click.echo(f"latency{since}: {' · '.join(texts)} · max {duration_text(latency.max)}")
+        click.echo(latency_line(latency, since))

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import click
 
-from rtmbench.cli.kafka import duration_text, figures
+from rtmbench.cli.kafka import figures, latency_line
 from rtmbench.cli.options import json_option
-
-_SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0), ("p99.9", 99.9))
 
 
 @click.command()
@@ -39,5 +37,4 @@ def merge(logs: tuple[Path, ...], *, as_json: bool) -> None:
         return
     click.echo(f"{total.count:,} records of {len(logs)} logs ({', '.join(f'{count:,}' for count in counts)})")
     if total.count:
-        texts = [f"{name} {duration_text(total.percentile(q))}" for name, q in _SHOWN]
-        click.echo(f"latency: {' · '.join(texts)} · max {duration_text(total.max)}")
+        click.echo(latency_line(total))
