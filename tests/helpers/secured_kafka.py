@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from certificates import PASSWORD as STORE_PASSWORD
 from certificates import Certificates, issue
 
 from rtmbench import _core
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 USER = "ann"
 PASSWORD = "canary-scram-52c9e1"  # noqa: S105
+REGISTRY_SECRET = "canary-registry-9a"  # noqa: S105
+SECRETS = (PASSWORD, STORE_PASSWORD, REGISTRY_SECRET)
 MECHANISM = "SCRAM-SHA-512"
 MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
 START_S = 60
@@ -51,8 +54,8 @@ class SecuredKafka:
         file.write_text(
             f"bootstrap.servers={self.servers}\nsecurity.protocol=SASL_SSL\nsasl.mechanism={MECHANISM}\n"
             f"sasl.jaas.config={MODULE} required username='{user}' password='{password}';\n"
-            f"ssl.truststore.location={store}\nssl.truststore.password=canary-store-7d1f\n"
-            "schema.registry.url=https://registry.example\nbasic.auth.user.info=KEY:canary-registry-9a\n"
+            f"ssl.truststore.location={store}\nssl.truststore.password={STORE_PASSWORD}\n"
+            "schema.registry.url=https://registry.example\nbasic.auth.user.info=KEY:{REGISTRY_SECRET}\n"
         )
         return file
 
