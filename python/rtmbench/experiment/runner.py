@@ -286,8 +286,8 @@ class Experiment:
                 left = [pattern_run.remaining() for pattern_run in self.runs]
                 minutes = sum(seconds for _, seconds in left) / 60
                 trials = plural(sum(trials for trials, _ in left), "trial")
-                most = "at most, fewer for an early verdict" if self.options.until_verdict else ""
-                self.view.say(f"{trials}, about {minutes:.0f} min{f' {most}' if most else ''}")
+                most = " at most, fewer for an early verdict" if self.options.until_verdict else ""
+                self.view.say(f"{trials}, about {minutes:.0f} min{most}")
                 return self._in_turns()
         finally:
             # The broker writes to its logs until it has ended, and the manifest has their hashes.

@@ -66,8 +66,8 @@ def test_a_run_that_was_cut_in_trial_2_of_3_goes_on_there(request_, monkeypatch)
     before = entry.result
     assert [(t.trial, t.status.value) for t in before.cells[0].trials] == [(1, "valid"), (2, "void")]
     assert not before.complete
-    wishes = RunRequest(patterns=(), results=request_.results, bootstrap_servers=request_.bootstrap_servers)
-    (after,) = run(wishes, Options(resume=before.run_id))
+    resumed = RunRequest(patterns=(), results=request_.results, bootstrap_servers=request_.bootstrap_servers)
+    (after,) = run(resumed, Options(resume=before.run_id))
     assert after.complete
     assert (after.run_id, after.created_at, after.settings) == (before.run_id, before.created_at, before.settings)
     assert after.cells[0].trials[:2] == before.cells[0].trials
@@ -77,7 +77,7 @@ def test_a_run_that_was_cut_in_trial_2_of_3_goes_on_there(request_, monkeypatch)
     assert problems([before, after]) == []
     assert load(after.run_id, request_.results) == after
     # A second time there is nothing left to do.
-    assert run(wishes, Options(resume=before.run_id)) == [after]
+    assert run(resumed, Options(resume=before.run_id)) == [after]
 
 
 def test_a_sweep_is_a_run_for_each_point_in_turns(request_):
@@ -110,8 +110,8 @@ def test_an_engine_against_itself_makes_twins(request_):
 def test_a_verdict_ends_a_run_before_its_last_trial(request_, monkeypatch):
     monkeypatch.setattr(pattern_run, "EARLY_PAIRS", (1, 2))
     monkeypatch.setattr(pattern_run, "decides", lambda comparison: comparison.pairs >= 2)
-    wishes = replace(request_, engines=("transport", "relay"), quick=False, trials=None)
-    (result,) = run(wishes, Options(until_verdict=True))
+    compared = replace(request_, engines=("transport", "relay"), quick=False, trials=None)
+    (result,) = run(compared, Options(until_verdict=True))
     assert [[t.trial for t in cell.trials] for cell in result.cells] == [[1, 2], [1, 2]]
     assert [t.trial for t in result.floors[0].trials] == [1, 2, 3]
     assert (result.complete, result.settings["trials"], result.settings["until_verdict"]) == (True, 6, True)
@@ -127,9 +127,9 @@ def test_a_verdict_ends_a_run_before_its_last_trial(request_, monkeypatch):
     ],
 )
 def test_a_run_until_its_verdict_needs_what_a_verdict_needs(request_, changes, message):
-    wishes = {"engines": ("transport", "relay"), "quick": False, "trials": None, **changes}
+    requested = {"engines": ("transport", "relay"), "quick": False, "trials": None, **changes}
     with pytest.raises(ConfigurationError, match=message):
-        run(replace(request_, **wishes), Options(until_verdict=True))
+        run(replace(request_, **requested), Options(until_verdict=True))
 
 
 @pytest.mark.full
