@@ -292,8 +292,8 @@ class RunSettings:
     warmup_boundaries: int | None = _row(
         None,
         "integer",
-        "Checkpoints or batch boundaries that end the warm-up; --warmup then limits it.",
-        default_text="60, for 6m at most",
+        "Least checkpoints or batch boundaries of the warm-up; --warmup then limits it.",
+        default_text="60, for 8m at most",
         unit="checkpoints or batch boundaries",
         least=1,
         most=10_000,

@@ -34,14 +34,14 @@ class BoundaryWatch:
 
     def warm_up(self, rule: WarmUpRule, consumer: _core.LatencyConsumer, start_us: int) -> WarmUp:
         """Wait until the engine is warm by the rule; return what was observed, percentiles of each cycle included."""
-        record = WarmUpRecord()
+        record = WarmUpRecord(rule)
         end_us = start_us + round(rule.seconds * 1e6)
         first = latest = self.boundaries()
         whole_cycle = False
         while True:
             observed = None if first is None or latest is None else latest - first
             elapsed_s = max(0.0, (self.now_us() - start_us) / 1e6)
-            ended_by = rule.ended_by(elapsed_s, observed or 0)
+            ended_by = record.ended_by(elapsed_s, observed or 0)
             if ended_by is not None:
                 return record.result(seconds=elapsed_s, boundaries=observed, ended_by=ended_by)
             self.wait(min(end_us, self.now_us() + POLL_US), end_us)

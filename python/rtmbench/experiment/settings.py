@@ -39,10 +39,11 @@ if TYPE_CHECKING:
     from rtmbench.platform.scheduling import SchedulingGroup
     from rtmbench.run_settings import SettingValues
 
-WARMUP_S = 360.0
+WARMUP_S = 480.0
 """The longest that a full run waits for the boundaries of its warm-up (`steady_state.BOUNDARIES`)."""
-PER_BOUNDARY = 1.2
-"""How many nominal intervals a boundary may take on the average: a cycle is the interval and the boundary itself."""
+PER_BOUNDARY = 1.6
+"""How many nominal intervals the longest warm-up has for each boundary: a cycle is the interval and the boundary
+itself, and a warm-up in which the percentiles still fall goes on."""
 QUICK_WARMUP_S = 20.0
 MIN_CYCLES = 5
 MIN_CYCLES_QUICK = 3

@@ -2,8 +2,8 @@
 
 The code of a checkpoint or a batch boundary runs once an interval, so it is compiled long after the code of the
 records: at intervals of 5 s Flink settles after some 20 boundaries and Spark after some 60 (`docs/tuning.md`). The rule
-counts boundaries, therefore, not seconds. Whether the percentiles of each cycle still fell at its end is part of the
-result.
+counts boundaries, therefore, not seconds. While the percentiles of each cycle still fall, the warm-up goes on. Whether
+they still fell at its end is part of the result.
 """
 
 from __future__ import annotations
@@ -41,23 +41,35 @@ class WarmUpRule:
     seconds: float
     """The length, or with `boundaries` the longest time to wait for them."""
     boundaries: int | None = None
-    """Observed boundaries to wait for; None: the length is fixed."""
-
-    def ended_by(self, elapsed_s: float, boundaries: int) -> WarmUpEnd | None:
-        """Return what ends a warm-up of `elapsed_s` that saw so many boundaries; None while it goes on."""
-        if self.boundaries is not None and boundaries >= self.boundaries:
-            return "boundaries"
-        if elapsed_s >= self.seconds:
-            return "time" if self.boundaries is None else "bound"
-        return None
+    """Observed boundaries to wait for at least; None: the length is fixed."""
 
 
 @dataclass
 class WarmUpRecord:
     """The cycles of a warm-up as they were observed: p50 and p99 of what was received in each, µs."""
 
+    rule: WarmUpRule
     p50_us: list[int] = field(default_factory=list[int])
     p99_us: list[int] = field(default_factory=list[int])
+    _next_look: int | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Look first after as many boundaries as the rule states."""
+        self._next_look = self.rule.boundaries
+
+    def ended_by(self, elapsed_s: float, boundaries: int) -> WarmUpEnd | None:
+        """Return what ends a warm-up of `elapsed_s` that saw so many boundaries; None while it goes on.
+
+        One that still falls at its last boundary goes on for a block of cycles: more looks would find a pause by
+        chance.
+        """
+        if self._next_look is not None and boundaries >= self._next_look:
+            if not self.falling:
+                return "boundaries"
+            self._next_look = boundaries + LONGEST_BLOCK
+        if elapsed_s >= self.rule.seconds:
+            return "time" if self.rule.boundaries is None else "bound"
+        return None
 
     def add(self, p50_us: int, p99_us: int) -> None:
         """Note the percentiles of one more cycle."""

@@ -39,10 +39,10 @@ def test_quick_shrinks_windows_and_says_so():
 @pytest.mark.parametrize(
     ("wishes", "warmup_s", "shortened"),
     [
-        ({}, 360, ()),
+        ({}, 480, ()),
         ({"quick": True}, 20, ("short warm-up (tails are a cold engine's)", "few cycles")),
         ({"quick": True, "warmup_s": 120.0}, 120, ("short warm-up (tails are a cold engine's)", "few cycles")),
-        ({"quick": True, "warmup_boundaries": 60}, 360, ("few cycles",)),
+        ({"quick": True, "warmup_boundaries": 60}, 480, ("few cycles",)),
         ({"quick": True, "warmup_s": 300.0, "duration_s": 60.0}, 300, ()),
     ],
 )
@@ -53,13 +53,13 @@ def test_a_quick_run_says_what_it_has_less_of(wishes, warmup_s, shortened):
 
 
 def test_a_full_run_warms_up_by_boundaries_and_a_fixed_length_by_time():
-    assert settings("02").warm_up == WarmUpRule(seconds=360, boundaries=60)
+    assert settings("02").warm_up == WarmUpRule(seconds=480, boundaries=60)
     assert settings("02", warmup_s=90.0).warm_up == WarmUpRule(seconds=90)
-    assert settings("02", warmup_boundaries=20).warm_up == WarmUpRule(seconds=120, boundaries=20)
+    assert settings("02", warmup_boundaries=20).warm_up == WarmUpRule(seconds=160, boundaries=20)
     both = settings("02", warmup_boundaries=20, warmup_s=60.0)
     assert both.warm_up == WarmUpRule(seconds=60, boundaries=20)
     assert settings("02").expected_warmup_s == 300
-    assert settings("02", checkpoint_interval_s=30.0).expected_warmup_s == 360
+    assert settings("02", checkpoint_interval_s=30.0).expected_warmup_s == 480
 
 
 @pytest.mark.parametrize(

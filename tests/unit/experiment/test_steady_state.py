@@ -9,10 +9,11 @@ from rtmbench.experiment.boundary_watch import BoundaryWatch
 from rtmbench.experiment.steady_state import CHANCE, WarmUpRecord, WarmUpRule
 
 SECOND = 1_000_000
+FULL = WarmUpRule(seconds=480, boundaries=60)
 
 
 def record(p99s, p50=2_000):
-    found = WarmUpRecord()
+    found = WarmUpRecord(FULL)
     for p99 in p99s:
         found.add(p50, p99)
     return found
@@ -23,13 +24,32 @@ def record(p99s, p50=2_000):
     [
         (WarmUpRule(seconds=20), 19.9, 99, None),
         (WarmUpRule(seconds=20), 20.0, 0, "time"),
-        (WarmUpRule(seconds=360, boundaries=60), 300.0, 59, None),
-        (WarmUpRule(seconds=360, boundaries=60), 300.0, 60, "boundaries"),
-        (WarmUpRule(seconds=360, boundaries=60), 360.0, 12, "bound"),
+        (FULL, 300.0, 59, None),
+        (FULL, 300.0, 60, "boundaries"),
+        (FULL, 480.0, 12, "bound"),
     ],
 )
 def test_a_warm_up_ends_with_its_boundaries_or_its_time(rule, elapsed_s, boundaries, ended_by):
-    assert rule.ended_by(elapsed_s, boundaries) == ended_by
+    assert WarmUpRecord(rule).ended_by(elapsed_s, boundaries) == ended_by
+
+
+def test_a_warm_up_in_which_the_percentiles_still_fall_goes_on_for_a_block_of_cycles():
+    found = record([20_000] * 47 + [10_000] * 12)
+    assert found.falling
+    assert found.ended_by(300.0, 60) is None
+    for boundaries in range(61, 72):
+        found.add(2_000, 10_000)
+        assert found.ended_by(5.0 * boundaries, boundaries) is None
+    found.add(2_000, 10_000)
+    assert found.ended_by(360.0, 72) == "boundaries"
+    assert not found.result(seconds=360.0, boundaries=72, ended_by="boundaries").falling
+
+
+def test_a_warm_up_that_still_falls_at_its_bound_says_so():
+    found = record([1_000 * (100 - cycle) for cycle in range(95)])
+    assert [found.ended_by(5.0 * n, n) for n in (60, 72, 84, 95)] == [None] * 4
+    assert found.ended_by(480.0, 95) == "bound"
+    assert found.result(seconds=480.0, boundaries=95, ended_by="bound").falling
 
 
 @pytest.mark.parametrize(
@@ -93,7 +113,7 @@ class Clock:
 @pytest.mark.parametrize("period_s", [5.0, 5.4])
 def test_every_engine_waits_for_as_many_boundaries(period_s):
     clock = Clock(period_s)
-    found = clock.watch().warm_up(WarmUpRule(seconds=360, boundaries=60), clock, 0)
+    found = clock.watch().warm_up(FULL, clock, 0)
     assert (found.boundaries, found.ended_by, found.falling) == (60, "boundaries", False)
     assert 60 * period_s <= found.seconds <= 60 * period_s + 1
     assert clock.resets == 60
@@ -102,8 +122,8 @@ def test_every_engine_waits_for_as_many_boundaries(period_s):
 @pytest.mark.parametrize("period_s", [None, 300.0])
 def test_the_wait_for_boundaries_is_bounded(period_s):
     clock = Clock(period_s)
-    found = clock.watch().warm_up(WarmUpRule(seconds=360, boundaries=60), clock, 0)
-    assert (found.ended_by, found.seconds) == ("bound", 360.0)
+    found = clock.watch().warm_up(FULL, clock, 0)
+    assert (found.ended_by, found.seconds) == ("bound", 480.0)
     assert found.boundaries == (None if period_s is None else 1)
 
 

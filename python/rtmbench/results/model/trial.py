@@ -221,7 +221,8 @@ class WarmUp:
     boundaries: Count | None
     """Observed checkpoints or batch boundaries in it; `None` where they were not counted."""
     ended_by: WarmUpEnd
-    """`boundaries` (all were observed), `bound` (the time for them ran out) or `time` (the length was fixed)."""
+    """`boundaries` (enough were observed, and the percentiles no longer fell), `bound` (the time for them ran out) or
+    `time` (the length was fixed)."""
     falling: bool = False
     """Whether the percentiles per cycle still fell at the end."""
 
