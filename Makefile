@@ -116,4 +116,4 @@ format: $(VENV)/.dev ## Format Rust, Python and Java
 
 .PHONY: clean
 clean: ## Remove what was built; the engines' cache stays
-	rm -rf target dist $(VENV) pipelines/*/target pipelines/*/flink/target pipelines/*/spark/target
+	rm -rf target dist $(VENV) pipelines/*/target pipelines/*/flink/target pipelines/*/spark/target pipelines/*/storage/target

@@ -24,7 +24,7 @@ fn main() -> io::Result<()> {
         let pattern = entry?.path();
         let packaged = target.join(pattern.file_name().expect("a directory entry has a name"));
         copy_matching(&pattern.join("spark"), &packaged.join("spark"), "py")?;
-        for engine in ["flink", "spark"] {
+        for engine in ["flink", "spark", "storage"] {
             let module = pattern.join(engine);
             if !module.join("pom.xml").is_file() {
                 continue;

@@ -31,6 +31,7 @@ from rtmbench.platform.local import KAFKA_BUNDLE
 from rtmbench.platform.machine import Machine, describe, filesystem
 from rtmbench.platform.ports import LOOPBACK, is_free
 from rtmbench.platform.scheduling import EQUALS, Priority, probe
+from rtmbench.platform.spark_address import way_to
 from rtmbench.spark.requirements import STATEFUL_PYTHON, require_stateful_python
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class DoctorRequest:
     """0 takes any free port."""
     existing_flink: bool = False
     """Whether Flink runs elsewhere already; its jobs still take their connector with them."""
+    spark_master: str | None = None
+    """The address of an existing Spark cluster; None: Spark runs on this machine."""
     offline: bool = False
     verify: bool = False
     """Hash what is cached too. A run does that later, when it takes the bundles."""
@@ -134,6 +137,7 @@ class DoctorRequest:
             kafka_port=settings.kafka_port,
             flink_port=settings.flink_port,
             existing_flink=settings.flink_url is not None,
+            spark_master=settings.spark_master,
             offline=settings.offline,
             needs=[
                 SlotNeed(name=name, slots=need, arithmetic=arithmetic)
@@ -186,6 +190,8 @@ def checks(request: DoctorRequest, cache: Cache, machine: Machine | None = None)
         ("priority", lambda: check_priority(machine)),
         ("load", lambda: check_load(machine)),
     ]
+    if (master := request.spark_master) is not None:
+        looks.append(("spark", lambda: check_spark(master)))
     return [_look(name, look) for name, look in looks]
 
 
@@ -469,6 +475,11 @@ def check_kafka(request: DoctorRequest) -> Check:
             "kafka", str(error), "Without --bootstrap-servers and --kafka-properties, rtmbench starts a broker."
         )
     return _ok("kafka", f"{plural(len(brokers), 'broker')}: {', '.join(brokers)}")
+
+
+def check_spark(master: str) -> Check:
+    """Check that a master of the existing Spark cluster accepts connections."""
+    return _ok("spark", f"{master} answers; executors connect to this machine at {way_to(master)}")
 
 
 def check_ports(request: DoctorRequest) -> Check:

@@ -22,6 +22,7 @@ STARTS_AN_ENGINE = frozenset({"run", "parity", "submit"})
 NEEDS_DISK = frozenset({"run", "doctor"})
 SIZES = frozenset({"run", "parity", "submit", "doctor"})
 PLACES = frozenset({"run", "doctor"})
+CLUSTERS = PLACES | {"parity", "submit"}
 EXISTING_KAFKA = PLACES | {"parity", "setup", "submit", "produce", "measure"}
 
 _UNIT_SUFFIXES = ("_s", "_ms", "_mb", "_bytes")
@@ -368,7 +369,7 @@ class RunSettings:
         "text",
         "How Spark writes its checkpoint: plain, or hadoop, which starts a process for each file as PySpark from pip "
         "does.",
-        default_text="plain; for a custom job hadoop",
+        default_text="plain; for a custom job and on an existing cluster hadoop",
         metavar="NAME",
         choices=("plain", "hadoop"),
         sweepable=True,
@@ -454,7 +455,7 @@ class RunSettings:
         "REST address of an existing Flink session cluster.",
         default_text="one is started for each trial",
         metavar="URL",
-        commands=PLACES,
+        commands=CLUSTERS,
         place=True,
         repeated=False,
     )
@@ -464,8 +465,47 @@ class RunSettings:
         "Kafka address as seen from the existing Flink cluster.",
         default_text="same as --bootstrap-servers",
         metavar="HOST:PORT",
-        commands=PLACES,
+        commands=CLUSTERS,
         place=True,
+        repeated=False,
+    )
+    spark_master: str | None = _row(
+        None,
+        "text",
+        "Address of an existing Spark standalone cluster for the executors; the driver runs on this machine.",
+        default_text="Spark runs on this machine",
+        metavar="URL",
+        commands=CLUSTERS,
+        place=True,
+        repeated=False,
+    )
+    spark_executors: int = _row(
+        2,
+        "integer",
+        "Executors on the existing Spark cluster; they share slots and memory.",
+        unit="executors",
+        least=1,
+        most=1_000,
+        commands=CLUSTERS,
+    )
+    spark_remote_conf: Path | None = _row(  # noqa: RUF009 - a path is immutable
+        None,
+        "path",
+        "File of Spark properties for the existing Spark cluster, in the form of spark-defaults.conf.",
+        default_text="none",
+        metavar="FILE",
+        commands=CLUSTERS,
+        place=True,
+        repeated=False,
+    )
+    checkpoint_storage: str = _row(
+        "local",
+        "text",
+        "Where the engines keep checkpoints: local, slow:30ms or slow:30ms,p99=200ms (local, and each request takes so "
+        "long), or a URI.",
+        metavar="STORAGE",
+        sweepable=True,
+        commands=CLUSTERS,
         repeated=False,
     )
     keep_topics: bool = _row(False, "flag", "Keep the topics of the trials.", measured=False, repeated=False)
@@ -527,6 +567,10 @@ class RunArguments(TypedDict, total=False):
     flink_port: int
     flink_url: str | None
     flink_bootstrap_servers: str | None
+    spark_master: str | None
+    spark_executors: int
+    spark_remote_conf: Path | None
+    checkpoint_storage: str
     keep_topics: bool
     offline: bool
 

@@ -14,7 +14,6 @@ from rtmbench.engines.flink.config import divide_memory
 from rtmbench.engines.flink.source import class_path
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
-from rtmbench.run_settings import RunSettings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.full, pytest.mark.timeout(300)]
 
@@ -31,7 +30,7 @@ def theirs(tmp_path_factory):
             class_path(cache.ensure("flink@1.20"), replace(cache.ensure("flink-connector-kafka@1.20"), jars=())),
             memory=divide_memory(1536),
             slots=2,
-            settings=RunSettings(state_backend="hashmap"),
+            state_backend="hashmap",
             work=root / "flink",
             logs_directory=root / "logs",
         )

@@ -30,6 +30,7 @@ SECRETS = (PASSWORD, STORE_PASSWORD, REGISTRY_SECRET)
 MECHANISM = "SCRAM-SHA-512"
 MODULE = "org.apache.kafka.common.security.scram.ScramLoginModule"
 START_S = 60
+KEYSTORE = "broker.pem"
 OTHERS = {"bob": "not-anns"}
 """Users with a password and without any rights."""
 
@@ -55,7 +56,7 @@ class SecuredKafka:
             f"bootstrap.servers={self.servers}\nsecurity.protocol=SASL_SSL\nsasl.mechanism={MECHANISM}\n"
             f"sasl.jaas.config={MODULE} required username='{user}' password='{password}';\n"
             f"ssl.truststore.location={store}\nssl.truststore.password={STORE_PASSWORD}\n"
-            "schema.registry.url=https://registry.example\nbasic.auth.user.info=KEY:{REGISTRY_SECRET}\n"
+            f"schema.registry.url=https://registry.example\nbasic.auth.user.info=KEY:{REGISTRY_SECRET}\n"
         )
         return file
 
@@ -70,70 +71,79 @@ class SecuredKafka:
 
 
 @contextlib.contextmanager
-def secured_kafka(place: Path) -> Iterator[SecuredKafka]:
-    """Run one broker until the end of the block."""
+def secured_kafka(place: Path, *, brokers: int = 1) -> Iterator[SecuredKafka]:
+    """Run brokers until the end of the block; topics have a replica on each of them."""
     java, jars = str(find_java().executable), Cache().ensure(KAFKA_BUNDLE).jars
     class_path = ":".join(map(str, jars))
     certificates = issue(place / "certificates")
-    keystore = place / "broker.pem"
-    keystore.write_text(certificates.both)
-    outer, inner, lost, controller = free_ports(4)
-    properties = place / "server.properties"
-    properties.write_text(f"""\
-process.roles=broker,controller
-node.id=1
+    (place / KEYSTORE).write_text(certificates.both)
+    controller, *ports = free_ports(1 + 3 * brokers)
+    listeners = [ports[3 * number : 3 * number + 3] for number in range(brokers)]
+    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    users = [f"{MECHANISM}=[name={user},password={word}]" for user, word in {USER: PASSWORD, **OTHERS}.items()]
+    scram = [part for user in users for part in ("--add-scram", user)]
+    logs = [place / f"broker-{number}.log" for number in range(brokers)]
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        for number, (own, log) in enumerate(zip(listeners, logs, strict=True)):
+            properties = place / f"server-{number}.properties"
+            properties.write_text(_server(number, own, place, brokers=brokers, controller=controller))
+            tool = [java, "-cp", class_path, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties)]
+            subprocess.run([*tool, *(() if number else scram)], check=True, capture_output=True, timeout=START_S)
+            command = [java, "-Xmx512m", "-cp", class_path, "kafka.Kafka", str(properties)]
+            with log.open("wb") as output:
+                processes.append(subprocess.Popen(command, cwd=place, stdout=output, stderr=subprocess.STDOUT))
+        deadline = time.monotonic() + START_S
+        for (_, inner, _), log, process in zip(listeners, logs, processes, strict=True):
+            while True:
+                assert process.poll() is None, log.read_text()[-2000:]
+                with contextlib.suppress(_core.KafkaError):
+                    _core.wait_for_broker({"bootstrap.servers": f"127.0.0.1:{inner}"}, 1)
+                    break
+                assert time.monotonic() < deadline, log.read_text()[-2000:]
+        yield SecuredKafka(
+            servers=",".join(f"localhost:{outer}" for outer, _, _ in listeners),
+            inner=f"127.0.0.1:{listeners[0][1]}",
+            lost=f"127.0.0.1:{listeners[0][2]}",
+            certificates=certificates,
+            log=logs[0],
+        )
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+        for process in reversed(processes):
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:  # noqa: PERF203 - each of them must end
+                process.kill()
+                process.wait()
+
+
+def _server(number: int, ports: list[int], place: Path, *, brokers: int, controller: int) -> str:
+    """Return the properties of one broker; the first one is the controller too."""
+    outer, inner, lost = ports
+    names = {"SASL_SSL": outer, "INNER": inner, "LOST": lost} | ({} if number else {"CONTROLLER": controller})
+    return f"""\
+process.roles={"broker" if number else "broker,controller"}
+node.id={number + 1}
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=SASL_SSL://127.0.0.1:{outer},INNER://127.0.0.1:{inner},LOST://127.0.0.1:{lost},CONTROLLER://127.0.0.1:{controller}
+listeners={",".join(f"{name}://127.0.0.1:{port}" for name, port in names.items())}
 advertised.listeners=SASL_SSL://localhost:{outer},INNER://127.0.0.1:{inner},LOST://broker.invalid:{lost}
 listener.security.protocol.map=SASL_SSL:SASL_SSL,INNER:PLAINTEXT,LOST:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=INNER
-log.dirs={place / "data"}
-offsets.topic.replication.factor=1
+log.dirs={place / f"data-{number}"}
+default.replication.factor={brokers}
+min.insync.replicas={max(1, brokers - 1)}
+offsets.topic.replication.factor={brokers}
 offsets.topic.num.partitions=1
-transaction.state.log.replication.factor=1
+transaction.state.log.replication.factor={brokers}
 transaction.state.log.min.isr=1
 auto.create.topics.enable=false
 sasl.enabled.mechanisms={MECHANISM}
 listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config={MODULE} required;
 ssl.keystore.type=PEM
-ssl.keystore.location={keystore}
+ssl.keystore.location={place / KEYSTORE}
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:{USER};User:ANONYMOUS
-""")
-    cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    users = [f"{MECHANISM}=[name={user},password={word}]" for user, word in {USER: PASSWORD, **OTHERS}.items()]
-    scram = [part for user in users for part in ("--add-scram", user)]
-    tool = [java, "-cp", class_path, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties), *scram]
-    subprocess.run(tool, check=True, capture_output=True, timeout=START_S)
-    log = place / "broker.log"
-    with log.open("wb") as output:
-        broker = subprocess.Popen(
-            [java, "-Xmx512m", "-cp", class_path, "kafka.Kafka", str(properties)],
-            cwd=place,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        address = f"127.0.0.1:{inner}"
-        deadline = time.monotonic() + START_S
-        while True:
-            assert broker.poll() is None, log.read_text()[-2000:]
-            with contextlib.suppress(_core.KafkaError):
-                _core.wait_for_broker({"bootstrap.servers": address}, 1)
-                break
-            assert time.monotonic() < deadline, log.read_text()[-2000:]
-        yield SecuredKafka(
-            servers=f"localhost:{outer}",
-            inner=address,
-            lost=f"127.0.0.1:{lost}",
-            certificates=certificates,
-            log=log,
-        )
-    finally:
-        broker.terminate()
-        try:
-            broker.wait(20)
-        except subprocess.TimeoutExpired:
-            broker.kill()
-            broker.wait()
+"""

@@ -40,6 +40,7 @@ OTHER_VARIABLES = frozenset(
         "OUTPUT_TOPIC",
         "PATTERN",
         "PROGRESS",
+        "REMOVE_CHECKPOINT",
         "REQUIRE_JARS",
         "SUPERVISED",
         "TEST_CHROMIUM",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,8 @@ class Listed(click.ParamType[Any]):
         """Return the value, or a tuple where there are several."""
         if isinstance(value, tuple):
             return value
-        parts = [part for part in str(value).split(",") if part.strip()]
+        # A part NAME=VALUE is a detail of the value before it, as in slow:30ms,p99=200ms.
+        parts = [part for part in re.split(r",(?!\s*\w+=)", str(value)) if part.strip()]
         values = tuple(self.kind.convert(part.strip(), param, ctx) for part in parts)
         if not values:
             self.fail(f"{value!r} contains no value", param, ctx)

@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+from rtmbench.engines.storage import SLOW
 from rtmbench.errors import PreflightError, RtmbenchError
 from rtmbench.platform.scheduling import EQUALS
 from rtmbench.results.model import EngineFacts
@@ -94,6 +98,28 @@ class TrialIo:
     watermark_delay_ms: int = 10_000
     idleness_ms: int = 0
     """After this long without data a partition no longer holds the watermark back; 0: it always does."""
+    checkpoints: str | None = None
+    """URI of a directory for the checkpoints of this trial alone; None: a local one below `work`."""
+
+    @property
+    def checkpoint_dir(self) -> str:
+        """The URI of the directory for checkpoints."""
+        return self.checkpoints or (self.work / "checkpoints").absolute().as_uri()
+
+    @property
+    def slow_storage(self) -> bool:
+        """Whether the directory for checkpoints is in a storage that answers late, below `work`."""
+        return self.checkpoint_dir.startswith(f"{SLOW}://")
+
+    @property
+    def checkpoints_elsewhere(self) -> bool:
+        """Whether the directory for checkpoints is in a place that the user has named, and not below `work`."""
+        return self.checkpoints is not None and not self.slow_storage
+
+    def remove_checkpoints(self) -> None:
+        """Remove the directory for checkpoints where it is in a file system of this machine but not below `work`."""
+        if self.checkpoints_elsewhere and self.checkpoint_dir.startswith("file:"):
+            shutil.rmtree(url2pathname(urlsplit(self.checkpoint_dir).path), ignore_errors=True)
 
     @property
     def bootstrap_servers(self) -> str:
@@ -169,7 +195,10 @@ class Engine(Protocol):
         """
 
     def processes(self) -> list[Process]:
-        """Return the engine's processes, for their usage."""
+        """Return the engine's processes, for their usage; none where some of them are not on this machine."""
+
+    def drivers(self) -> list[Process]:
+        """Return what runs on this machine of an engine that runs elsewhere."""
 
     def stop(self) -> None:
         """End the job and the processes. Safe to call again, and after a failed start."""
@@ -226,6 +255,10 @@ class PlainEngine:
         return []
 
     def processes(self) -> list[Process]:
+        """Return none."""
+        return []
+
+    def drivers(self) -> list[Process]:
         """Return none."""
         return []
 

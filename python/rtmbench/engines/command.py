@@ -97,7 +97,7 @@ class CommandEngine(PlainEngine):
         Raises RunFailedError where it ends, or does not print that line in time.
         """
         properties = io.work / "kafka.properties"
-        clients.write_properties(properties, io.connection)
+        clients.write_properties(properties, io.connection.java)
         platform = self._setup.platform
         process = self._process = platform.spawn(
             self.spec.engine,

@@ -351,6 +351,7 @@ class PatternRun:
             cycles=0 if floor else settings.cycles,
             connection=self.kafka.connection,
             kafka=self.kafka.process,
+            services_here=self.platform.services_here,
             directory=self.directory,
             scratch=self.platform.scratch(cell_run.name.replace("@", "-").replace(":", "-")),
             show=lambda progress: self.view.update(replace(progress, run=self.experiment.progress())),

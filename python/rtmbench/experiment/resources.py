@@ -22,22 +22,22 @@ ROLES = ("engine", "kafka", "harness")
 class ResourceMeter:
     """Reads the processes' own counters at both ends of the measuring phase; nothing is read in between."""
 
-    def __init__(self, *, kafka: Process | None) -> None:
+    def __init__(self, *, kafka: Process | None, others: bool = True) -> None:
         self._kafka = kafka
         self._engine: Sequence[Process] = ()
         self._harness = psutil.Process()
         self._before: dict[str, float | None] = {}
         self._cpu_s: dict[str, float | None] = dict.fromkeys(ROLES)
         self._peak_mb: dict[str, float | None] = dict.fromkeys(ROLES)
-        self._ledger = InterferenceMeter(kafka)
+        self._ledger = InterferenceMeter(kafka, others=others)
         self.interference: Interference | None = None
         """The ledger of the phase, once it has ended; None where the system has no such counters."""
 
-    def start(self, engine: Sequence[Process]) -> None:
-        """Begin the measuring phase."""
+    def start(self, engine: Sequence[Process], drivers: Sequence[Process] = ()) -> None:
+        """Begin the measuring phase; `drivers` are what runs here of an engine that runs elsewhere."""
         self._engine = engine
         self._before = self._read()
-        self._ledger.start(engine)
+        self._ledger.start(engine, drivers)
 
     def stop(self) -> None:
         """End the measuring phase."""

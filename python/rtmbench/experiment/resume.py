@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from rtmbench.engines import storage
 from rtmbench.errors import ConfigurationError
 from rtmbench.experiment.settings import resolve
 from rtmbench.patterns import OWN
@@ -137,6 +138,17 @@ def _settings(result: Result, request: RunRequest, machine: Machine) -> Settings
         raise ConfigurationError(
             f"The run {result.run_id} used an existing Flink cluster. Name it again with `--flink-url`."
         )
+    if stored.get("spark") == "existing" and request.spark_master is None:
+        raise ConfigurationError(
+            f"The run {result.run_id} used an existing Spark cluster. Name it again with `--spark-master`."
+        )
+    if str(stored.get("checkpoint_storage", "")).endswith("://"):
+        # The document has the scheme only.
+        if request.checkpoint_storage == storage.LOCAL:
+            raise ConfigurationError(
+                f"The run {result.run_id} kept checkpoints elsewhere. Name the place again with `--checkpoint-storage`."
+            )
+        del restored["checkpoint_storage"]
     engines = tuple(stored.get("engines", ()))
     settings = resolve(replace(request, patterns=(result.pattern,), engines=engines, **restored), machine)
     again = replace(result, settings=settings.document())

@@ -22,16 +22,15 @@ from rtmbench.experiment.find_rate import search
 from rtmbench.experiment.host import host
 from rtmbench.experiment.options import AA_TRIALS, Options
 from rtmbench.experiment.pattern_run import PatternRun
+from rtmbench.experiment.places import open_platform
 from rtmbench.experiment.progress import SILENT, RunClock
 from rtmbench.experiment.settings import MAX_RATE, engine_names, resolve, with_address
 from rtmbench.experiment.trial_plan import TimeLimits
 from rtmbench.formatting import plural
 from rtmbench.kafka import preflight
 from rtmbench.platform import machine as machines
-from rtmbench.platform.base import FlinkAddress
-from rtmbench.platform.existing import ExistingPlatform
 from rtmbench.platform.java import find_java
-from rtmbench.platform.local import LocalPlatform
+from rtmbench.platform.spark_address import standalone_masters
 from rtmbench.results import slo
 from rtmbench.results.model import Status
 from rtmbench.results.noise import NoiseBands
@@ -88,7 +87,7 @@ def run(
     points = points or _points(request, options, machine)
     # What the largest point needs is enough for the others.
     largest = max((settings for settings, _ in points), key=lambda settings: settings.partitions)
-    connection = _existing_kafka(largest)
+    connection = _existing_services(largest)
     cache = Cache(offline=largest.offline)
     doctor_request = doctor.DoctorRequest.of(largest)
     checks = doctor.checks(doctor_request, cache, machine)
@@ -108,13 +107,16 @@ def run(
     return Experiment(points, machine, cache, options, before, view=view, limits=limits).run()
 
 
-def _existing_kafka(settings: Settings) -> Connection | None:
+def _existing_services(settings: Settings) -> Connection | None:
     """Return how the existing Kafka is reached by the harness and the engines; None where one is started.
 
     Raises:
-        ConfigurationError: the file of Kafka properties cannot be used, or not by the engines.
+        ConfigurationError: the file of Kafka properties cannot be used, or not by the engines, or rtmbench runs nothing
+            on the Spark cluster.
 
     """
+    if settings.spark_master is not None:
+        standalone_masters(settings.spark_master)
     connection = settings.connection()
     if connection is not None and any(spec.engine not in FLOORS for spec in settings.specs):
         connection.require_java()
@@ -182,7 +184,7 @@ def effective_settings(request: RunRequest, *, fresh: bool = False, view: Observ
             if {*result.parity[0].values, *refused} >= set(names) and cell_names == set(names):
                 return Parity(pattern=pattern.id, source=f"run {result.run_id}", rows=result.parity, refused=refused)
     cache = Cache(offline=settings.offline)
-    _existing_kafka(settings)
+    _existing_services(settings)
     doctor_request = doctor.DoctorRequest.of(settings)
     doctor.require(doctor.checks(doctor_request, cache, machine))
     cache.ensure_many(doctor_request.bundles())
@@ -304,21 +306,8 @@ class Experiment:
         return self.runs[-1]
 
     def _open_platform(self, logs: Path) -> Platform:
-        settings = self.settings
-        local: dict[str, Any] = {
-            "java": self.java,
-            "cache": self.cache,
-            "logs": logs,
-            "kafka_heap_mb": settings.kafka_heap_mb,
-            "cpu_sets": None if settings.shared_cores else self.machine.cpu_sets,
-        }
-        connection = settings.connection()
-        if connection is None:
-            return LocalPlatform(**local)
-        flink = None
-        if settings.flink_url is not None and any(spec.engine == "flink" for spec in settings.specs):
-            flink = FlinkAddress(url=settings.flink_url, bootstrap_servers=settings.flink_bootstrap_servers)
-        return ExistingPlatform(connection=connection, flink=flink, **local)
+        sets = None if self.settings.shared_cores else self.machine.cpu_sets
+        return open_platform(self.settings, java=self.java, cache=self.cache, logs=logs, cpu_sets=sets)
 
     def _start_kafka(self) -> None:
         """Start the broker, or take the existing one."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from rtmbench.engines import EngineSpec, choose, hint, parse_engine, registry, required_slots
+from rtmbench.engines import EngineSpec, choose, hint, parse_engine, registry, required_slots, storage
 from rtmbench.engines.base import TrialIo
 from rtmbench.engines.command import Command
 from rtmbench.errors import ConfigurationError
@@ -27,6 +27,7 @@ from rtmbench.kafka import clients
 from rtmbench.kafka.connection import load
 from rtmbench.patterns import PATTERNS, Pattern, find_pattern
 from rtmbench.platform.machine import scale
+from rtmbench.platform.spark_address import check_master
 from rtmbench.run_settings import DEFAULT_ENGINES, SETTINGS, RunSettings
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ class Settings(RunSettings):
             logs=logs,
             memory_mb=self.memory_mb,
             group=group,
+            checkpoints=storage.trial_directory(self.checkpoint_storage, work=work, seed=self.seed),
         )
 
     def document(self) -> SettingValues:
@@ -149,6 +151,13 @@ class Settings(RunSettings):
         document["bootstrap_servers"] = "existing" if self.bootstrap_servers else "local"
         if self.flink_url:
             document["flink"] = "existing"
+        if self.spark_master:
+            document["spark"] = "existing"
+        else:
+            del document["spark_executors"]
+        document["checkpoint_storage"] = storage.name(self.checkpoint_storage)
+        if self.checkpoint_storage == storage.LOCAL:
+            del document["checkpoint_storage"]
         document["notes"] = list(self.notes)
         document["engines"] = [str(spec) for spec in self.specs]
         if self.engine_cmd:
@@ -281,7 +290,9 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         for spec in engines:
             choose(spec, sized_pattern)  # a mode that the pattern does not have ends here, before anything is started
         notes.extend(filter(None, (hint(spec, sized_pattern, engines) for spec in engines)))
-    _check_existing_flink(request, engines)
+    _check_existing_flink(request)
+    _check_existing_spark(request)
+    _check_checkpoint_storage(request)
     arrivals = parse_arrivals(request.arrivals)
     if arrivals.ramp_s > warmup_s:
         notes.append(
@@ -314,8 +325,9 @@ def resolve(request: RunRequest, machine: Machine) -> Settings:
         "warmup_s": warmup_s,
         "warmup_boundaries": warmup_boundaries,
         "trials": _first(request.trials, 1 if request.quick else 3),
-        # A custom job runs on Spark as pip installs it, unless something else is requested.
-        "local_files": request.local_files or ("plain" if job is None else "hadoop"),
+        # A custom job runs on Spark as pip installs it, and executors as their cluster has it, unless something else
+        # is requested.
+        "local_files": request.local_files or ("plain" if job is None and not request.spark_master else "hadoop"),
         "memory_mb": request.memory_mb or profile.engine_memory_mb,
     }
     settings = Settings(
@@ -403,7 +415,7 @@ def _disorder(request: RunRequest, patterns: list[Pattern]) -> list[str]:
     return notes
 
 
-def _check_existing_flink(request: RunRequest, engines: tuple[EngineSpec, ...]) -> None:
+def _check_existing_flink(request: RunRequest) -> None:
     """Raise ConfigurationError where the addresses of an existing Flink cluster do not fit the run."""
     if not request.flink_url:
         if request.flink_bootstrap_servers:
@@ -416,9 +428,28 @@ def _check_existing_flink(request: RunRequest, engines: tuple[EngineSpec, ...]) 
         raise ConfigurationError(
             "--flink-url needs --bootstrap-servers too: a Kafka that both this machine and the cluster can reach."
         )
-    if request.job is not None and any(spec.engine == "flink" for spec in engines):
+
+
+def _check_existing_spark(request: RunRequest) -> None:
+    """Raise ConfigurationError where the address of an existing Spark cluster does not fit the run."""
+    if not request.spark_master:
+        if request.spark_remote_conf:
+            raise ConfigurationError("--spark-remote-conf goes with --spark-master.")
+        return
+    check_master(request.spark_master)
+    if not request.bootstrap_servers:
         raise ConfigurationError(
-            "--flink-url runs rtmbench's jobs only. Leave it out: --flink-jar then runs on a separate cluster."
+            "--spark-master needs --bootstrap-servers too: a Kafka that both this machine and the cluster can reach."
+        )
+
+
+def _check_checkpoint_storage(request: RunRequest) -> None:
+    """Raise ConfigurationError where the storage of checkpoints is unknown, or cannot be where the engines are."""
+    found = storage.parse(request.checkpoint_storage)
+    if isinstance(found, storage.SlowStorage) and (request.flink_url or request.spark_master):
+        raise ConfigurationError(
+            f"--checkpoint-storage {request.checkpoint_storage} is a storage of this machine: an existing cluster does "
+            "not have it."
         )
 
 

@@ -71,7 +71,7 @@ class TrialRunner:
         self._acknowledged = 0
         self._clocks = [_core.clock_jump_us()] * 2
         """The least and the greatest difference between the two clocks so far, µs."""
-        self._meter = ResourceMeter(kafka=plan.kafka)
+        self._meter = ResourceMeter(kafka=plan.kafka, others=not plan.services_here)
         self._group: SchedulingGroup | None = None
         self._next_check = 0.0
         self._drained = False
@@ -218,7 +218,7 @@ class TrialRunner:
         generator.measure_from(begin_us)
         consumer.reset_live()
         self._enter("measure")
-        self._meter.start(self.engine.processes())
+        self._meter.start(self.engine.processes(), self.engine.drivers())
         self._note_generated()
         if whole_cycles:
             self._watch.cycles(whole_cycles, after=boundaries, least_s=plan.measure_s, longest_s=plan.longest_measure_s)

@@ -81,6 +81,8 @@ class TrialPlan:
     connection: Connection
     kafka: Process | None
     """The local broker, for its CPU time and its health; None for an existing one."""
+    services_here: bool
+    """Whether services that somebody else runs are on this machine: then the load of other programs is not known."""
     directory: RunDirectory
     scratch: Path
     show: Callable[[Progress], None]

@@ -93,9 +93,9 @@ def properties_file(access: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write_properties(path: Path, connection: Connection) -> None:
-    """Write this file for a job on this machine. It may hold secrets, so only this user can read it."""
-    write_private(path, properties_file(connection.java))
+def write_properties(path: Path, access: Mapping[str, str]) -> None:
+    """Write this file for a job or a driver on this machine. It may hold secrets, so only this user can read it."""
+    write_private(path, properties_file(access))
 
 
 def escaped(value: str) -> str:

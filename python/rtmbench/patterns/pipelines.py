@@ -75,6 +75,14 @@ def local_files_jar(
     return _jar(directory, "local-files.jar", packaged, checkout, say)
 
 
+def slow_storage_jar(
+    *, say: Callable[[str], None] | None = None, packaged: Path = PACKAGED, checkout: Path = CHECKOUT
+) -> Path:
+    """Return the jar with the storage that answers late, for both engines; as `locate` does with others."""
+    directory = _directory("common", "storage", packaged, checkout)
+    return _jar(directory, "slow-storage.jar", packaged, checkout, say)
+
+
 def claims_jar(
     *, say: Callable[[str], None] | None = None, packaged: Path = PACKAGED, checkout: Path = CHECKOUT
 ) -> Path:

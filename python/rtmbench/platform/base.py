@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rtmbench.platform.kafka import KafkaService
     from rtmbench.platform.process import Process
     from rtmbench.platform.scheduling import SchedulingGroup
+    from rtmbench.platform.spark_address import SparkAddress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +59,18 @@ class Platform(Protocol):
         ...
 
     @property
+    def spark(self) -> SparkAddress | None:
+        """An existing Spark cluster for the executors; None: Spark runs as one process on this machine."""
+        ...
+
+    @property
     def unobserved(self) -> Sequence[str]:
         """What a run here cannot observe: one sentence for each party, for the report and the terminal."""
+        ...
+
+    @property
+    def services_here(self) -> bool:
+        """Whether services that somebody else runs are on this machine: their load is not that of other programs."""
         ...
 
     def __enter__(self) -> Self:

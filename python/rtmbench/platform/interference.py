@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rtmbench.platform.process import Process
 
 PROC = Path("/proc")
-ENGINE, KAFKA, HARNESS = "engine", "kafka", "harness"
+ENGINE, DRIVER, KAFKA, HARNESS = "engine", "driver", "kafka", "harness"
 NS = 1e9
 BUSY = (0, 1, 2)
 """Of a line of /proc/stat: user, nice, system. Interrupts are left out: most are of the traffic that is measured."""
@@ -54,16 +54,22 @@ class _Reading:
 class InterferenceMeter:
     """Reads the scheduler's own counters of engine, broker and harness, and those of the machine."""
 
-    def __init__(self, kafka: Process | None, *, proc: Path = PROC) -> None:
-        """Watch this program and the local broker, where there is one; the engine is named at the start."""
+    def __init__(self, kafka: Process | None, *, others: bool = True, proc: Path = PROC) -> None:
+        """Watch this program and the local broker, where there is one; the engine is named at the start.
+
+        Without `others`, what is not of them is not counted: services that somebody else runs are among it.
+        """
+        self._others = others
         self._proc = proc
         self._kafka = kafka
         self._engine: Sequence[Process] = ()
+        self._drivers: Sequence[Process] = ()
         self._before: _Reading | None = None
 
-    def start(self, engine: Sequence[Process]) -> None:
-        """Begin the phase."""
+    def start(self, engine: Sequence[Process], drivers: Sequence[Process] = ()) -> None:
+        """Begin the phase. `drivers` are what runs here of an engine that runs elsewhere: no load of others."""
         self._engine = engine
+        self._drivers = drivers
         self._before = self._read()
 
     def stop(self) -> Interference | None:
@@ -85,7 +91,7 @@ class InterferenceMeter:
                 for role, ticks in used.items()
             },
             # The machine's counters are sampled at each tick, those of processes are exact: a small rest means nothing.
-            other_cpu_s=round(max(0, after.busy - before.busy - known) / hertz, 2),
+            other_cpu_s=round(max(0, after.busy - before.busy - known) / hertz, 2) if self._others else None,
             steal_s=round(max(0, after.steal - before.steal) / hertz, 2),
             pressure_s=pressure,
         )
@@ -104,6 +110,7 @@ class InterferenceMeter:
         )
         supervisors = {
             ENGINE: [process.supervisor for process in self._engine],
+            DRIVER: [process.supervisor for process in self._drivers],
             KAFKA: [] if self._kafka is None else [self._kafka.supervisor],
         }
         roots = {pid: role for role, pids in supervisors.items() for pid in pids if pid in table}
@@ -206,4 +213,4 @@ def _text(path: str) -> str:
         return ""
 
 
-__all__ = ["ENGINE", "HARNESS", "KAFKA", "InterferenceMeter"]
+__all__ = ["DRIVER", "ENGINE", "HARNESS", "KAFKA", "InterferenceMeter"]

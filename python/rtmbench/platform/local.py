@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rtmbench.platform.base import FlinkAddress
     from rtmbench.platform.cpus import CpuSets
     from rtmbench.platform.java import Java
+    from rtmbench.platform.spark_address import SparkAddress
 
 KAFKA_BUNDLE = "kafka@4.1"
 LAST_GRACE_S = 2.0
@@ -80,9 +81,19 @@ class LocalPlatform:
         return None
 
     @property
+    def spark(self) -> SparkAddress | None:
+        """None: Spark is started on this machine for each trial."""
+        return None
+
+    @property
     def unobserved(self) -> Sequence[str]:
         """Nothing: broker and engines are processes of this machine."""
         return ()
+
+    @property
+    def services_here(self) -> bool:
+        """No: all services are rtmbench's own."""
+        return False
 
     def scratch(self, name: str) -> Path:
         """Create and return a new directory below the work directory."""

@@ -14,6 +14,19 @@ FIRST, LAST = 20_000, 32_000
 ATTEMPTS = 200
 
 
+def is_of_this_machine(host: str) -> bool:
+    """Return whether a host name or address is one of this machine: a server could listen on it."""
+    if host == LOOPBACK:
+        return True
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.bind(address)
+    except OSError:
+        return False
+    return True
+
+
 def is_free(port: int) -> bool:
     """Return whether a server could listen on this loopback port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
@@ -62,4 +75,4 @@ def ensure_free(port: int, purpose: str = "a local service") -> None:
         )
 
 
-__all__ = ["LOOPBACK", "ensure_free", "free_port", "free_ports", "is_free"]
+__all__ = ["LOOPBACK", "ensure_free", "free_port", "free_ports", "is_free", "is_of_this_machine"]

@@ -366,6 +366,10 @@ def command(result: Result) -> str:
         parts += ["--bootstrap-servers", "HOST:PORT"]
     if settings.get("flink") == "existing":
         parts += ["--flink-url", "URL"]
+    if settings.get("spark") == "existing":
+        parts += ["--spark-master", "URL"]
+    if isinstance(storage := settings.get("checkpoint_storage"), str):
+        parts += ["--checkpoint-storage", "URI" if storage.endswith("://") else storage]
     return " ".join(shlex.quote(part) for part in parts)
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from rtmbench.kafka.properties import SECRET
+from rtmbench.spark import cluster
 from rtmbench.spark.trigger import execution_of, tasks_of, trigger_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ SETTINGS = (
     "spark.master",
     "spark.driver.memory",
     "spark.executor.memory",
+    "spark.executor.cores",
+    "spark.executor.extraJavaOptions",
     "spark.sql.shuffle.partitions",
     "spark.sql.adaptive.enabled",
     "spark.sql.execution.sortBeforeRepartition",
@@ -63,7 +66,8 @@ def collect(spark: SparkSession, query: StreamingQuery, io: Io | None = None) ->
         "kafka_clients": _kafka_clients(jvm),
         "query": {"id": str(query.id), "run_id": str(query.runId)},
         "trigger": trigger_of(query),
-        "slots": context.defaultParallelism,
+        "slots": cluster.slots(spark),
+        **cluster.facts(spark),
         "tasks": tasks_of(query),
         "settings": _settings(execution.sparkSessionForStream().conf(), context.getConf()),
         "jvm": {

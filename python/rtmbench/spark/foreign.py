@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtmbench.errors import RunFailedError
+from rtmbench.spark import cluster
 from rtmbench.spark.facts import FactsFile, ProgressFile, collect
 from rtmbench.spark.failures import Failure
-from rtmbench.spark.runner import EXIT_REFUSED, POLL_S, PROGRESS_S
+from rtmbench.spark.runner import EXIT_REFUSED, POLL_S, PROGRESS_S, REMOVE
 from rtmbench.spark.trigger import is_real_time, plan_of, trigger_of
 
 if TYPE_CHECKING:
@@ -106,6 +107,11 @@ class _Watch(threading.Thread):
         with suppress(Exception):
             if self.query is not None and self.query.isActive:
                 self.query.stop()
+            if self._session is not None and (checkpoint := os.environ.get(REMOVE)):
+                cluster.remove(self._session, checkpoint)
+            if self._session is not None and not cluster.is_local(self._session):
+                # Executors go back to the cluster at once.
+                self._session.stop()
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rtmbench.errors import RtmbenchError, RunFailedError
-from rtmbench.spark import slots, twin
+from rtmbench.spark import cluster, slots, twin
 from rtmbench.spark.facts import FactsFile, ProgressFile, collect
 from rtmbench.spark.failures import Failure
 from rtmbench.spark.io import Io
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 EXIT_REFUSED = 64
 """The exit code of a query that Spark refuses to run; the facts hold its error code and message."""
+
+REMOVE = "RTMBENCH_REMOVE_CHECKPOINT"
+"""The variable with the URI of a directory that is removed after the query's end."""
 
 POLL_S = 0.1
 PROGRESS_S = 1.0
@@ -122,6 +126,8 @@ def _close(spark: SparkSession, query: StreamingQuery | None) -> None:
     try:
         if query is not None and query.isActive:
             query.stop()
+        if checkpoint := os.environ.get(REMOVE):
+            cluster.remove(spark, checkpoint)
         spark.stop()
     except Exception as error:  # noqa: BLE001 - the JVM may be gone already, and with it all there was to stop
         _say(f"While stopping: {error}")

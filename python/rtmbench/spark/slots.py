@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtmbench.errors import PreflightError
 from rtmbench.kafka.clients import SOURCE
+from rtmbench.spark import cluster
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -35,14 +36,13 @@ def check(spark: SparkSession, io: Io, writer: DataStreamWriter) -> None:
     """
     partitions = _partitions(spark, io)
     shuffles = _shuffles(writer) if _version(spark) >= FIRST_STREAMING_SHUFFLE else 0
-    slots = spark.sparkContext.defaultParallelism
+    slots = cluster.slots(spark)
     if not shuffles:
         if slots < partitions:
             raise PreflightError(
                 f"Topic {io.input_topic} has {partitions} partitions, but Spark has {slots} slots, and in Real-Time"
-                " Mode each partition needs a slot; Spark would never read the others. Start with"
-                f" --master 'local[{partitions}]' or more cores on the cluster, or use a topic of at most {slots}"
-                " partitions."
+                f" Mode each partition needs a slot; Spark would never read the others. {_more(spark, partitions)},"
+                f" or use a topic of at most {slots} partitions."
             )
         return
     shuffled = int(str(spark.conf.get("spark.sql.shuffle.partitions")))
@@ -51,9 +51,20 @@ def check(spark: SparkSession, io: Io, writer: DataStreamWriter) -> None:
         times = f"{shuffles} × " if shuffles > 1 else ""
         raise PreflightError(
             f"In Real-Time Mode this query needs {needed} slots at once, and Spark has {slots}: {partitions} partitions"
-            f" of topic {io.input_topic} + {times}{shuffled} shuffle partitions = {needed}. Start with --master"
-            f" 'local[{needed}]' or more cores on the cluster, or lower spark.sql.shuffle.partitions."
+            f" of topic {io.input_topic} + {times}{shuffled} shuffle partitions = {needed}. {_more(spark, needed)},"
+            " or lower spark.sql.shuffle.partitions."
         )
+
+
+def _more(spark: SparkSession, slots: int) -> str:
+    """Say how to get so many slots."""
+    if cluster.is_local(spark):
+        return f"Start with --master 'local[{slots}]'"
+    configuration = spark.sparkContext.getConf()
+    size = (
+        f"{configuration.get('spark.executor.cores')} cores and {configuration.get('spark.executor.memory')} of memory"
+    )
+    return f"Free {slots} cores of the cluster {spark.sparkContext.master}, for executors of {size} each"
 
 
 def _version(spark: SparkSession) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from rtmbench.engines import parse_engine, required_bundles
 from rtmbench.engines.base import EngineSpec, require_slots
 from rtmbench.engines.flink import config as flink_config
 from rtmbench.engines.registry import entry_points, kind
-from rtmbench.engines.spark.engine import divide_memory as divide_spark
+from rtmbench.engines.spark.master import divide_memory as divide_spark
 from rtmbench.errors import ConfigurationError, PreflightError
 
 

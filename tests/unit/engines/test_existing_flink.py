@@ -16,7 +16,7 @@ from trial_io import trial_io
 from rtmbench.custom_jobs.model import custom_job
 from rtmbench.engines import create_engine, parse_engine
 from rtmbench.engines.flink.cluster import FlinkCluster
-from rtmbench.engines.flink.existing import ExistingCluster, with_libraries
+from rtmbench.engines.flink.existing import CONNECTOR, ExistingCluster, with_libraries
 from rtmbench.engines.flink.source import OwnCluster
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.experiment.settings import RunRequest, resolve
@@ -56,18 +56,24 @@ def test_the_document_says_that_there_was_one_and_not_which():
 @pytest.mark.parametrize(("address", "parties"), [(None, ["Kafka"]), (FlinkAddress(url=URL), ["Kafka", "Flink"])])
 def test_the_platform_states_what_it_cannot_observe(tmp_path, address, parties):
     local = {"java": None, "cache": None, "logs": tmp_path, "state": tmp_path}
-    with ExistingPlatform(connection=Connection(bootstrap_servers="127.0.0.1:1"), flink=address, **local) as platform:
+    with ExistingPlatform(connection=Connection(bootstrap_servers="192.0.2.1:1"), flink=address, **local) as platform:
         assert [sentence.split()[0] for sentence in platform.unobserved] == parties
     with LocalPlatform(**local) as platform:
         assert list(platform.unobserved) == []
 
 
-def test_it_takes_no_job_of_the_users_own(tmp_path):
+def test_a_custom_job_keeps_what_it_and_the_cluster_have(tmp_path):
     (tmp_path / "job.jar").write_bytes(b"")
-    with pytest.raises(ConfigurationError, match="--flink-url runs rtmbench's jobs only"):
-        resolve(
-            RunRequest(job=custom_job(flink_jar=tmp_path / "job.jar"), patterns=(), flink_url=URL, **KAFKA), MACHINE
-        )
+    job = custom_job(flink_jar=tmp_path / "job.jar", flink_class="a.Job")
+    io = trial_io(tmp_path, checkpoints="s3://bucket/rtmbench-1")
+    found = ExistingCluster(FlinkAddress(url=URL), cache=None).job_configuration(io, job)
+    assert found["entryClass"] == "a.Job"
+    assert found["flinkConfiguration"] == {
+        "restart-strategy.type": "none",
+        "execution.checkpointing.interval": "5000 ms",
+        "execution.checkpointing.storage": "filesystem",
+        "execution.checkpointing.dir": "s3://bucket/rtmbench-1",
+    }
 
 
 def there(url):
@@ -93,6 +99,19 @@ def test_the_jar_brings_its_libraries(tmp_path):
     with zipfile.ZipFile(fat) as jar:
         assert jar.namelist() == ["META-INF/MANIFEST.MF", "lib/connector.jar"]
         assert jar.read("lib/connector.jar") == b"a library"
+
+
+@pytest.mark.parametrize(("name", "brought"), [("a/Job.class", True), (CONNECTOR, False)])
+def test_a_jar_with_a_connector_of_its_own_keeps_it(name, brought, tmp_path):
+    (tmp_path / "connector.jar").write_bytes(b"a library")
+    job = tmp_path / "job.jar"
+    with zipfile.ZipFile(job, "w") as jar:
+        jar.writestr(name, "")
+    cluster = ExistingCluster(FlinkAddress(url=URL), cache=None)
+    cluster._libraries = [tmp_path / "connector.jar"]
+    (tmp_path / "work").mkdir()
+    with zipfile.ZipFile(cluster.jar(job, trial_io(tmp_path / "work"))) as jar:
+        assert ("lib/connector.jar" in jar.namelist()) is brought
 
 
 @contextmanager
@@ -137,3 +156,21 @@ def test_the_clients_settings_are_read_from_the_clusters_logs(tmp_path):
             "restarts": "none",
             "kafka_clients": {"sink.acks": "all", "sink.linger.ms": "0", "kafka-clients": "3.4.0"},
         }
+
+
+def test_a_result_has_no_place_of_the_cluster():
+    configuration = {
+        "jobmanager.rpc.address": "flink.example",
+        "taskmanager.bind-host": "0.0.0.0",  # noqa: S104 - theirs
+        "execution.checkpointing.dir": "s3://bucket.example/x",
+        "s3.access-key": "******",
+        "high-availability.storageDir": "hdfs://name.example/ha",
+        "taskmanager.numberOfTaskSlots": "4",
+        "state.backend.type": "rocksdb",
+    }
+    options = ["-Xmx1g", "-XX:+UseG1GC", "-Dlog.file=/var/log/flink.example.log"]
+    found = ExistingCluster(FlinkAddress(url=URL), cache=None).details(configuration, options)
+    assert found == {
+        "configuration": {"taskmanager.numberOfTaskSlots": "4", "state.backend.type": "rocksdb"},
+        "job_manager_options": ["-Xmx1g", "-XX:+UseG1GC"],
+    }

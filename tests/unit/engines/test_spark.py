@@ -14,6 +14,7 @@ from rtmbench.engines import choose, parse_engine
 from rtmbench.engines.base import EngineRefusedError
 from rtmbench.engines.flink import config as flink_config
 from rtmbench.engines.spark import engine as spark
+from rtmbench.engines.spark.master import LocalThreads
 from rtmbench.errors import RunFailedError
 from rtmbench.patterns import find_pattern
 from rtmbench.run_settings import RunSettings
@@ -47,7 +48,9 @@ def engine(tmp_path, monkeypatch):
         spec = parse_engine(name)
         found = find_pattern(pattern)
         variant = choose(spec, found)
-        made = spark.SparkEngine(replace(spec, mode=variant.mode), variant=variant, platform=None, pattern=pattern)
+        made = spark.SparkEngine(
+            replace(spec, mode=variant.mode), variant=variant, platform=None, master=LocalThreads(), pattern=pattern
+        )
         made._io = trial_io(
             tmp_path,
             partitions=2,

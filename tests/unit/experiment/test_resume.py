@@ -125,6 +125,29 @@ def test_another_machine_settings_of_another_version_and_searches_are_refused(tm
         find(tmp_path, "nothing")
 
 
+def test_clusters_and_a_place_of_checkpoints_are_named_again(tmp_path):
+    places = {
+        "bootstrap_servers": "h:1",
+        "spark_master": "spark://h:7077",
+        "checkpoint_storage": "hdfs://h/checkpoints",
+    }
+    request = RunRequest(patterns=("01",), engines=("spark@4.3",), spark_executors=3, **places)
+    begun(tmp_path, settings=resolve(request, MACHINE).document(), cells=[cell("spark@4.3", [trial(1)])])
+    for name, flag in (("spark_master", "--spark-master"), ("checkpoint_storage", "--checkpoint-storage")):
+        with pytest.raises(ConfigurationError, match=f"again with `{flag}`"):
+            find(tmp_path, **{key: value for key, value in places.items() if key != name})
+    (found,) = find(tmp_path, **places)
+    assert found.settings.spark_executors == 3
+    assert found.settings.checkpoint_storage == "hdfs://h/checkpoints"
+
+
+def test_the_delays_of_a_storage_come_back(tmp_path):
+    slow = "slow:30ms,p99=200ms"
+    request = RunRequest(patterns=("01",), engines=("flink@1.20",), checkpoint_storage=slow)
+    begun(tmp_path, settings=resolve(request, MACHINE).document())
+    assert find(tmp_path)[0].settings.checkpoint_storage == slow
+
+
 def test_what_a_run_was_for_is_in_its_document(tmp_path):
     settings = resolve(RunRequest(patterns=("01",), engines=("flink@1.20",)), MACHINE).document()
     begun(tmp_path, settings={**settings, "aa": True, "slo": ["p99<1s"]})

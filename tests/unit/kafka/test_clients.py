@@ -53,7 +53,7 @@ def test_client_settings_are_the_same_for_all():
 def test_an_engine_gets_the_secrets_in_a_file_that_only_this_user_can_read(tmp_path):
     java = {"sasl.jaas.config": 'x required password="a\\"b";', "ssl.truststore.certificates": "one\ntwo\n"}
     path = tmp_path / "kafka.properties"
-    clients.write_properties(path, Connection(bootstrap_servers="h:1", java=java))
+    clients.write_properties(path, java)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     source, sink = read_kafka_properties(path)
     assert source == {**clients.SOURCE, **java}

@@ -252,6 +252,21 @@ def test_the_command_line_repeats_the_run():
     )
 
 
+@pytest.mark.parametrize(("stored", "shown"), [("hdfs://", "URI"), ("slow:30ms", "slow:30ms")])
+def test_the_command_line_names_clusters_and_storage_without_their_addresses(stored, shown):
+    settings = {
+        "bootstrap_servers": "existing",
+        "spark": "existing",
+        "spark_executors": 4,
+        "checkpoint_storage": stored,
+    }
+    text = command_line(dataclasses.replace(result(cell("spark@4.3")), settings=settings))
+    assert text == (
+        "rtmbench run 01 --spark-executors 4 --bootstrap-servers HOST:PORT --spark-master URL "
+        f"--checkpoint-storage {shown}"
+    )
+
+
 def test_the_command_line_asks_again_for_what_was_done_with_the_run():
     asked = {"aa": True, "find_rate": True, "slo": ["p99<100ms@10000/s", "max<1s"]}
     text = command_line(dataclasses.replace(result(cell("flink@1.20")), settings=asked))

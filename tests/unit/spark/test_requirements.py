@@ -50,7 +50,7 @@ class Spark:
     """A session with its version, its slots and the number of its shuffle partitions."""
 
     def __init__(self, version, available, shuffled="3"):
-        self.version = version
+        self.version, self.master = version, f"local[{available}]"
         self.sparkContext = self.conf = self
         self.defaultParallelism = available
         self._shuffled = shuffled

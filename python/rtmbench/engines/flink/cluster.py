@@ -108,6 +108,7 @@ def start_cluster(
     rest_port: int = 0,
     group: SchedulingGroup | None = None,
     state_backend: str = "rocksdb",
+    checkpoints: str | None = None,
     buffer_wait_ms: int = 1,
     timeout_s: float = READY_TIMEOUT_S,
 ) -> FlinkCluster:
@@ -127,6 +128,7 @@ def start_cluster(
             rpc_port=rpc_port,
             work=directory,
             state_backend=state_backend,
+            checkpoints=checkpoints,
             buffer_wait_ms=buffer_wait_ms,
         )
         configs = write_configuration(directory, settings)

@@ -115,9 +115,10 @@ def configuration(
     rpc_port: int,
     work: Path,
     state_backend: str = "rocksdb",
+    checkpoints: str | None = None,
     buffer_wait_ms: int = 1,
 ) -> dict[str, str]:
-    """Return the settings of the cluster's `config.yaml`."""
+    """Return the settings of the cluster's `config.yaml`; `checkpoints` is a URI, and None a directory in `work`."""
     return {
         "jobmanager.rpc.address": LOOPBACK,
         "jobmanager.rpc.port": str(rpc_port),
@@ -154,7 +155,7 @@ def configuration(
         "execution.buffer-timeout.interval": f"{buffer_wait_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.storage": "filesystem",
-        "execution.checkpointing.dir": (work / "checkpoints").as_uri(),
+        "execution.checkpointing.dir": checkpoints or (work / "checkpoints").as_uri(),
         "execution.checkpointing.incremental": "true",
         "state.backend.type": state_backend,
         # A crash has to show as one: with restarts it would be a stall and some duplicates.

@@ -85,8 +85,9 @@ class FlinkEngine:
         cluster = self._cluster = self._source.open(io)
         self._job = self._submit(cluster, io, self._source.jar(self._jar, io))
         self._await_running(cluster)
-        backend = self._checkpoint_settings(cluster).get("state_backend", "none")
-        self._source.check_job(io, short_name(backend, "StateBackend"))
+        if self._own is None:
+            backend = self._checkpoint_settings(cluster).get("state_backend", "none")
+            self._source.check_job(io, short_name(backend, "StateBackend"))
 
     def check(self) -> None:
         """Raise RunFailedError where a process or the job has ended, or a task was restarted."""
@@ -196,8 +197,7 @@ class FlinkEngine:
             ),
             details={
                 "revision": overview["flink-revision"],
-                "configuration": settings,
-                "job_manager_options": environment["options"],
+                **self._source.details(settings, environment["options"]),
                 "task_manager": memories[0],
                 "hardware": managers[0]["hardware"],
                 "checkpoints": checkpoints,
@@ -218,6 +218,10 @@ class FlinkEngine:
         """Return the JobManager and the TaskManager."""
         return [] if self._cluster is None else list(self._cluster.processes)
 
+    def drivers(self) -> list[Process]:
+        """Return none: a job on an existing cluster has no process here."""
+        return []
+
     def stop(self) -> None:
         """Cancel the job and give the cluster up."""
         cluster, self._cluster = self._cluster, None
@@ -230,6 +234,8 @@ class FlinkEngine:
         finally:
             self._job, uploaded, self._uploaded = "", self._uploaded, ""
             self._source.release(cluster, uploaded)
+            if self._io is not None:
+                self._io.remove_checkpoints()
 
     def _submit(self, cluster: FlinkCluster, io: TrialIo, jar: Path) -> str:
         self._uploaded = _upload(cluster, jar)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 import zipfile
 from typing import TYPE_CHECKING
 
 from rtmbench.engines.flink.cluster import FlinkCluster
+from rtmbench.engines.flink.source import checkpoint_interval, entry_class
 from rtmbench.errors import PreflightError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.private_files import write_private
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from rtmbench.platform.base import FlinkAddress
 
 CLIENT_SETTINGS = "rtmbench-kafka.properties"
+_PLACE = re.compile(r"address|host|dir\b|dirs\b|path|uri|url|principal|keytab|secret|password|token|key", re.IGNORECASE)
+CONNECTOR = "org/apache/flink/connector/kafka/source/KafkaSource.class"
 SLOTS_TIMEOUT_S = 30.0
 POLL_S = 0.2
 
@@ -30,7 +34,8 @@ POLL_S = 0.2
 class ExistingCluster:
     """A session cluster that somebody else runs; the job brings its Kafka connector with it.
 
-    Who runs the cluster decides about its memory, priority and checkpoint storage. None of its processes can be
+    Who runs the cluster decides about its memory and priority, and about its checkpoint storage unless
+    `TrialIo.checkpoints` names one. None of its processes can be
     observed from here.
     """
 
@@ -74,7 +79,7 @@ class ExistingCluster:
         target = io.work / job.name
         write_private(target, "")
         resources = {CLIENT_SETTINGS: clients.properties_file(io.connection.inline())} if io.connection.java else {}
-        return with_libraries(job, self._libraries, target, resources)
+        return with_libraries(job, () if _has_connector(job) else self._libraries, target, resources)
 
     def bootstrap_servers(self, io: TrialIo) -> str:
         """Return how the cluster reaches the broker, where that differs from how this machine does."""
@@ -84,14 +89,21 @@ class ExistingCluster:
         """Return the file in the jar, if there is one; else the job's own defaults are the settings."""
         return {"--kafka-properties": f"classpath:{CLIENT_SETTINGS}"} if io.connection.java else {}
 
-    def job_configuration(self, io: TrialIo, job: CustomJob | None) -> JsonObject:  # noqa: ARG002 - it takes none
-        """Return what an own cluster has in its configuration, and a job may have in its own."""
-        configuration = {
-            "execution.checkpointing.incremental": "true",
-            "restart-strategy.type": "none",
-            "state.backend.type": io.settings.state_backend,
-        }
-        return {"flinkConfiguration": configuration}
+    def job_configuration(self, io: TrialIo, job: CustomJob | None) -> JsonObject:
+        """Return what an own cluster has in its configuration, and a job may have in its own.
+
+        A custom job keeps the cluster's state backend, or the one that it sets itself.
+        """
+        configuration = {"restart-strategy.type": "none"}
+        if job is None:
+            configuration["execution.checkpointing.incremental"] = "true"
+            configuration["state.backend.type"] = io.settings.state_backend
+        else:
+            configuration |= checkpoint_interval(io)
+        if io.checkpoints is not None:
+            configuration["execution.checkpointing.storage"] = "filesystem"
+            configuration["execution.checkpointing.dir"] = io.checkpoints
+        return {"flinkConfiguration": configuration, **({} if job is None else entry_class(job))}
 
     def check_job(self, io: TrialIo, state_backend: str) -> None:
         """Raise RunFailedError where the cluster overrides the state backend."""
@@ -120,6 +132,15 @@ class ExistingCluster:
             "kafka_clients": logged,
         }
 
+    def details(self, configuration: dict[str, str], options: list[str]) -> JsonObject:
+        """Return what names no host, file or storage: where a team's cluster runs is its own business."""
+        return {
+            "configuration": {
+                name: value for name, value in configuration.items() if not _PLACE.search(name) and "/" not in value
+            },
+            "job_manager_options": [option for option in options if option.startswith("-X")],
+        }
+
     def release(self, cluster: FlinkCluster, uploaded: str) -> None:
         """Delete the job's jar from the cluster."""
         with contextlib.closing(cluster), contextlib.suppress(RunFailedError):
@@ -145,6 +166,12 @@ def with_libraries(
         for name, text in (resources or {}).items():
             fat.writestr(name, text)
     return target
+
+
+def _has_connector(jar: Path) -> bool:
+    """Return whether a jar has a Kafka connector of its own, which then counts."""
+    with zipfile.ZipFile(jar) as archive:
+        return CONNECTOR in archive.namelist()
 
 
 def _await_slots(cluster: FlinkCluster, need: int) -> None:

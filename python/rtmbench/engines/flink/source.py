@@ -10,6 +10,7 @@ from rtmbench import durations
 from rtmbench.engines.flink.cluster import start_cluster
 from rtmbench.engines.flink.config import divide_memory
 from rtmbench.kafka import clients
+from rtmbench.patterns import pipelines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +60,9 @@ class ClusterSource(Protocol):
         `configuration` is the JobManager's, `execution` is the job's, by Flink's REST API.
         """
 
+    def details(self, configuration: dict[str, str], options: list[str]) -> JsonObject:
+        """Return what a result keeps of the JobManager's configuration and of its JVM's options."""
+
     def release(self, cluster: FlinkCluster, uploaded: str) -> None:
         """Give the cluster up after the job has ended; `uploaded` is the name of the job's jar there."""
 
@@ -70,6 +74,7 @@ class OwnCluster:
         self._platform = platform
         self._rest_port = rest_port
         self._class_path: list[Path] = []
+        self._checkpoints = ""
 
     def prepare(self, version: str) -> str:
         """Fetch Flink and its Kafka connector."""
@@ -80,12 +85,14 @@ class OwnCluster:
 
     def open(self, io: TrialIo) -> FlinkCluster:
         """Start the cluster."""
+        self._checkpoints = io.checkpoint_dir if io.checkpoints_elsewhere else ""
         return start_cluster(
             self._platform,
-            self._class_path,
+            [*self._class_path, *([pipelines.slow_storage_jar()] if io.slow_storage else [])],
             memory=divide_memory(io.memory_mb),
             slots=io.slots,
             state_backend=io.settings.state_backend,
+            checkpoints=io.checkpoints,
             buffer_wait_ms=io.settings.buffer_wait_ms,
             work=io.work,
             logs_directory=io.logs,
@@ -104,16 +111,14 @@ class OwnCluster:
     def client_arguments(self, io: TrialIo) -> dict[str, str]:
         """Return the file with the settings."""
         properties = io.work / "kafka-clients.properties"
-        clients.write_properties(properties, io.connection)
+        clients.write_properties(properties, io.connection.java)
         return {"--kafka-properties": str(properties)}
 
     def job_configuration(self, io: TrialIo, job: CustomJob | None) -> JsonObject:
         """Return nothing for rtmbench's jobs, which set the checkpoint interval themselves; a custom job may not."""
         if job is None:
             return {}
-        interval = {"execution.checkpointing.interval": f"{io.checkpoint_interval_ms} ms"}
-        entry = {} if job.flink_class is None else {"entryClass": job.flink_class}
-        return {"flinkConfiguration": interval, **entry}
+        return {"flinkConfiguration": checkpoint_interval(io), **entry_class(job)}
 
     def check_job(self, io: TrialIo, state_backend: str) -> None:
         """Do nothing: the cluster was configured for the trial."""
@@ -135,10 +140,25 @@ class OwnCluster:
             "kafka_clients": clients.read_back(cluster.processes[-1].log),
         }
 
+    def details(self, configuration: dict[str, str], options: list[str]) -> JsonObject:
+        """Return all of it: rtmbench has made it, and only a place of checkpoints may be a team's own."""
+        own = {name: value for name, value in configuration.items() if value != self._checkpoints}
+        return {"configuration": own, "job_manager_options": options}
+
     def release(self, cluster: FlinkCluster, uploaded: str) -> None:  # noqa: ARG002 - the jar goes with the cluster
         """Stop both processes."""
         cluster.close()
         self._platform.stop(*cluster.processes, grace_s=STOP_GRACE_S)
+
+
+def checkpoint_interval(io: TrialIo) -> dict[str, str]:
+    """Return the setting for a job that may not set it itself."""
+    return {"execution.checkpointing.interval": f"{io.checkpoint_interval_ms} ms"}
+
+
+def entry_class(job: CustomJob) -> dict[str, str]:
+    """Return the field of the request that names a job's class; none where its jar does."""
+    return {} if job.flink_class is None else {"entryClass": job.flink_class}
 
 
 def class_path(flink: Bundle, connector: Bundle) -> list[Path]:
@@ -147,4 +167,4 @@ def class_path(flink: Bundle, connector: Bundle) -> list[Path]:
     return [*own, *connector.jars]
 
 
-__all__ = ["ClusterSource", "OwnCluster", "class_path"]
+__all__ = ["ClusterSource", "OwnCluster", "checkpoint_interval", "class_path", "entry_class"]

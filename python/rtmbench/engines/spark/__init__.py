@@ -82,9 +82,17 @@ class Spark(EngineKind):
     def create(self, spec: EngineSpec, setup: Setup) -> Engine:
         """Make the engine."""
         from rtmbench.engines.spark.engine import SparkEngine  # noqa: PLC0415 - names alone need no engine
+        from rtmbench.engines.spark.master import master_of  # noqa: PLC0415
 
-        pattern = setup.pattern
-        return SparkEngine(spec, variant=setup.variant, platform=setup.platform, pattern=pattern.id, job=pattern.job)
+        pattern, platform = setup.pattern, setup.platform
+        return SparkEngine(
+            spec,
+            variant=setup.variant,
+            platform=platform,
+            master=master_of(platform.spark),
+            pattern=pattern.id,
+            job=pattern.job,
+        )
 
 
 def _state_function(*, streams: bool) -> tuple[Variant, ...]:

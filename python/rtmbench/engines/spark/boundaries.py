@@ -17,7 +17,7 @@ LAUNCH_S = 2.0
 CLOCKS_US = 20_000
 """How far Spark's own account of a batch may be behind its log."""
 _BEFORE_THE_TASKS = ("latestOffset", "getBatch", "queryPlanning")
-_TASK = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+) .*- (?P<what>Running|Finished) task \d")
+_TASK = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT[\d:.]+) .*- (?P<what>Running|Starting|Finished) task \d")
 
 
 def batch_boundaries(progress: Sequence[str], log: Iterable[str], from_us: int) -> list[Interruption]:
@@ -31,7 +31,7 @@ def batch_boundaries(progress: Sequence[str], log: Iterable[str], from_us: int) 
 
     """
     tasks = [match for match in map(_TASK.match, log) if match is not None]
-    moments = [(_local_us(task["time"]), task["what"] == "Running") for task in tasks]
+    moments = [(_local_us(task["time"]), task["what"] != "Finished") for task in tasks]
     boundaries = []
     for line in progress:
         event = json.loads(line)

@@ -1,4 +1,7 @@
-"""Apache Spark: one Python process for each trial, with its JVM, that runs the pipeline's file as a user would."""
+"""Apache Spark: one Python process for each trial, with its JVM, that runs the pipeline's file as a user would.
+
+Its tasks are threads of that JVM, or run on the executors of an existing cluster (`engines.spark.master`).
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from rtmbench.engines.base import EngineRefusedError, require_slots
-from rtmbench.engines.flink import config as flink_config
-from rtmbench.engines.spark import BATCH_BOUND, MICROBATCH, SPARK
+from rtmbench.engines.spark import BATCH_BOUND, MICROBATCH, SPARK, query
 from rtmbench.engines.spark import facts as spark_facts
 from rtmbench.engines.spark import process as spark_process
 from rtmbench.engines.spark.boundaries import batch_boundaries
-from rtmbench.errors import ConfigurationError, RunFailedError
+from rtmbench.engines.spark.master import ROCKSDB
+from rtmbench.engines.spark.query import BUFFER_WAIT, CHANGELOG, PLAIN_LOCAL_FILES
+from rtmbench.errors import ConfigurationError, PreflightError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.patterns import find_pattern, pipelines
 from rtmbench.platform import logs
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from rtmbench.artifacts import Bundle
     from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import Emission, EngineSpec, TrialIo, Variant
+    from rtmbench.engines.spark.master import Master
     from rtmbench.json_object import JsonObject
     from rtmbench.platform.base import Platform
     from rtmbench.platform.process import Process
@@ -34,43 +39,17 @@ if TYPE_CHECKING:
 RUNNING_TIMEOUT_S = 120.0
 REFUSAL_TIMEOUT_S = 15.0
 STOP_GRACE_S = 4.0
+CLUSTER_STOP_GRACE_S = 15.0
+"""Executors are given back, and a directory for checkpoints on a storage elsewhere is removed."""
 POLL_S = 0.1
 PROGRESS = "spark-progress.jsonl"
-MINIMUM_MB = 1280
-MINIMUM_OVERHEAD_MB = 512
-LEAST_HEAP_MB = 1024
-ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
-CHANGELOG = "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled"
-BOUNDED = "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage"
-ROCKSDB_MB = "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB"
 # Spark detects this in the first batch only, but it means the same as a refusal: this query cannot run here.
 NEVER_STARTS = "STDS_FAILED_TO_READ_OPERATOR_METADATA"
-PLAIN_LOCAL_FILES = {
-    "spark.hadoop.fs.file.impl": "io.rtmbench.spark.PlainLocalFileSystem",
-    "spark.hadoop.fs.AbstractFileSystem.file.impl": "io.rtmbench.spark.PlainLocalFs",
-}
 PLAIN_REMARK = "local files written without Hadoop's shell calls (--local-files hadoop: as pip install pyspark does)"
-BUFFER_WAIT = "spark.shuffle.streaming.networkBufferMaxWaitTimeMs"
-
-
-def divide_memory(total_mb: int) -> int:
-    """Return the JVM's heap in MiB; the rest is for RocksDB, code, buffers and the Python process.
-
-    It is as large as the heap of Flink's TaskManager out of the same total, so that both collect garbage equally often
-    at equal allocation. Out of less than 1888 MiB it is larger: Spark's driver, which is in the same JVM, needs 1 GiB,
-    as far as the total allows. The parity table has both values.
-
-    Raises ConfigurationError below 1280 MiB.
-    """
-    if total_mb < MINIMUM_MB:
-        raise ConfigurationError(
-            f"Spark has {total_mb} MiB for its JVM and its Python process; it needs {MINIMUM_MB} MiB or more."
-        )
-    return max(flink_config.divide_memory(total_mb).data_plane_heap, min(LEAST_HEAP_MB, total_mb - MINIMUM_OVERHEAD_MB))
 
 
 class SparkEngine:
-    """Spark at one pattern, in the mode of one of its variants. Slots are threads."""
+    """Spark at one pattern, in the mode of one of its variants. Slots are threads, or cores of executors."""
 
     def __init__(
         self,
@@ -78,6 +57,7 @@ class SparkEngine:
         *,
         variant: Variant,
         platform: Platform,
+        master: Master,
         pattern: str,
         job: CustomJob | None = None,
     ) -> None:
@@ -91,6 +71,7 @@ class SparkEngine:
         # What a custom job asks for shows when it runs.
         self._real_time = job is not None or variant.mode.startswith("rtm")
         self._platform = platform
+        self._master = master
         self._pattern = pattern
         self._spark: Bundle | None = None
         self._connector: Bundle | None = None
@@ -101,7 +82,8 @@ class SparkEngine:
         self._batches: spark_facts.ProgressCount | None = None
 
     def prepare(self) -> None:
-        """Fetch Spark and its Kafka connector, and find the pipeline's file."""
+        """Fetch Spark and its Kafka connector, find the pipeline's file, and see whether a cluster answers."""
+        self._master.prepare()
         self._spark = self._platform.cache.ensure(f"spark@{self.spec.version}")
         self._connector = self._platform.cache.ensure(f"spark-connector-kafka@{self.spec.version}")
         self.build = self._spark.build
@@ -116,7 +98,7 @@ class SparkEngine:
         if self._file is None or self._spark is None:
             raise ConfigurationError("The Spark engine was started before it was prepared.")
         need, arithmetic = SPARK.required_slots(
-            self._variant, partitions=io.partitions, shuffle_partitions=_shuffle_partitions(io)
+            self._variant, partitions=io.partitions, shuffle_partitions=query.shuffle_partitions(io)
         )
         require_slots(f"Spark {self.build}", io, need, arithmetic)
         self._io = io
@@ -152,7 +134,7 @@ class SparkEngine:
         process, io = self._running(), self._io
         assert io is not None  # noqa: S101 - set together with the process
         facts = self._read_facts()
-        settings, java = facts["settings"], facts["jvm"]
+        settings = facts["settings"]
         rocksdb = settings.get("spark.sql.streaming.stateStore.providerClass") == ROCKSDB
         plain = set(PLAIN_LOCAL_FILES.items()) <= set(settings.items())
         remarks = [*([] if self._own is None else [self._remark(facts)]), PLAIN_REMARK if plain else ""]
@@ -161,16 +143,9 @@ class SparkEngine:
             remark="; ".join(filter(None, remarks)),
             settings=EngineSettings(
                 version=facts["spark_version"],
-                java=facts["java_version"],
                 slots=facts["slots"],
                 parallelism=min(facts["slots"], io.partitions),
                 keyed_parallelism=int(settings["spark.sql.shuffle.partitions"]) if self._keyed else None,
-                memory_mb=io.memory_mb,
-                heap_mb=java["heap_max_mb"],
-                data_plane_heap_mb=java["heap_max_mb"],
-                state_memory_mb=_state_memory(settings) if rocksdb else None,
-                collector=_collector(java["gc"]),
-                priority=io.priority(),
                 checkpoint_interval_ms=spark_facts.interval_ms(facts["trigger"]),
                 checkpoint_mode="EXACTLY_ONCE",
                 checkpoint_storage="filesystem",
@@ -186,9 +161,14 @@ class SparkEngine:
                 allowlist_check=settings.get("spark.sql.streaming.realTimeMode.allowlistCheck"),
                 sort_before_repartition=settings.get("spark.sql.execution.sortBeforeRepartition"),
                 trigger=facts["trigger"],
-                kafka_clients=clients.read_back(process.log),
+                # Those of executors are in the workers' logs.
+                kafka_clients=clients.read_back(process.log) if self._master.observed else {},
+                **self._master.settings(facts, io),
             ),
-            details=facts,
+            # A place of checkpoints that the user has named is a team's own.
+            details=self._master.details(
+                {**facts, "checkpoint_dir": None} if io.checkpoints_elsewhere else facts,
+            ),
         )
 
     def late_dropped(self) -> int:
@@ -227,68 +207,46 @@ class SparkEngine:
         return batch_boundaries(self._progress_lines(), log, from_us)
 
     def processes(self) -> list[Process]:
-        """Return the Python process; its JVM and workers are its descendants."""
-        return [] if self._process is None else [self._process]
+        """Return the Python process; its JVM and workers are its descendants. None on a cluster."""
+        return self._here() if self._master.observed else []
+
+    def drivers(self) -> list[Process]:
+        """Return the Python process of a query whose executors are on a cluster."""
+        return [] if self._master.observed else self._here()
 
     def stop(self) -> None:
         """Stop the query and all its processes."""
         process, self._process = self._process, None
         if process is not None:
-            self._platform.stop(process, grace_s=STOP_GRACE_S)
+            self._platform.stop(process, grace_s=STOP_GRACE_S if self._master.observed else CLUSTER_STOP_GRACE_S)
+        if self._io is not None:
+            self._io.remove_checkpoints()
 
     def _configure(self, io: TrialIo) -> None:
         """Write Spark's configuration as files: on a command line every user of the machine could read it."""
         assert self._connector is not None  # noqa: S101 - prepared
-        settings = {
-            "spark.master": _master(io),
-            "spark.sql.shuffle.partitions": str(_shuffle_partitions(io)),
-            "spark.sql.execution.sortBeforeRepartition": "false",
-            "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
-            # As Flink's managed memory bounds it there.
-            BOUNDED: "true",
-            ROCKSDB_MB: str(flink_config.divide_memory(io.memory_mb).managed),
-        }
-        if self._own is None:
-            # Real-Time Mode with state switches it on by itself; micro-batches would upload RocksDB's files each time.
-            settings[CHANGELOG] = "true"
-        if io.settings.local_files != "hadoop":
-            settings.update(PLAIN_LOCAL_FILES)
-        if self._variant.unchecked:
-            settings["spark.sql.streaming.realTimeMode.allowlistCheck"] = "false"
-        if self._variant.streams_shuffle:
-            settings[BUFFER_WAIT] = str(io.settings.buffer_wait_ms)
-        if self._own is not None:
-            # For a query that names no directory: a checkpoint must not outlive its trial.
-            settings["spark.sql.streaming.checkpointLocation"] = (io.work / "checkpoints").as_uri()
+        settings = query.settings(self._variant, io, custom=self._own is not None)
+        jars = [*self._connector.jars, *self._jars, *([pipelines.slow_storage_jar()] if io.slow_storage else [])]
         conf = spark_process.write_configuration(
             io.work,
-            settings,
+            {**settings, **self._master.configuration(io, jars)},
             name="spark",
             logs=io.logs,
-            jars=[*self._connector.jars, *self._jars],
-            heap_mb=divide_memory(io.memory_mb),
+            jars=jars,
+            heap_mb=self._master.driver_heap_mb(io),
         )
-        clients.write_properties(conf / "kafka-clients.properties", io.connection)
+        clients.write_properties(conf / "kafka-clients.properties", self._master.client_properties(io))
 
     def _environment(self, io: TrialIo, root: Path) -> dict[str, str]:
-        environment = spark_process.environment(self._platform.environment(), root=root, work=io.work)
-        environment.update(
-            KAFKA_BOOTSTRAP_SERVERS=io.bootstrap_servers,
-            RTMBENCH_INPUT_TOPIC=io.input_topic,
-            RTMBENCH_OUTPUT_TOPIC=io.output_topic,
-            RTMBENCH_CHECKPOINT_INTERVAL=f"{io.checkpoint_interval_ms} milliseconds",
-            RTMBENCH_CHECKPOINT_DIR=(io.work / "checkpoint").as_uri(),
-            **({} if self._own else {"RTMBENCH_MODE": self.mode}),
-            RTMBENCH_FACTS=str(io.work / "facts.json"),
-            RTMBENCH_PROGRESS=str(io.logs / PROGRESS),
-            RTMBENCH_KAFKA_PROPERTIES=str(io.work / "conf" / "kafka-clients.properties"),
-            RTMBENCH_WATERMARK_DELAY=f"{io.watermark_delay_ms} milliseconds",
-        )
-        if io.window_ms is not None:
-            environment["RTMBENCH_WINDOW"] = f"{io.window_ms} milliseconds"
-        if io.slide_ms is not None:
-            environment["RTMBENCH_SLIDE"] = f"{io.slide_ms} milliseconds"
-        return environment
+        return {
+            **spark_process.environment(self._platform.environment(), root=root, work=io.work),
+            **query.variables(io, mode="" if self._own else self.mode),
+            "RTMBENCH_FACTS": str(io.work / "facts.json"),
+            "RTMBENCH_PROGRESS": str(io.logs / PROGRESS),
+            "RTMBENCH_KAFKA_PROPERTIES": str(io.work / "conf" / "kafka-clients.properties"),
+            **({"RTMBENCH_REMOVE_CHECKPOINT": io.checkpoint_dir} if io.checkpoints_elsewhere else {}),
+            **self._master.environment(),
+        }
 
     def _await_running(self, process: Process) -> None:
         deadline = time.monotonic() + RUNNING_TIMEOUT_S
@@ -300,12 +258,14 @@ class SparkEngine:
                     f"Spark's query did not run within {RUNNING_TIMEOUT_S:.0f} s. {logs.quote(process.log)}"
                 )
             time.sleep(POLL_S)
+        io = self._io
+        assert io is not None  # noqa: S101 - set together with the process
+        if problem := self._master.problem(facts, io):
+            raise PreflightError(problem)
         if self._own is not None:
             self.mode = _mode_of(facts)
-            io = self._io
-            assert io is not None  # noqa: S101 - set together with the process
             file = self._own.file("spark").name
-            if shortage := spark_facts.slot_shortage(facts, file=file, configured_master=_master(io)):
+            if shortage := spark_facts.slot_shortage(facts, file=file, configured_master=self._master.url(io)):
                 raise RunFailedError(shortage)
             return
         if self._runs_as_asked(facts):
@@ -344,6 +304,9 @@ class SparkEngine:
     def _progress_lines(self) -> list[str]:
         return [] if self._io is None else _lines(self._io.logs / PROGRESS)
 
+    def _here(self) -> list[Process]:
+        return [] if self._process is None else [self._process]
+
     def _running(self) -> Process:
         if self._process is None:
             raise RunFailedError("Spark is not running: it was not started, or was stopped.")
@@ -357,26 +320,8 @@ def _mode_of(facts: Mapping[str, Any]) -> str:
     return "rtm-unchecked" if str(facts.get("trigger")).startswith("RealTimeTrigger") else "microbatch"
 
 
-def _shuffle_partitions(io: TrialIo) -> int:
-    return io.settings.shuffle_partitions or io.partitions
-
-
-def _master(io: TrialIo) -> str:
-    return f"local[{io.slots}]"
-
-
-def _state_memory(settings: Mapping[str, str]) -> int | str:
-    """Return the MiB that all of RocksDB may take, as it was read back, or `unbounded`."""
-    bounded = _whole(settings.get(ROCKSDB_MB)) if settings.get(BOUNDED) == "true" else None
-    return "unbounded" if bounded is None else bounded
-
-
 def _whole(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdigit() else None
-
-
-def _collector(beans: list[str]) -> str:
-    return "G1GC" if any(bean.startswith("G1 ") for bean in beans) else ", ".join(beans)
 
 
 def _lines(path: Path) -> list[str]:
@@ -386,4 +331,4 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-__all__ = ["SparkEngine", "divide_memory"]
+__all__ = ["SparkEngine"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rtmbench.platform import jvm
 from rtmbench.platform.ports import LOOPBACK
+from rtmbench.private_files import write_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,7 +51,8 @@ def write_configuration(
     }
     conf = work / "conf"
     lines = [f"{key} {value}\n" for key, value in {**common, **settings}.items()]
-    (conf / "spark-defaults.conf").write_text("".join(lines), encoding="utf-8")
+    # The properties of a cluster may hold secrets.
+    write_private(conf / "spark-defaults.conf", "".join(lines))
     (conf / "log4j2.properties").write_text(jvm.log4j_properties(log_levels), encoding="utf-8")
     return conf
 
