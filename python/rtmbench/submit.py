@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtmbench import _core, doctor
 from rtmbench.artifacts import Cache
-from rtmbench.engines import FLOORS, create_engine, spec_name
+from rtmbench.artifacts.lock import load_lock
+from rtmbench.engines import FLOORS, choose, create_engine, spec_name
+from rtmbench.engines.spark import remote
 from rtmbench.errors import ConfigurationError, PreflightError
+from rtmbench.experiment.places import open_platform
 from rtmbench.experiment.settings import resolve
 from rtmbench.kafka import preflight, warm_up
 from rtmbench.kafka.connection import load
@@ -17,18 +21,21 @@ from rtmbench.kafka.topics import partition_ends
 from rtmbench.platform.java import find_java
 from rtmbench.platform.local import LocalPlatform
 from rtmbench.platform.machine import describe
+from rtmbench.platform.spark_address import is_remote, read_properties
 from rtmbench.results.store import new_run_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from rtmbench.engines.base import Engine
-    from rtmbench.experiment.settings import RunRequest
+    from rtmbench.experiment.settings import RunRequest, Settings
     from rtmbench.kafka.connection import Connection
+    from rtmbench.platform.machine import Machine
 
 INPUT, OUTPUT = "benchmark-input", "benchmark-output"
 """The topics of the published setup, and the defaults of every pipeline, of `produce` and of `measure`."""
+LATENCY = "benchmark-latency"
+"""The third topic of the published setup. There is room in it for what a team's own tools measure."""
 CHECK_EVERY_S = 1.0
 
 
@@ -57,13 +64,9 @@ def submit(
     machine or the topics lack, EngineRefusedError where the engine refuses the query, and RunFailedError where it
     fails.
     """
-    if len(request.patterns) != 1 or request.patterns == ("all",):
-        raise ConfigurationError("submit takes one pattern, such as 01: each needs a separate engine.")
     machine = describe()
     connection = load(request.kafka_properties, request.bootstrap_servers)
-    partitions = _partitions(connection, topics)
-    servers = connection.bootstrap_servers
-    settings = resolve(replace(request, bootstrap_servers=servers, partitions=partitions), machine)
+    settings = _settings(request, connection, topics, machine)
     (pattern,), (spec,) = settings.patterns, settings.cells(settings.patterns[0])
     if spec.engine in FLOORS:
         raise ConfigurationError(f"{spec} has no job to submit. Name an engine, such as flink@1.20.")
@@ -73,7 +76,7 @@ def submit(
     doctor.require(doctor.checks(doctor_request, cache, machine))
     cache.ensure_many(doctor_request.bundles())
     logs = (settings.results / new_run_id(f"submit-{pattern.id}")).absolute()
-    with LocalPlatform(java=find_java(), cache=cache, logs=logs) as platform:
+    with open_platform(settings, java=find_java(), cache=cache, logs=logs) as platform:
         engine = create_engine(spec, pattern=pattern.id, platform=platform, settings=settings)
         name = f"{spec_name(spec, pattern)}, pattern {pattern.id}"
         engine.prepare()
@@ -97,6 +100,41 @@ def submit(
     say(f"{name} was stopped after {duration_s:g} s")
 
 
+def remote_command(request: RunRequest, topics: Topics) -> str | None:
+    """Return the command that starts a pattern's job on YARN or Kubernetes; None where rtmbench starts it itself.
+
+    Nothing is started or fetched. Raises ConfigurationError for a request that cannot work there, and PreflightError
+    where Kafka or its topics cannot be reached.
+    """
+    if request.spark_master is None or not is_remote(request.spark_master):
+        return None
+    connection = load(request.kafka_properties, request.bootstrap_servers)
+    settings = _settings(request, connection, topics, describe())
+    (pattern,), (spec,) = settings.patterns, settings.cells(settings.patterns[0])
+    if spec.engine != "spark":
+        raise ConfigurationError(f"{spec} does not run on {request.spark_master}: name a Spark, such as spark@4.3.")
+    if settings.spark_remote_conf is not None:
+        read_properties(settings.spark_remote_conf)
+    here = Path.cwd()
+    return remote.command(
+        request.spark_master,
+        load_lock().bundle(f"spark-connector-kafka@{spec.version}").build,
+        pattern=pattern.id,
+        variant=choose(spec, pattern),
+        io=settings.trial_io(
+            pattern,
+            connection=connection,
+            input_topic=topics.input,
+            output_topic=topics.output,
+            slots=settings.slots_of(spec, pattern),
+            work=here,
+            logs=here,
+        ),
+        executors=settings.spark_executors,
+        properties=settings.spark_remote_conf,
+    )
+
+
 def set_up(connection: Connection, topics: Topics, partitions: int, replication: int | None = None) -> list[str]:
     """Create the topics that are not there yet and return their names.
 
@@ -106,7 +144,7 @@ def set_up(connection: Connection, topics: Topics, partitions: int, replication:
     the broker refuses.
     """
     config = _reached(connection)
-    partition_counts = {topic: _partitions_of(config, topic) for topic in (topics.input, topics.output)}
+    partition_counts = {topic: _partitions_of(config, topic) for topic in (topics.input, topics.output, LATENCY)}
     for topic, count in partition_counts.items():
         if count not in (None, partitions):
             raise PreflightError(
@@ -135,6 +173,14 @@ def serve_kafka(results: Path, *, port: int, offline: bool, say: Callable[[str],
             if service.process is not None:
                 service.process.check()
             time.sleep(CHECK_EVERY_S)
+
+
+def _settings(request: RunRequest, connection: Connection, topics: Topics, machine: Machine) -> Settings:
+    """Return the settings of the only pattern, for as many partitions as the input topic has."""
+    if len(request.patterns) != 1 or request.patterns == ("all",):
+        raise ConfigurationError("submit takes one pattern, such as 01: each needs a separate engine.")
+    partitions, servers = _partitions(connection, topics), connection.bootstrap_servers
+    return resolve(replace(request, bootstrap_servers=servers, partitions=partitions), machine)
 
 
 def _watch(engine: Engine, duration_s: float | None) -> None:
@@ -166,4 +212,4 @@ def _partitions_of(config: dict[str, str], topic: str) -> int | None:
     return None if ends is None else len(ends)
 
 
-__all__ = ["INPUT", "OUTPUT", "Topics", "serve_kafka", "set_up", "submit"]
+__all__ = ["INPUT", "LATENCY", "OUTPUT", "Topics", "remote_command", "serve_kafka", "set_up", "submit"]

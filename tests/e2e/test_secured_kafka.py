@@ -10,7 +10,7 @@ import pytest
 from commandline import running
 from secured_kafka import OTHERS, SECRETS, secured_kafka
 
-from rtmbench import _core
+from rtmbench import _core, submit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -37,7 +37,7 @@ def secrets_in(place, *texts):
 def topics(kafka):
     """Name the topics of the broker that are not its own."""
     config = {"bootstrap.servers": kafka.inner}
-    return [name for name in ("benchmark-input", "benchmark-output") if exists(config, name)]
+    return [name for name in (submit.INPUT, submit.OUTPUT, submit.LATENCY) if exists(config, name)]
 
 
 def exists(config, topic):
@@ -78,7 +78,7 @@ def test_the_commands_beside_run_take_the_same_file(kafka, tmp_path):
     file = ("--kafka-properties", str(kafka.librdkafka_properties(place)))
     with running("setup", "--partitions", "2", *file, cwd=work) as setup:
         assert setup.wait(300) == 0, setup.stderr
-    assert topics(kafka) == ["benchmark-input", "benchmark-output"]
+    assert topics(kafka) == ["benchmark-input", "benchmark-output", "benchmark-latency"]
     with running("doctor", "01", "--engines", "relay", *file, cwd=work) as doctor:
         doctor.wait(60)
     assert f"1 broker: {kafka.servers}" in doctor.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -128,8 +129,9 @@ def test_too_few_slots_are_refused_with_the_arithmetic(tmp_path):
 
 def test_set_up_makes_what_is_missing_and_leaves_the_rest(topics):
     del topics["benchmark-input"]
-    assert submit.set_up(Connection(bootstrap_servers="127.0.0.1:9092"), submit.Topics(), 6) == ["benchmark-input"]
-    assert topics["made"] == [(["benchmark-input"], 6)]
+    made = ["benchmark-input", "benchmark-latency"]
+    assert submit.set_up(Connection(bootstrap_servers="127.0.0.1:9092"), submit.Topics(), 6) == made
+    assert topics["made"] == [(made, 6)]
     with pytest.raises(PreflightError, match="with 6 partitions and not 4"):
         submit.set_up(Connection(bootstrap_servers="127.0.0.1:9092"), submit.Topics(), 4)
 
@@ -147,3 +149,42 @@ def test_a_topic_that_may_not_be_looked_at_is_not_taken_for_a_missing_one(topics
     with pytest.raises(_core.KafkaError, match="authorization"):
         submit.set_up(Connection(bootstrap_servers="127.0.0.1:9092"), submit.Topics(), 6)
     assert topics["made"] == []
+
+
+def remote(tmp_path, engine="spark@4.3", **changes):
+    conf = tmp_path / "spark.conf"
+    conf.write_text("spark.yarn.queue team\n")
+    request = RunRequest(
+        patterns=("02",),
+        engines=(engine,),
+        bootstrap_servers="kafka.example:9092",
+        **{"spark_master": "yarn", "spark_remote_conf": conf, "checkpoint_storage": "hdfs://h/cp", **changes},
+    )
+    return submit.remote_command(request, submit.Topics())
+
+
+@pytest.mark.usefixtures("topics")
+def test_the_command_for_yarn_has_the_variables_and_the_settings_of_a_run(tmp_path):
+    words = shlex.split(remote(tmp_path, memory_mb=4096, slots=12).replace("\\\n", " "))
+    variables = dict(word.split("=", 1) for word in words[: words.index("spark-submit")])
+    assert variables["KAFKA_BOOTSTRAP_SERVERS"] == "kafka.example:9092"
+    assert variables["RTMBENCH_MODE"] == "rtm"
+    assert variables["RTMBENCH_CHECKPOINT_DIR"].startswith("hdfs://h/cp/rtmbench-")
+    options = words[words.index("spark-submit") + 1 : -1]
+    pairs = list(zip(options[::2], options[1::2], strict=True))
+    assert ("--master", "yarn") in pairs
+    assert ("--properties-file", str(tmp_path / "spark.conf")) in pairs
+    settings = dict(value.split("=", 1) for name, value in pairs if name == "--conf")
+    assert (settings["spark.executor.instances"], settings["spark.executor.cores"]) == ("2", "6")
+    assert settings["spark.sql.shuffle.partitions"] == "6"
+    assert words[-1].endswith(".py")
+    assert Path(words[-1]).is_file()
+
+
+@pytest.mark.usefixtures("topics")
+def test_a_command_for_yarn_needs_spark_and_a_shared_place_for_checkpoints(tmp_path):
+    with pytest.raises(ConfigurationError, match="--checkpoint-storage hdfs"):
+        remote(tmp_path, checkpoint_storage="local")
+    with pytest.raises(ConfigurationError, match="does not run on yarn"):
+        remote(tmp_path, engine="flink@1.20")
+    assert remote(tmp_path, spark_master="spark://h:7077") is None

@@ -29,7 +29,8 @@ def setup(
 ) -> None:
     """Create the topics of the published setup, and build the Flink jobs in a checkout.
 
-    Topics and jobs that exist already stay as they are. `rtmbench engines fetch` downloads the engines in advance.
+    A third topic, benchmark-latency, is for the latencies that your own tools write; rtmbench does not use it. Topics
+    and jobs that exist already stay as they are. `rtmbench engines fetch` downloads the engines in advance.
     """
     from rtmbench import submit  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.kafka.connection import load  # noqa: PLC0415
@@ -37,7 +38,7 @@ def setup(
 
     topics = submit.Topics(input=input_topic, output=output_topic)
     created = submit.set_up(load(kafka_properties, bootstrap_servers), topics, partitions, replication_factor)
-    for topic in (input_topic, output_topic):
+    for topic in (input_topic, output_topic, submit.LATENCY):
         click.echo(f"topic {topic}: {'created' if topic in created else 'exists already'}, {partitions} partitions")
     for pattern in PATTERNS:
         for jar in (

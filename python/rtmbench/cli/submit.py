@@ -24,12 +24,17 @@ def submit(
 ) -> None:
     """Start PATTERN's job on ENGINE, on existing topics, and keep it running until Ctrl-C.
 
-    ENGINE is as in `run`: flink@1.20, spark@4.3, spark@4.1:microbatch. The engine runs on this machine. `submit` sends
-    no load and measures nothing: run `produce` and `measure` at the same time.
+    ENGINE is as in `run`: flink@1.20, spark@4.3, spark@4.1:microbatch. The engine runs on this machine, or
+    the job on the cluster of --flink-url or --spark-master. `submit` sends no load and measures nothing: run `produce`
+    and `measure` at the same time. For a --spark-master yarn or k8s://…, it prints the command that starts the job.
     """
     from rtmbench import submit as submitting  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.experiment.settings import RunRequest  # noqa: PLC0415
 
     request = RunRequest(patterns=(pattern,), engines=(engine,), **take_settings(values))
     topics = submitting.Topics(input=input_topic, output=output_topic)
+    if (command := submitting.remote_command(request, topics)) is not None:
+        click.echo(command)
+        click.echo("rtmbench does not start queries there. Run this command where spark-submit is.", err=True)
+        return
     submitting.submit(request, topics, duration_s=duration, say=lambda text: click.echo(text, err=True))
