@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from contextlib import ExitStack
 from types import SimpleNamespace
@@ -11,9 +10,8 @@ from types import SimpleNamespace
 import pytest
 from clusters import flink_cluster, spark_cluster
 from commandline import running
-from secured_kafka import SECRETS, secured_kafka
+from secured_kafka import SECRETS, secrets_in, secured_kafka, topic_exists
 
-from rtmbench import _core
 from rtmbench.patterns import pipelines
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -45,26 +43,6 @@ def theirs(tmp_path_factory):
                 *("--spark-master", spark.url, "--spark-remote-conf", str(conf)),
             ),
         )
-
-
-def secrets_in(place, *texts):
-    """Name the files below a place, and the texts, that hold a secret."""
-    secrets = (CANARY, *SECRETS)
-    found = [text[:200] for text in texts if any(secret in text for secret in secrets)]
-    for root, _, names in os.walk(place):
-        for name in names:
-            with open(os.path.join(root, name), "rb") as file:  # noqa: PTH118, PTH123 - a socket may be among them
-                content = file.read()
-            found += [f"{root}/{name}" for secret in secrets if secret.encode() in content]
-    return found
-
-
-def exists(kafka, topic):
-    try:
-        _core.end_offsets({"bootstrap.servers": kafka.inner}, topic, timeout_s=5)
-    except _core.KafkaError:
-        return False
-    return True
 
 
 def eventually(condition, timeout_s=20):
@@ -103,11 +81,11 @@ def test_both_engines_run_there_and_leave_nothing(pattern, theirs, tmp_path):
     # Nothing says whose clusters they were.
     for text in (theirs.spark.url, theirs.flink.url, "localhost", "127.0.0.1"):
         assert text not in run.stdout
-    assert secrets_in(tmp_path, run.stdout, run.stderr, *run.command_lines) == []
+    assert secrets_in(tmp_path, run.stdout, run.stderr, *run.command_lines, secrets=(CANARY, *SECRETS)) == []
     # Nothing is left there.
     assert list(checkpoints.iterdir()) == []
     assert topics
-    assert eventually(lambda: not any(exists(theirs.kafka, topic) for topic in topics))
+    assert eventually(lambda: not any(topic_exists(theirs.kafka, topic) for topic in topics))
     assert {job["status"] for job in theirs.flink.account("/jobs")["jobs"]} == {"CANCELED"}
     assert theirs.flink.account("/jars")["files"] == []
     assert theirs.flink.account("/overview")["slots-available"] == 4
@@ -118,7 +96,7 @@ def test_both_engines_run_there_and_leave_nothing(pattern, theirs, tmp_path):
 @pytest.mark.full
 def test_custom_jobs_run_there(theirs, tmp_path):
     jobs = ("--spark-job", str(pipelines.locate("01", "spark")), "--flink-jar", str(pipelines.locate("01", "flink")))
-    stamp = ("--timestamp-field", "scheduled_at_us")
+    stamp = ("--timestamp-field", "scheduled_at_us", "--filters")
     with running(
         "run", *jobs, *stamp, "--engines", "flink@1.20,spark@4.3", *LOAD, *theirs.options, cwd=tmp_path
     ) as run:
@@ -126,8 +104,10 @@ def test_custom_jobs_run_there(theirs, tmp_path):
     for cell in json.loads(run.stdout)["cells"]:
         (trial,) = cell["trials"]
         assert trial["valid"], trial["reasons"]
-        assert trial["outputs"]["covered"] == trial["outputs"]["stamps"] > 0
-    assert secrets_in(tmp_path, run.stdout, run.stderr, *run.command_lines) == []
+        outputs = trial["outputs"]
+        assert outputs["matched"] == outputs["received"] > 0
+        assert outputs["foreign_timestamp"] == outputs["missing_timestamp"] == 0
+    assert secrets_in(tmp_path, run.stdout, run.stderr, *run.command_lines, secrets=(CANARY, *SECRETS)) == []
     assert eventually(lambda: theirs.spark.account("/json/")["activeapps"] == [])
     assert theirs.flink.account("/jars")["files"] == []
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 
 import pytest
 from commandline import running
-from secured_kafka import OTHERS, SECRETS, secured_kafka
+from secured_kafka import OTHERS, SECRETS, secrets_in, secured_kafka, topic_exists
 
-from rtmbench import _core, submit
+from rtmbench import submit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -23,29 +22,9 @@ def kafka(tmp_path_factory):
         yield found
 
 
-def secrets_in(place, *texts):
-    """Name the files below a place, and the texts, that hold a secret."""
-    found = [text[:200] for text in texts if any(secret in text for secret in SECRETS)]
-    for root, _, names in os.walk(place):
-        for name in names:
-            with open(os.path.join(root, name), "rb") as file:  # noqa: PTH118, PTH123 - a socket may be among them
-                content = file.read()
-            found += [f"{root}/{name}" for secret in SECRETS if secret.encode() in content]
-    return found
-
-
 def topics(kafka):
     """Name the topics of the broker that are not its own."""
-    config = {"bootstrap.servers": kafka.inner}
-    return [name for name in (submit.INPUT, submit.OUTPUT, submit.LATENCY) if exists(config, name)]
-
-
-def exists(config, topic):
-    try:
-        _core.end_offsets(config, topic, timeout_s=5)
-    except _core.KafkaError:
-        return False
-    return True
+    return [name for name in (submit.INPUT, submit.OUTPUT, submit.LATENCY) if topic_exists(kafka, name)]
 
 
 @pytest.mark.parametrize("pattern", ["01", "02"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import time
 import uuid
@@ -20,7 +21,7 @@ from rtmbench.platform.local import KAFKA_BUNDLE
 from rtmbench.platform.ports import free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 USER = "ann"
@@ -68,6 +69,26 @@ class SecuredKafka:
             f"sasl.username={USER}\nsasl.password={PASSWORD}\nssl.ca.location={self.certificates.authority}\n"
         )
         return file
+
+
+def secrets_in(place: Path, *texts: str, secrets: Sequence[str] = SECRETS) -> list[str]:
+    """Name the files below a place, and the texts, that hold a secret."""
+    found = [text[:200] for text in texts if any(secret in text for secret in secrets)]
+    for root, _, names in os.walk(place):
+        for name in names:
+            with open(os.path.join(root, name), "rb") as file:  # noqa: PTH118, PTH123 - a socket may be among them
+                content = file.read()
+            found += [f"{root}/{name}" for secret in secrets if secret.encode() in content]
+    return found
+
+
+def topic_exists(kafka: SecuredKafka, topic: str) -> bool:
+    """Whether the brokers have a topic."""
+    try:
+        _core.end_offsets({"bootstrap.servers": kafka.inner}, topic, timeout_s=5)
+    except _core.KafkaError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
