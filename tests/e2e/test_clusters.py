@@ -52,7 +52,7 @@ def eventually(condition, timeout_s=20):
     return condition()
 
 
-@pytest.mark.parametrize("pattern", ["01", "02"])
+@pytest.mark.parametrize("pattern", [pytest.param("01", marks=pytest.mark.full), "02"])
 def test_both_engines_run_there_and_leave_nothing(pattern, theirs, tmp_path):
     engines = ("--engines", "flink@1.20,spark@4.3")
     checkpoints = tmp_path / "checkpoints"

@@ -27,7 +27,7 @@ def topics(kafka):
     return [name for name in (submit.INPUT, submit.OUTPUT, submit.LATENCY) if topic_exists(kafka, name)]
 
 
-@pytest.mark.parametrize("pattern", ["01", "02"])
+@pytest.mark.parametrize("pattern", ["01", pytest.param("02", marks=pytest.mark.full)])
 def test_both_engines_run_on_it_and_no_secret_is_left(pattern, kafka, tmp_path):
     place, work = tmp_path / "place", tmp_path / "work"
     place.mkdir()
