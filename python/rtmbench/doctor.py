@@ -190,7 +190,7 @@ def checks(request: DoctorRequest, cache: Cache, machine: Machine | None = None)
         ("priority", lambda: check_priority(machine)),
         ("load", lambda: check_load(machine)),
     ]
-    if (master := request.spark_master) is not None:
+    if (master := request.spark_master) is not None and request.runs("spark"):
         looks.append(("spark", lambda: check_spark(master)))
     return [_look(name, look) for name, look in looks]
 

@@ -265,6 +265,15 @@ def test_brokers_that_were_named_must_answer(
     assert "nonsense is not HOST:PORT" in check.detail
 
 
+@pytest.mark.parametrize(("engine", "checked"), [("spark@4.3", True), ("flink@1.20", False)])
+def test_a_spark_master_must_answer_where_spark_runs(
+    request_: DoctorRequest, cache: Cache, engine: str, checked: bool
+) -> None:
+    request = replace(request_, engines=(parse_engine(engine),), spark_master="spark://127.0.0.1:1")
+    failed = [check for check in checks(request, cache) if check.name == "spark"]
+    assert [check.status for check in failed] == (["fail"] if checked else [])
+
+
 def test_a_clock_that_is_set_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.check_clock().status == "ok"
     jumps = iter([0] * 5 + [1_500] * 5)

@@ -115,7 +115,7 @@ def _existing_services(settings: Settings) -> Connection | None:
             on the Spark cluster.
 
     """
-    if settings.spark_master is not None:
+    if settings.spark_master is not None and any(spec.engine == "spark" for spec in settings.specs):
         standalone_masters(settings.spark_master)
     connection = settings.connection()
     if connection is not None and any(spec.engine not in FLOORS for spec in settings.specs):
