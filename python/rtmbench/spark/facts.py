@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 from contextlib import suppress
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rtmbench.json_object import JsonObject
     from rtmbench.spark.io import Io
 
+_JVM_OPTION = re.compile("-X")
 _OF_THE_TEAM = ("bootstrap.servers", ".location", "sasl.username")
 
 SETTINGS = (
@@ -94,7 +96,11 @@ def _settings(sql: Any, core: Any) -> dict[str, str]:
         with suppress(Exception):
             # A script may have set it for its session, after the context had been made from the files.
             values[name] = sql.get(name) if name.startswith("spark.sql.") or not core.contains(name) else core.get(name)
-    return {name: str(value) for name, value in values.items()}
+    # Of a JVM's options, a system property may be a secret.
+    return {
+        name: " ".join(filter(_JVM_OPTION.match, str(value).split())) if name.endswith("JavaOptions") else str(value)
+        for name, value in values.items()
+    }
 
 
 def _kafka_clients(jvm: Any) -> str | None:
