@@ -21,9 +21,9 @@ LOAD = ("--quick", "--rate", "300", "--partitions", "2", "--warmup", "5s", "--me
 
 
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory):
+def clusters(tmp_path_factory):
     """The three of them. Spark's daemons and the query must know a secret."""
-    place = tmp_path_factory.mktemp("theirs")
+    place = tmp_path_factory.mktemp("clusters")
     kafka_place, files = place / "kafka", place / "files"
     kafka_place.mkdir()
     files.mkdir()
@@ -53,12 +53,12 @@ def eventually(condition, timeout_s=20):
 
 
 @pytest.mark.parametrize("pattern", [pytest.param("01", marks=pytest.mark.full), "02"])
-def test_both_engines_run_there_and_leave_nothing(pattern, theirs, tmp_path):
+def test_both_engines_run_there_and_leave_nothing(pattern, clusters, tmp_path):
     engines = ("--engines", "flink@1.20,spark@4.3")
     checkpoints = tmp_path / "checkpoints"
     checkpoints.mkdir()
     storage = ("--checkpoint-storage", checkpoints.as_uri()) if pattern == "02" else ()
-    with running("run", pattern, *engines, *LOAD, *theirs.options, *storage, cwd=tmp_path) as run:
+    with running("run", pattern, *engines, *LOAD, *clusters.options, *storage, cwd=tmp_path) as run:
         assert run.wait(300) == 0, run.stderr
     document = json.loads(run.stdout)
     cells = {cell["name"].partition("@")[0]: cell for cell in document["cells"]}
@@ -78,27 +78,27 @@ def test_both_engines_run_there_and_leave_nothing(pattern, theirs, tmp_path):
     assert settings["slots"] == (2 if pattern == "01" else 4)
     assert cells["spark"]["facts"]["real_time"] is True
     assert [text.split()[0] for text in document["unobserved"]] == ["Kafka", "Flink", "Spark's", "They"]
-    # Nothing says whose clusters they were.
-    for text in (theirs.spark.url, theirs.flink.url, "localhost", "127.0.0.1"):
+    # The result has no address of a cluster.
+    for text in (clusters.spark.url, clusters.flink.url, "localhost", "127.0.0.1"):
         assert text not in run.stdout
     assert secrets_in(tmp_path, run.stdout, run.stderr, *run.command_lines, secrets=(CANARY, *SECRETS)) == []
     # Nothing is left there.
     assert list(checkpoints.iterdir()) == []
     assert topics
-    assert eventually(lambda: not any(topic_exists(theirs.kafka, topic) for topic in topics))
-    assert {job["status"] for job in theirs.flink.account("/jobs")["jobs"]} == {"CANCELED"}
-    assert theirs.flink.account("/jars")["files"] == []
-    assert theirs.flink.account("/overview")["slots-available"] == 4
-    assert eventually(lambda: theirs.spark.account("/json/")["activeapps"] == [])
-    assert theirs.spark.account("/json/")["coresused"] == 0
+    assert eventually(lambda: not any(topic_exists(clusters.kafka, topic) for topic in topics))
+    assert {job["status"] for job in clusters.flink.account("/jobs")["jobs"]} == {"CANCELED"}
+    assert clusters.flink.account("/jars")["files"] == []
+    assert clusters.flink.account("/overview")["slots-available"] == 4
+    assert eventually(lambda: clusters.spark.account("/json/")["activeapps"] == [])
+    assert clusters.spark.account("/json/")["coresused"] == 0
 
 
 @pytest.mark.full
-def test_custom_jobs_run_there(theirs, tmp_path):
+def test_custom_jobs_run_there(clusters, tmp_path):
     jobs = ("--spark-job", str(pipelines.locate("01", "spark")), "--flink-jar", str(pipelines.locate("01", "flink")))
     stamp = ("--timestamp-field", "scheduled_at_us", "--filters")
     with running(
-        "run", *jobs, *stamp, "--engines", "flink@1.20,spark@4.3", *LOAD, *theirs.options, cwd=tmp_path
+        "run", *jobs, *stamp, "--engines", "flink@1.20,spark@4.3", *LOAD, *clusters.options, cwd=tmp_path
     ) as run:
         assert run.wait(300) == 0, run.stderr
     for cell in json.loads(run.stdout)["cells"]:
@@ -108,22 +108,22 @@ def test_custom_jobs_run_there(theirs, tmp_path):
         assert outputs["matched"] == outputs["received"] > 0
         assert outputs["foreign_timestamp"] == outputs["missing_timestamp"] == 0
     assert secrets_in(tmp_path, run.stdout, run.stderr, *run.command_lines, secrets=(CANARY, *SECRETS)) == []
-    assert eventually(lambda: theirs.spark.account("/json/")["activeapps"] == [])
-    assert theirs.flink.account("/jars")["files"] == []
+    assert eventually(lambda: clusters.spark.account("/json/")["activeapps"] == [])
+    assert clusters.flink.account("/jars")["files"] == []
 
 
 @pytest.mark.full
-def test_a_cluster_without_enough_free_cores_is_named(theirs, tmp_path):
-    options = (*LOAD, "--slots", "12", *theirs.options)
+def test_a_cluster_without_enough_free_cores_is_named(clusters, tmp_path):
+    options = (*LOAD, "--slots", "12", *clusters.options)
     with running("run", "01", "--engines", "spark@4.3", *options, cwd=tmp_path) as run:
         assert run.wait(300) != 0
     assert "cores of the cluster" in run.stderr
 
 
-def test_a_master_that_does_not_answer_is_named(theirs, tmp_path):
-    options = [text.replace(theirs.spark.url, "spark://127.0.0.1:1") for text in theirs.options]
+def test_a_master_that_does_not_answer_is_named(clusters, tmp_path):
+    options = [text.replace(clusters.spark.url, "spark://127.0.0.1:1") for text in clusters.options]
     started = time.monotonic()
     with running("run", "01", "--engines", "spark@4.3", *LOAD, *options, cwd=tmp_path) as run:
         assert run.wait(60) == 3, run.stderr
     assert time.monotonic() - started < 15
-    assert "spark://127.0.0.1:1, does not answer" in run.stderr
+    assert "--spark-master does not answer" in run.stderr

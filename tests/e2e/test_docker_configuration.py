@@ -61,10 +61,10 @@ def test_flink_starts_with_its_file(tmp_path):
             TOOL,
             f"GET_{process}_RESOURCE_PARAMS",
         ]
-        told = subprocess.run(
+        completed = subprocess.run(
             [*command, "--configDir", str(tmp_path)], capture_output=True, text=True, check=True, timeout=60
         )
-        lines = [line.partition("BASH_JAVA_UTILS_EXEC_RESULT:")[2] for line in told.stdout.splitlines()]
+        lines = [line.partition("BASH_JAVA_UTILS_EXEC_RESULT:")[2] for line in completed.stdout.splitlines()]
         jvm, options = [line.split() for line in lines if line]
         return jvm, options
 
@@ -90,7 +90,7 @@ def test_spark_starts_with_its_file(tmp_path):
         "SPARK_LOCAL_IP": "127.0.0.1",
         "JAVA_HOME": str(find_java().home),
     }
-    told = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", READ],
         cwd=tmp_path,
         env=environment,
@@ -99,7 +99,7 @@ def test_spark_starts_with_its_file(tmp_path):
         timeout=120,
         check=True,
     )
-    (line,) = [line for line in told.stdout.splitlines() if line.startswith("READ ")]
+    (line,) = [line for line in completed.stdout.splitlines() if line.startswith("READ ")]
     read = json.loads(line.removeprefix("READ "))
     expected = entries(SPARK.read_text(), " ")
     # Spark puts options of its own before those of the JVM.

@@ -26,6 +26,6 @@ def test_checkpoints_and_batch_boundaries_wait_for_the_storage(tmp_path):
         assert trial["valid"], trial["reasons"]
         assert trial["counts"]["received"] == trial["counts"]["expected"] > 0
         kinds = {"checkpoint", "batch_boundary"}
-        found = [one["duration_ms"] for one in trial["interruptions"] if one["kind"] in kinds]
+        durations_ms = [one["duration_ms"] for one in trial["interruptions"] if one["kind"] in kinds]
         # On a local disk both are far shorter, but for the boundaries of a cold Spark.
-        assert statistics.median(found) >= DELAY_MS, cell["name"]
+        assert statistics.median(durations_ms) >= DELAY_MS, cell["name"]

@@ -73,13 +73,13 @@ class SecuredKafka:
 
 def secrets_in(place: Path, *texts: str, secrets: Sequence[str] = SECRETS) -> list[str]:
     """Name the files below a place, and the texts, that hold a secret."""
-    found = [text[:200] for text in texts if any(secret in text for secret in secrets)]
+    matches = [text[:200] for text in texts if any(secret in text for secret in secrets)]
     for root, _, names in os.walk(place):
         for name in names:
             with open(os.path.join(root, name), "rb") as file:  # noqa: PTH118, PTH123 - a socket may be among them
                 content = file.read()
-            found += [f"{root}/{name}" for secret in secrets if secret.encode() in content]
-    return found
+            matches += [f"{root}/{name}" for secret in secrets if secret.encode() in content]
+    return matches
 
 
 def topic_exists(kafka: SecuredKafka, topic: str) -> bool:

@@ -445,8 +445,8 @@ def _check_existing_spark(request: RunRequest) -> None:
 
 def _check_checkpoint_storage(request: RunRequest) -> None:
     """Raise ConfigurationError where the storage of checkpoints is unknown, or cannot be where the engines are."""
-    found = storage.parse(request.checkpoint_storage)
-    if isinstance(found, storage.SlowStorage) and (request.flink_url or request.spark_master):
+    parsed = storage.parse(request.checkpoint_storage)
+    if isinstance(parsed, storage.SlowStorage) and (request.flink_url or request.spark_master):
         raise ConfigurationError(
             f"--checkpoint-storage {request.checkpoint_storage} is a storage of this machine: an existing cluster does "
             "not have it."

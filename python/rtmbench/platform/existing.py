@@ -29,8 +29,8 @@ SPARK_UNOBSERVED = (
     "well."
 )
 HERE = (
-    "They run on this machine: their load cannot be told from that of other programs, so no trial is found contended "
-    "for what other programs take."
+    "They run on this machine: rtmbench cannot distinguish their load from that of other programs. So it labels no "
+    "trial contended for the load of other programs."
 )
 
 

@@ -34,7 +34,7 @@ class SparkAddress:
 
 
 def check_master(master: str) -> None:
-    """Raise ConfigurationError for what is no address of a cluster that Spark knows."""
+    """Raise ConfigurationError for anything that is not the address of a Spark cluster."""
     if not is_remote(master):
         standalone_masters(master)
 
@@ -76,8 +76,7 @@ def way_to(master: str) -> str:
         except OSError as error:  # noqa: PERF203 - there are few masters
             problem = error
     raise PreflightError(
-        f"The Spark master of --spark-master, {master}, does not answer ({problem}). Check the address, and that the "
-        "cluster runs."
+        f"The Spark master of --spark-master does not answer ({problem}). Check the address, and that the cluster runs."
     )
 
 

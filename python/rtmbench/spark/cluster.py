@@ -31,9 +31,9 @@ def slots(spark: SparkSession) -> int:
         return int(context.defaultParallelism)
     wanted = int(context.getConf().get("spark.cores.max", "1") or 1)
     deadline = time.monotonic() + LATECOMERS_S
-    while (found := _registered(context)) < wanted and time.monotonic() < deadline:
+    while (registered := _registered(context)) < wanted and time.monotonic() < deadline:
         time.sleep(POLL_S)
-    return found
+    return registered
 
 
 def facts(spark: SparkSession) -> JsonObject:

@@ -57,14 +57,13 @@ def check(spark: SparkSession, io: Io, writer: DataStreamWriter) -> None:
 
 
 def _more(spark: SparkSession, slots: int) -> str:
-    """Say how to get so many slots."""
+    """Return how to get so many slots."""
     if cluster.is_local(spark):
         return f"Start with --master 'local[{slots}]'"
     configuration = spark.sparkContext.getConf()
-    size = (
-        f"{configuration.get('spark.executor.cores')} cores and {configuration.get('spark.executor.memory')} of memory"
-    )
-    return f"Free {slots} cores of the cluster {spark.sparkContext.master}, for executors of {size} each"
+    cores, memory = (configuration.get(f"spark.executor.{name}") for name in ("cores", "memory"))
+    size = f", for executors of {cores} cores and {memory} of memory each" if cores and memory else ""
+    return f"Free {slots} cores of the cluster{size}"
 
 
 def _version(spark: SparkSession) -> tuple[int, ...]:

@@ -168,8 +168,8 @@ def test_a_result_has_no_place_of_the_cluster():
         "taskmanager.numberOfTaskSlots": "4",
         "state.backend.type": "rocksdb",
     }
-    options = ["-Xmx1g", "-XX:+UseG1GC", "-Dlog.file=/var/log/flink.example.log"]
-    found = ExistingCluster(FlinkAddress(url=URL), cache=None).details(configuration, options)
+    options = ["-Xmx1g", "-XX:+UseG1GC", "-Dlog.file=/var/log/flink.example.log", "-XX:HeapDumpPath=/var/x"]
+    found = ExistingCluster(FlinkAddress(url=URL), cache=None).details(None, configuration, options)
     assert found == {
         "configuration": {"taskmanager.numberOfTaskSlots": "4", "state.backend.type": "rocksdb"},
         "job_manager_options": ["-Xmx1g", "-XX:+UseG1GC"],

@@ -49,8 +49,8 @@ def test_the_address_needs_a_kafka_that_both_reach():
 
 
 def test_the_document_says_that_there_was_one_and_not_which():
-    found = settings(spark_master=URL, checkpoint_storage="hdfs://name.example/checkpoints", **KAFKA)
-    document = found.document()
+    actual = settings(spark_master=URL, checkpoint_storage="hdfs://name.example/checkpoints", **KAFKA)
+    document = actual.document()
     assert (document["spark"], document["spark_executors"], document["checkpoint_storage"]) == (
         "existing",
         2,
@@ -93,13 +93,13 @@ def cluster(properties=None, executors=2):
 
 def test_executors_share_the_slots_and_the_heap(tmp_path):
     io = trial_io(tmp_path, slots=5, memory_mb=4096)
-    found = cluster().configuration(io, [tmp_path / "a.jar", tmp_path / "b.jar"])
+    actual = cluster().configuration(io, [tmp_path / "a.jar", tmp_path / "b.jar"])
     memory = flink_config.divide_memory(4096)
-    assert found["spark.master"] == URL
-    assert (found["spark.executor.cores"], found["spark.cores.max"]) == ("3", "6")
-    assert found["spark.executor.memory"] == f"{memory.data_plane_heap // 2}m"
-    assert found["spark.jars"] == f"{tmp_path}/a.jar,{tmp_path}/b.jar"
-    assert found[master.MANAGED_MB] == str(memory.managed // 2)
+    assert actual["spark.master"] == URL
+    assert (actual["spark.executor.cores"], actual["spark.cores.max"]) == ("3", "6")
+    assert actual["spark.executor.memory"] == f"{memory.data_plane_heap // 2}m"
+    assert actual["spark.jars"] == f"{tmp_path}/a.jar,{tmp_path}/b.jar"
+    assert actual[master.MANAGED_MB] == str(memory.managed // 2)
     team = cluster({"spark.executor.memory": "700m"}).configuration(io, [])
     assert team["spark.executor.memory"] == "700m", "the cluster's own properties come last"
     with pytest.raises(ConfigurationError, match="fewer --spark-executors"):
@@ -124,8 +124,8 @@ def facts(hosts=("127.0.0.1", "127.0.0.1"), **settings):
 
 
 def test_what_is_known_of_the_executors_is_what_they_were_started_with(tmp_path):
-    found = cluster().settings(facts(), trial_io(tmp_path))
-    assert found == {
+    actual = cluster().settings(facts(), trial_io(tmp_path))
+    assert actual == {
         "heap_mb": 1024 + 1400,
         "data_plane_heap_mb": 1400,
         "state_memory_mb": 128,
@@ -144,7 +144,7 @@ def test_executors_elsewhere_need_a_shared_place_for_checkpoints(tmp_path):
     io = trial_io(tmp_path)
     assert cluster().problem(facts(), io) == ""
     said = cluster().problem(facts(hosts=("127.0.0.1", "192.0.2.7")), io)
-    assert said.startswith("Executors run on 192.0.2.7, and the checkpoint directory is on this machine alone.")
+    assert said.startswith("Executors run on 1 other machine, and the checkpoint directory is on this one alone.")
     shared = trial_io(tmp_path, checkpoints="file:///shared/rtmbench-1")
     assert cluster().problem(facts(hosts=("192.0.2.7",)), shared) == ""
 
@@ -157,11 +157,11 @@ def test_a_script_that_chooses_another_master_is_named(tmp_path):
 def test_the_driver_has_the_address_on_the_way_to_the_master(tmp_path):
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
-        found = master.StandaloneCluster(SparkAddress(master=f"spark://127.0.0.1:1,127.0.0.1:{port}", executors=1))
-        found.prepare()
-    assert found.environment() == {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "127.0.0.1"}
-    assert found.configuration(trial_io(tmp_path), [])["spark.driver.bindAddress"] == "127.0.0.1"
-    with pytest.raises(PreflightError, match=r"spark://127\.0\.0\.1:1, does not answer"):
+        actual = master.StandaloneCluster(SparkAddress(master=f"spark://127.0.0.1:1,127.0.0.1:{port}", executors=1))
+        actual.prepare()
+    assert actual.environment() == {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "127.0.0.1"}
+    assert actual.configuration(trial_io(tmp_path), [])["spark.driver.bindAddress"] == "127.0.0.1"
+    with pytest.raises(PreflightError, match="--spark-master does not answer"):
         master.StandaloneCluster(SparkAddress(master="spark://127.0.0.1:1", executors=1)).prepare()
 
 
@@ -192,8 +192,8 @@ def test_the_drivers_log_shows_the_boundaries_of_executors_tasks():
     ]
     durations = {"addBatch": 5_000, "triggerExecution": 5_100}
     event = {"batchId": 0, "timestamp": _utc("2026-11-30T22:00:00.010"), "durationMs": durations}
-    (found,) = batch_boundaries([json.dumps(event)], log, 0)
-    assert found.duration_ms == 220.0
+    (actual,) = batch_boundaries([json.dumps(event)], log, 0)
+    assert actual.duration_ms == 220.0
 
 
 def _utc(local):
@@ -213,4 +213,4 @@ def test_services_on_this_machine_are_not_taken_for_other_programs(places, tmp_p
     local = {"java": None, "cache": None, "logs": tmp_path, "state": tmp_path}
     with ExistingPlatform(**{"connection": Connection(bootstrap_servers="192.0.2.1:1"), **places, **local}) as platform:
         assert platform.services_here
-        assert "cannot be told from that of other programs" in platform.unobserved[-1]
+        assert "cannot distinguish their load from that of other programs" in platform.unobserved[-1]

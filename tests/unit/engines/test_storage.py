@@ -21,14 +21,14 @@ def settings(**changes):
     return resolve(RunRequest(patterns=("01",), **changes), MACHINE)
 
 
-def io(found, work):
-    (pattern,) = found.patterns
+def io(actual, work):
+    (pattern,) = actual.patterns
     places = {"input_topic": "in", "output_topic": "out", "work": work, "logs": work}
-    return found.trial_io(pattern, connection=Connection(bootstrap_servers="h:1"), slots=1, **places)
+    return actual.trial_io(pattern, connection=Connection(bootstrap_servers="h:1"), slots=1, **places)
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "actual"),
     [
         ("local", None),
         ("slow:30ms", storage.SlowStorage(median_us=30_000, p99_us=30_000)),
@@ -38,8 +38,8 @@ def io(found, work):
         ("file:///shared", "file:///shared"),
     ],
 )
-def test_a_storage_is_local_or_slow_or_a_uri(text, found):
-    assert storage.parse(text) == found
+def test_a_storage_is_local_or_slow_or_a_uri(text, actual):
+    assert storage.parse(text) == actual
 
 
 @pytest.mark.parametrize("text", ["/shared", "checkpoints", "hdfs://ann:secret@h/x", "", "hdfs:"])
@@ -65,15 +65,15 @@ def test_an_existing_cluster_has_no_slow_storage():
 
 
 def test_a_slow_storage_is_below_the_work_directory_and_has_the_seed_of_the_run(tmp_path):
-    found = io(settings(checkpoint_storage="slow:30ms,p99=200ms", seed=9), tmp_path)
-    assert found.checkpoint_dir == f"slow://m30000-p200000-s9{tmp_path}/checkpoints"
-    assert found.slow_storage
-    assert not found.checkpoints_elsewhere
+    actual = io(settings(checkpoint_storage="slow:30ms,p99=200ms", seed=9), tmp_path)
+    assert actual.checkpoint_dir == f"slow://m30000-p200000-s9{tmp_path}/checkpoints"
+    assert actual.slow_storage
+    assert not actual.checkpoints_elsewhere
 
 
 def test_each_trial_has_a_directory_of_its_own_in_a_place_elsewhere(tmp_path):
-    found = settings(checkpoint_storage=f"{tmp_path.as_uri()}/")
-    first, second = io(found, tmp_path / "work"), io(found, tmp_path / "work")
+    actual = settings(checkpoint_storage=f"{tmp_path.as_uri()}/")
+    first, second = io(actual, tmp_path / "work"), io(actual, tmp_path / "work")
     assert first.checkpoint_dir != second.checkpoint_dir
     assert first.checkpoint_dir.startswith(f"{tmp_path.as_uri()}/rtmbench-")
     assert first.checkpoints_elsewhere
@@ -86,9 +86,9 @@ def test_each_trial_has_a_directory_of_its_own_in_a_place_elsewhere(tmp_path):
 
 def test_the_local_directory_is_left_to_the_owner_of_the_work(tmp_path):
     (tmp_path / "checkpoints").mkdir()
-    for found in (io(settings(), tmp_path), io(settings(checkpoint_storage="slow:1ms"), tmp_path), trial_io(tmp_path)):
-        found.remove_checkpoints()
-        assert found.checkpoint_dir.endswith(f"{tmp_path}/checkpoints")
+    for actual in (io(settings(), tmp_path), io(settings(checkpoint_storage="slow:1ms"), tmp_path), trial_io(tmp_path)):
+        actual.remove_checkpoints()
+        assert actual.checkpoint_dir.endswith(f"{tmp_path}/checkpoints")
     assert (tmp_path / "checkpoints").is_dir()
 
 
@@ -102,6 +102,6 @@ def test_the_document_has_the_delays_and_only_the_scheme_of_a_place():
 
 def test_several_storages_make_a_sweep():
     listed = Listed(str)
-    found = listed.convert("local,slow:30ms,slow:30ms,p99=200ms,slow:5ms", None, None)
-    assert found == ("local", "slow:30ms", "slow:30ms,p99=200ms", "slow:5ms")
+    actual = listed.convert("local,slow:30ms,slow:30ms,p99=200ms,slow:5ms", None, None)
+    assert actual == ("local", "slow:30ms", "slow:30ms,p99=200ms", "slow:5ms")
     assert listed.convert("slow:30ms,p99=200ms", None, None) == "slow:30ms,p99=200ms"

@@ -197,7 +197,7 @@ class FlinkEngine:
             ),
             details={
                 "revision": overview["flink-revision"],
-                **self._source.details(settings, environment["options"]),
+                **self._source.details(io, settings, environment["options"]),
                 "task_manager": memories[0],
                 "hardware": managers[0]["hardware"],
                 "checkpoints": checkpoints,

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from rtmbench.platform.base import FlinkAddress
 
 CLIENT_SETTINGS = "rtmbench-kafka.properties"
-_PLACE = re.compile(r"address|host|dir\b|dirs\b|path|uri|url|principal|keytab|secret|password|token|key", re.IGNORECASE)
+_PRIVATE = re.compile(
+    r"address|host|dir\b|dirs\b|path|uri|url|principal|keytab|secret|password|token|key", re.IGNORECASE
+)
 CONNECTOR = "org/apache/flink/connector/kafka/source/KafkaSource.class"
 SLOTS_TIMEOUT_S = 30.0
 POLL_S = 0.2
@@ -35,8 +37,7 @@ class ExistingCluster:
     """A session cluster that somebody else runs; the job brings its Kafka connector with it.
 
     Who runs the cluster decides about its memory and priority, and about its checkpoint storage unless
-    `TrialIo.checkpoints` names one. None of its processes can be
-    observed from here.
+    `TrialIo.checkpoints` names one. None of its processes can be observed from here.
     """
 
     def __init__(self, address: FlinkAddress, *, cache: Cache) -> None:
@@ -132,13 +133,13 @@ class ExistingCluster:
             "kafka_clients": logged,
         }
 
-    def details(self, configuration: dict[str, str], options: list[str]) -> JsonObject:
+    def details(self, io: TrialIo, configuration: dict[str, str], options: list[str]) -> JsonObject:  # noqa: ARG002 - for an own cluster
         """Return what names no host, file or storage: where a team's cluster runs is its own business."""
         return {
             "configuration": {
-                name: value for name, value in configuration.items() if not _PLACE.search(name) and "/" not in value
+                name: value for name, value in configuration.items() if not _PRIVATE.search(name) and "/" not in value
             },
-            "job_manager_options": [option for option in options if option.startswith("-X")],
+            "job_manager_options": [option for option in options if option.startswith("-X") and "/" not in option],
         }
 
     def release(self, cluster: FlinkCluster, uploaded: str) -> None:

@@ -60,7 +60,7 @@ class ClusterSource(Protocol):
         `configuration` is the JobManager's, `execution` is the job's, by Flink's REST API.
         """
 
-    def details(self, configuration: dict[str, str], options: list[str]) -> JsonObject:
+    def details(self, io: TrialIo, configuration: dict[str, str], options: list[str]) -> JsonObject:
         """Return what a result keeps of the JobManager's configuration and of its JVM's options."""
 
     def release(self, cluster: FlinkCluster, uploaded: str) -> None:
@@ -74,7 +74,6 @@ class OwnCluster:
         self._platform = platform
         self._rest_port = rest_port
         self._class_path: list[Path] = []
-        self._checkpoints = ""
 
     def prepare(self, version: str) -> str:
         """Fetch Flink and its Kafka connector."""
@@ -85,7 +84,6 @@ class OwnCluster:
 
     def open(self, io: TrialIo) -> FlinkCluster:
         """Start the cluster."""
-        self._checkpoints = io.checkpoint_dir if io.checkpoints_elsewhere else ""
         return start_cluster(
             self._platform,
             [*self._class_path, *([pipelines.slow_storage_jar()] if io.slow_storage else [])],
@@ -140,10 +138,11 @@ class OwnCluster:
             "kafka_clients": clients.read_back(cluster.processes[-1].log),
         }
 
-    def details(self, configuration: dict[str, str], options: list[str]) -> JsonObject:
+    def details(self, io: TrialIo, configuration: dict[str, str], options: list[str]) -> JsonObject:
         """Return all of it: rtmbench has made it, and only a place of checkpoints may be a team's own."""
-        own = {name: value for name, value in configuration.items() if value != self._checkpoints}
-        return {"configuration": own, "job_manager_options": options}
+        private = io.checkpoint_dir if io.checkpoints_elsewhere else None
+        kept = {name: value for name, value in configuration.items() if value != private}
+        return {"configuration": kept, "job_manager_options": options}
 
     def release(self, cluster: FlinkCluster, uploaded: str) -> None:  # noqa: ARG002 - the jar goes with the cluster
         """Stop both processes."""

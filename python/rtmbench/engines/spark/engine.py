@@ -15,7 +15,7 @@ from rtmbench.engines.spark import BATCH_BOUND, MICROBATCH, SPARK, query
 from rtmbench.engines.spark import facts as spark_facts
 from rtmbench.engines.spark import process as spark_process
 from rtmbench.engines.spark.boundaries import batch_boundaries
-from rtmbench.engines.spark.master import ROCKSDB
+from rtmbench.engines.spark.master import ROCKSDB, STORE
 from rtmbench.engines.spark.query import BUFFER_WAIT, CHANGELOG, PLAIN_LOCAL_FILES
 from rtmbench.errors import ConfigurationError, PreflightError, RunFailedError
 from rtmbench.kafka import clients
@@ -135,7 +135,7 @@ class SparkEngine:
         assert io is not None  # noqa: S101 - set together with the process
         facts = self._read_facts()
         settings = facts["settings"]
-        rocksdb = settings.get("spark.sql.streaming.stateStore.providerClass") == ROCKSDB
+        rocksdb = settings.get(STORE) == ROCKSDB
         plain = set(PLAIN_LOCAL_FILES.items()) <= set(settings.items())
         remarks = [*([] if self._own is None else [self._remark(facts)]), PLAIN_REMARK if plain else ""]
         return EngineFacts(

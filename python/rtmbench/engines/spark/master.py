@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rtmbench.engines.flink import config as flink_config
 from rtmbench.errors import ConfigurationError
+from rtmbench.formatting import plural
 from rtmbench.platform import jvm
 from rtmbench.platform.ports import is_of_this_machine
 from rtmbench.platform.spark_address import way_to
@@ -30,6 +31,7 @@ LEAST_EXECUTOR_MB = 512
 """Spark keeps 300 MiB of an executor's heap for itself and starts none with less than 450."""
 EXECUTORS_WAIT = "60s"
 """How long Spark waits until all executors have registered, before it starts the first task."""
+STORE = "spark.sql.streaming.stateStore.providerClass"
 ROCKSDB = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 BOUNDED = "spark.sql.streaming.stateStore.rocksdb.boundedMemoryUsage"
 MANAGED_MB = "spark.sql.streaming.stateStore.rocksdb.maxMemoryUsageMB"
@@ -154,7 +156,7 @@ class LocalThreads:
         return ""
 
     def settings(self, facts: Mapping[str, Any], io: TrialIo) -> JsonObject:
-        """Return what the JVM says about itself."""
+        """Return what the JVM reports about itself."""
         java = facts["jvm"]
         return {
             "memory_mb": io.memory_mb,
@@ -216,19 +218,19 @@ class StandaloneCluster:
         return io.connection.inline()
 
     def problem(self, facts: Mapping[str, Any], io: TrialIo) -> str:
-        """Say that a script has chosen another master, or that executors have no access to the checkpoint directory."""
+        """Return that a script has chosen another master, or that executors cannot reach the checkpoint directory."""
         master = facts["settings"].get("spark.master")
         if master != self.url(io):
             return (
                 f"The query runs at the master {master}, and not on the cluster of --spark-master. Remove .master(…) "
                 "from the script."
             )
-        elsewhere = sorted(host for host in set(facts.get("executors") or ()) if not is_of_this_machine(host))
+        elsewhere = [host for host in set(facts.get("executors") or ()) if not is_of_this_machine(host)]
         if not elsewhere or io.checkpoints_elsewhere:
             return ""
         return (
-            f"Executors run on {', '.join(elsewhere)}, and the checkpoint directory is on this machine alone. Name a "
-            "directory that all of them share: --checkpoint-storage hdfs://…, s3a://… or file:///SHARED."
+            f"Executors run on {plural(len(elsewhere), 'other machine')}, and the checkpoint directory is on this one "
+            "alone. Name a directory that all of them share: --checkpoint-storage hdfs://…, s3a://… or file:///SHARED."
         )
 
     def settings(self, facts: Mapping[str, Any], io: TrialIo) -> JsonObject:  # noqa: ARG002 - the cluster decides
@@ -260,7 +262,7 @@ def state_memory(settings: Mapping[str, str], processes: int) -> int | str | Non
 
     None where the state is not in RocksDB.
     """
-    if settings.get("spark.sql.streaming.stateStore.providerClass") != ROCKSDB:
+    if settings.get(STORE) != ROCKSDB:
         return None
     bounded = settings.get(BOUNDED) == "true"
     each = settings.get(MANAGED_MB, "")
@@ -276,6 +278,7 @@ def mebibytes(size: str | None) -> int | None:
 __all__ = [
     "BOUNDED",
     "ROCKSDB",
+    "STORE",
     "LocalThreads",
     "Master",
     "StandaloneCluster",

@@ -1,11 +1,11 @@
-"""What a query is told: the settings of its session, and the variables that a pipeline reads."""
+"""What a query gets: the settings of its session, and the variables that a pipeline reads."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from rtmbench.engines import storage
-from rtmbench.engines.spark.master import BOUNDED, ROCKSDB
+from rtmbench.engines.spark.master import BOUNDED, ROCKSDB, STORE
 
 if TYPE_CHECKING:
     from rtmbench.engines.base import TrialIo, Variant
@@ -25,33 +25,33 @@ def shuffle_partitions(io: TrialIo) -> int:
 
 def settings(variant: Variant, io: TrialIo, *, custom: bool) -> dict[str, str]:
     """Return Spark's settings for a variant; a `custom` query sets its own, but for what the trial needs."""
-    found = {
+    values = {
         "spark.sql.shuffle.partitions": str(shuffle_partitions(io)),
         "spark.sql.execution.sortBeforeRepartition": "false",
-        "spark.sql.streaming.stateStore.providerClass": ROCKSDB,
+        STORE: ROCKSDB,
         # As Flink's managed memory bounds it there.
         BOUNDED: "true",
     }
     if custom:
         # For a query that names no directory: a checkpoint must not outlive its trial.
-        found["spark.sql.streaming.checkpointLocation"] = io.checkpoint_dir
+        values["spark.sql.streaming.checkpointLocation"] = io.checkpoint_dir
     else:
         # Real-Time Mode with state switches it on by itself; micro-batches would upload RocksDB's files each time.
-        found[CHANGELOG] = "true"
+        values[CHANGELOG] = "true"
     if io.settings.local_files != "hadoop":
-        found.update(PLAIN_LOCAL_FILES)
+        values.update(PLAIN_LOCAL_FILES)
     if io.slow_storage:
-        found.update(storage.SPARK_CLASSES)
+        values.update(storage.SPARK_CLASSES)
     if variant.unchecked:
-        found["spark.sql.streaming.realTimeMode.allowlistCheck"] = "false"
+        values["spark.sql.streaming.realTimeMode.allowlistCheck"] = "false"
     if variant.streams_shuffle:
-        found[BUFFER_WAIT] = str(io.settings.buffer_wait_ms)
-    return found
+        values[BUFFER_WAIT] = str(io.settings.buffer_wait_ms)
+    return values
 
 
 def variables(io: TrialIo, *, mode: str) -> dict[str, str]:
     """Return the variables that a pipeline reads (`rtmbench.spark.Io`); a custom query has no `mode`."""
-    found = {
+    values = {
         "KAFKA_BOOTSTRAP_SERVERS": io.bootstrap_servers,
         "RTMBENCH_INPUT_TOPIC": io.input_topic,
         "RTMBENCH_OUTPUT_TOPIC": io.output_topic,
@@ -60,12 +60,12 @@ def variables(io: TrialIo, *, mode: str) -> dict[str, str]:
         "RTMBENCH_WATERMARK_DELAY": f"{io.watermark_delay_ms} milliseconds",
     }
     if mode:
-        found["RTMBENCH_MODE"] = mode
+        values["RTMBENCH_MODE"] = mode
     if io.window_ms is not None:
-        found["RTMBENCH_WINDOW"] = f"{io.window_ms} milliseconds"
+        values["RTMBENCH_WINDOW"] = f"{io.window_ms} milliseconds"
     if io.slide_ms is not None:
-        found["RTMBENCH_SLIDE"] = f"{io.slide_ms} milliseconds"
-    return found
+        values["RTMBENCH_SLIDE"] = f"{io.slide_ms} milliseconds"
+    return values
 
 
 __all__ = ["BUFFER_WAIT", "CHANGELOG", "PLAIN_LOCAL_FILES", "settings", "shuffle_partitions", "variables"]
