@@ -16,6 +16,7 @@
 //! | [`relay`] | Kafka → Kafka: the floor of any engine |
 //! | [`spool`] | receipt times on disk, by partition and offset |
 //! | [`oracle`] | both topics and the receipts → counts, update latency, verdict |
+//! | [`diff`] | two topics that must hold the same results → what differs |
 //! | [`signed_histogram`] | durations that may be below 0, with exact means |
 //! | [`histogram`], [`live_log`] | HDR histograms; the interval log, written at the end or meanwhile |
 //! | [`interval_log`] | reads such a log |
@@ -27,6 +28,7 @@
 #[cfg(feature = "python")]
 mod bindings;
 pub mod clock;
+pub mod diff;
 pub mod error;
 pub mod event;
 pub mod generate;

@@ -23,6 +23,9 @@ const BATCH: usize = 256;
 /// Batches that one call takes at most.
 const MAX_BATCHES: usize = 64;
 
+/// How long the records that are read one by one may take together.
+const SINGLE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// A record as it lies in librdkafka's buffer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Message<'a> {
@@ -128,6 +131,20 @@ impl PartitionReader {
         Self::open_at(&config.consumer(), topic, choose, |_| end, timeout, stop)
     }
 
+    /// Starts to fetch each partition from the offset that `start` gives for it, and reports the end of each.
+    ///
+    /// # Errors
+    /// As for [`PartitionReader::open`].
+    pub fn open_from(
+        config: &KafkaConfig,
+        topic: &str,
+        start: impl Fn(i32) -> i64,
+        timeout: Duration,
+        stop: &Stop,
+    ) -> Result<Self> {
+        Self::open_at(&config.consumer_to_the_end(), topic, |_| true, start, timeout, stop)
+    }
+
     fn open_at(
         properties: &BTreeMap<String, String>,
         topic: &str,
@@ -150,17 +167,30 @@ impl PartitionReader {
             client,
         };
         for partition in (0..count as i32).filter(|&partition| choose(partition)) {
-            // SAFETY: the topic and the queue are alive.
-            let result = unsafe {
-                sys::rd_kafka_consume_start_queue(reader.topic.native, partition, offset(partition), queue)
-            };
-            if result != 0 {
-                let what = format!("partition {partition} of topic {topic} cannot be read");
-                return Err(reader.client.error(&what, last_error()));
-            }
-            reader.partitions.push(partition);
+            reader.add(partition, offset(partition))?;
         }
         Ok(reader)
+    }
+
+    /// Starts to fetch one more partition.
+    fn add(&mut self, partition: i32, offset: i64) -> Result<()> {
+        // SAFETY: the topic and the queue are alive.
+        let result =
+            unsafe { sys::rd_kafka_consume_start_queue(self.topic.native, partition, offset, self.queue) };
+        if result != 0 {
+            let what = format!("partition {partition} of topic {} cannot be read", self.topic_name);
+            return Err(self.client.error(&what, last_error()));
+        }
+        self.partitions.push(partition);
+        Ok(())
+    }
+
+    /// Stops to fetch all partitions.
+    fn remove_all(&mut self) {
+        for partition in self.partitions.drain(..) {
+            // SAFETY: each partition was started once.
+            unsafe { sys::rd_kafka_consume_stop(self.topic.native, partition) };
+        }
     }
 
     /// The partitions that this reader fetches.
@@ -272,13 +302,9 @@ impl PartitionReader {
 
 impl Drop for PartitionReader {
     fn drop(&mut self) {
-        // SAFETY: each partition was started once; the queue is destroyed once, before its client.
-        unsafe {
-            for &partition in &self.partitions {
-                sys::rd_kafka_consume_stop(self.topic.native, partition);
-            }
-            sys::rd_kafka_queue_destroy(self.queue);
-        }
+        self.remove_all();
+        // SAFETY: the queue is destroyed once, before its client.
+        unsafe { sys::rd_kafka_queue_destroy(self.queue) }
     }
 }
 
@@ -378,6 +404,54 @@ impl Drop for Owned<'_> {
         // SAFETY: taken from the queue once, freed once.
         unsafe { sys::rd_kafka_message_destroy(self.native) }
     }
+}
+
+/// Reads single records, each at its partition and offset; `None` for one that is there no longer, or that does not
+/// come within the time of [`SINGLE_TIMEOUT`] for all.
+///
+/// # Errors
+/// As for [`PartitionReader::open`].
+pub fn read_at(
+    config: &KafkaConfig,
+    topic: &str,
+    positions: &[(i32, i64)],
+    stop: &Stop,
+) -> Result<Vec<Option<Vec<u8>>>> {
+    let mut payloads = Vec::with_capacity(positions.len());
+    if positions.is_empty() {
+        return Ok(payloads);
+    }
+    let deadline = Instant::now() + SINGLE_TIMEOUT;
+    let properties = config.consumer_to_the_end();
+    // Nothing is fetched until the partition of a record is added.
+    let mut reader = PartitionReader::open_at(&properties, topic, |_| false, |_| 0, SINGLE_TIMEOUT, stop)?;
+    for &(partition, offset) in positions {
+        let mut payload = None;
+        let mut done = false;
+        reader.add(partition, offset)?;
+        while !done && Instant::now() < deadline {
+            reader.poll(
+                Duration::from_millis(50),
+                || (),
+                |fetched, &mut ()| {
+                    match fetched {
+                        Fetched::Record(message) if message.partition == partition && !done => {
+                            if message.offset == offset {
+                                payload = message.payload.map(<[u8]>::to_vec);
+                            }
+                            done = true;
+                        }
+                        Fetched::End { partition: ended, .. } if ended == partition => done = true,
+                        _ => {}
+                    }
+                    Ok(())
+                },
+            )?;
+        }
+        reader.remove_all();
+        payloads.push(payload);
+    }
+    Ok(payloads)
 }
 
 /// Reads whole partitions, each from offset 0 up to `ends[partition]`, and gives every record to `handle`.
