@@ -9,6 +9,7 @@
 mod admin;
 mod consumer;
 mod convert;
+mod diff;
 mod errors;
 mod generator;
 mod histogram;
@@ -36,6 +37,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<consumer::ConsumerReport>()?;
     module.add_class::<consumer::ConsumerSnapshot>()?;
     module.add_class::<consumer::LatencyConsumer>()?;
+    module.add_class::<diff::DiffCounts>()?;
+    module.add_class::<diff::DiffReport>()?;
+    module.add_class::<diff::TopicDiff>()?;
     module.add_class::<generator::Generator>()?;
     module.add_class::<generator::GeneratorReport>()?;
     module.add_class::<generator::GeneratorSnapshot>()?;
