@@ -35,8 +35,11 @@ class Explanation:
 
 
 def explain(code: str) -> Explanation | None:
-    """Return the explanation of a code, whatever its case; `None` for one that is not known."""
-    return _by_name().get(_normal(code))
+    """Return the explanation of a code, whatever its case, or of its family (`A` for `A.B`); None for others."""
+    name, known = _normal(code), _by_name()
+    while name not in known and "." in name:
+        name = name.rpartition(".")[0]
+    return known.get(name)
 
 
 def closest(code: str, count: int = 5) -> list[str]:

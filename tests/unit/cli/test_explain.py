@@ -29,6 +29,13 @@ MET = (
     "UNSUPPORTED_STREAMING",
     "NoResourceAvailable",
     "BufferRecycler",
+    "KAFKA_DATA_LOSS.START_OFFSET_RESET",
+    "JAVA_GATEWAY_EXITED",
+    "LinkageError",
+    "InvalidTxnTimeoutException",
+    "NOT_ENOUGH_REPLICAS",
+    "getSubject is not supported",
+    "STREAMING_REAL_TIME_MODE.SOMETHING_NEW",
     *(status.value for status in Status),
     *map(str, (0, 1, 2, 3, 4, 5, 130, 143)),
 )
