@@ -174,7 +174,7 @@ def test_disk_counts_what_a_run_writes(request_: DoctorRequest, cache: Cache) ->
 
 
 @pytest.mark.parametrize(
-    ("wishes", "factor"),
+    ("options", "factor"),
     [
         ({"rate": 2_000.0}, 2),
         ({"payload_bytes": 2 * doctor.RECORD_BYTES - doctor.FRAMING_BYTES}, 1.5),
@@ -183,12 +183,12 @@ def test_disk_counts_what_a_run_writes(request_: DoctorRequest, cache: Cache) ->
         ({"trials": 9}, 1),
     ],
 )
-def test_disk_is_what_the_topics_hold_at_once(wishes: dict[str, Any], factor: float) -> None:
-    def topics_bytes(**wishes: Any) -> int:
-        request = RunRequest(patterns=("01",), engines=("flink@1.20", "spark@4.1"), **{"rate": 1_000.0, **wishes})
+def test_disk_is_what_the_topics_hold_at_once(options: dict[str, Any], factor: float) -> None:
+    def topics_bytes(**options: Any) -> int:
+        request = RunRequest(patterns=("01",), engines=("flink@1.20", "spark@4.1"), **{"rate": 1_000.0, **options})
         return DoctorRequest.of(resolve(request, MACHINE)).topics_bytes
 
-    assert topics_bytes(**wishes) == pytest.approx(factor * topics_bytes())
+    assert topics_bytes(**options) == pytest.approx(factor * topics_bytes())
 
 
 def test_disk_counts_a_result_in_each_window_of_an_event() -> None:

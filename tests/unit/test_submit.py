@@ -73,10 +73,10 @@ def engines(monkeypatch, topics):  # noqa: ARG001 - a submission needs both
     return started, behaviour
 
 
-def run(tmp_path, engine="spark@4.3", pattern="02", duration_s=0.05, **wishes):
+def run(tmp_path, engine="spark@4.3", pattern="02", duration_s=0.05, **options):
     said = []
     request = RunRequest(
-        patterns=(pattern,), engines=(engine,), bootstrap_servers="127.0.0.1:9092", results=tmp_path, **wishes
+        patterns=(pattern,), engines=(engine,), bootstrap_servers="127.0.0.1:9092", results=tmp_path, **options
     )
     submit.submit(request, submit.Topics(), duration_s=duration_s, say=said.append)
     return said
@@ -107,10 +107,10 @@ def test_an_engine_that_fails_is_stopped_and_told(engines, tmp_path, behaviour, 
     assert engines[0][0].stopped == 1
 
 
-@pytest.mark.parametrize("wishes", [{"pattern": "all"}, {"engine": "transport"}, {"engine": "beam"}])
-def test_what_is_no_single_job_is_a_configuration_error(engines, tmp_path, wishes):
+@pytest.mark.parametrize("options", [{"pattern": "all"}, {"engine": "transport"}, {"engine": "beam"}])
+def test_what_is_no_single_job_is_a_configuration_error(engines, tmp_path, options):
     with pytest.raises(ConfigurationError):
-        run(tmp_path, **wishes)
+        run(tmp_path, **options)
     assert engines[0] == []
 
 

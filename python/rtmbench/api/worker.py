@@ -29,9 +29,9 @@ def main() -> int:
         line = _line()
         if not line:
             return 128 + signal.SIGINT
-        wish = json.loads(line)
+        request = json.loads(line)
         threading.Thread(target=_end_with_the_caller, daemon=True).start()
-        run = functions.run(wish["pattern"], **wish["arguments"])
+        run = functions.run(request["pattern"], **request["arguments"])
     except RtmbenchError as error:
         _say({"error": type(error).__name__, "message": str(error)})
         return getattr(error, "exit_code", 1)

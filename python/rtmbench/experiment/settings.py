@@ -453,8 +453,8 @@ def _check_checkpoint_storage(request: RunRequest) -> None:
         )
 
 
-def _first(wish: Value | None, default: Value) -> Value:
-    return default if wish is None else wish
+def _first(value: Value | None, default: Value) -> Value:
+    return default if value is None else value
 
 
 def _check_ranges(request: RunRequest) -> None:

@@ -19,12 +19,12 @@ from rtmbench.results import fingerprint
 from rtmbench.results.model import EngineFacts, EngineSettings, ParityRow
 
 
-def request(*patterns: str, **wishes) -> RunRequest:
-    return RunRequest(patterns=patterns or ("02",), engines=("flink@1.20", "spark@4.3"), **wishes)
+def request(*patterns: str, **options) -> RunRequest:
+    return RunRequest(patterns=patterns or ("02",), engines=("flink@1.20", "spark@4.3"), **options)
 
 
-def settings(*patterns: str, **wishes) -> Settings:
-    return resolve(request(*patterns, **wishes), MACHINE)
+def settings(*patterns: str, **options) -> Settings:
+    return resolve(request(*patterns, **options), MACHINE)
 
 
 def swept(asked: RunRequest, axes, **options) -> list[Settings]:
@@ -181,7 +181,7 @@ def test_other_spellings_are_errors(text):
 
 
 @pytest.mark.parametrize(
-    ("wishes", "message"),
+    ("options", "message"),
     [
         ({"out_of_order": "0.1:10s"}, "the watermark waits for 10 s"),
         ({"out_of_order": "0.1:5s", "watermark_delay_s": 5.0}, "longer --watermark-delay"),
@@ -191,21 +191,21 @@ def test_other_spellings_are_errors(text):
         ({"zipf": 11.0}, "--zipf is 11"),
     ],
 )
-def test_what_could_not_be_judged_is_an_error(wishes, message):
+def test_what_could_not_be_judged_is_an_error(options, message):
     with pytest.raises(ConfigurationError, match=message):
-        settings(**wishes)
+        settings(**options)
 
 
-@pytest.mark.parametrize("wishes", [{"late": 0.01}, {"out_of_order": "0.1:5s"}])
-def test_patterns_without_windows_have_no_late_events(wishes):
+@pytest.mark.parametrize("options", [{"late": 0.01}, {"out_of_order": "0.1:5s"}])
+def test_patterns_without_windows_have_no_late_events(options):
     with pytest.raises(ConfigurationError, match="applies to patterns 02 and 03 only"):
-        settings("01", "04", **wishes)
-    found = settings("all", **wishes)
+        settings("01", "04", **options)
+    found = settings("all", **options)
     assert sum("which has neither windows nor a watermark" in note for note in found.notes) == 2
     behind = [found.late_behind_s(pattern) for pattern in found.patterns]
     disorder = [found.disorder(pattern) for pattern in found.patterns]
-    assert [one is not None for one in behind] == [False, "late" in wishes, "late" in wishes, False]
-    assert [one is not None for one in disorder] == [False, "late" not in wishes, "late" not in wishes, False]
+    assert [one is not None for one in behind] == [False, "late" in options, "late" in options, False]
+    assert [one is not None for one in disorder] == [False, "late" not in options, "late" not in options, False]
 
 
 def test_late_events_are_behind_every_window_watermark_and_lag():

@@ -13,8 +13,8 @@ from rtmbench.experiment.windows import idleness
 from rtmbench.patterns import PATTERNS, Pattern, find_pattern
 
 
-def settings(*patterns: str, engines: tuple[str, ...] = ("flink@1.20", "spark@4.1"), **wishes) -> Settings:
-    return resolve(RunRequest(patterns=patterns, engines=engines, **wishes), MACHINE)
+def settings(*patterns: str, engines: tuple[str, ...] = ("flink@1.20", "spark@4.1"), **options) -> Settings:
+    return resolve(RunRequest(patterns=patterns, engines=engines, **options), MACHINE)
 
 
 def windows(found: Settings) -> list[tuple[int | None, int | None]]:
@@ -37,7 +37,7 @@ def test_quick_shrinks_windows_and_says_so():
 
 
 @pytest.mark.parametrize(
-    ("wishes", "warmup_s", "shortened"),
+    ("options", "warmup_s", "shortened"),
     [
         ({}, 480, ()),
         ({"quick": True}, 20, ("short warm-up (tails are a cold engine's)", "few cycles")),
@@ -46,8 +46,8 @@ def test_quick_shrinks_windows_and_says_so():
         ({"quick": True, "warmup_s": 300.0, "duration_s": 60.0}, 300, ()),
     ],
 )
-def test_a_quick_run_says_what_it_has_less_of(wishes, warmup_s, shortened):
-    found = settings("02", **wishes)
+def test_a_quick_run_says_what_it_has_less_of(options, warmup_s, shortened):
+    found = settings("02", **options)
     assert found.warmup_s == warmup_s
     assert found.shortened() == shortened
 
@@ -63,7 +63,7 @@ def test_a_full_run_warms_up_by_boundaries_and_a_fixed_length_by_time():
 
 
 @pytest.mark.parametrize(
-    ("wishes", "expected"),
+    ("options", "expected"),
     [
         ({"window_s": 20.0}, [(20_000, None), (20_000, 4_000)]),
         ({"slide_s": 2.0}, [(60_000, None), (10_000, 2_000)]),
@@ -71,8 +71,8 @@ def test_a_full_run_warms_up_by_boundaries_and_a_fixed_length_by_time():
         ({"window_s": 30.0, "slide_s": 15.0, "quick": True}, [(30_000, None), (30_000, 15_000)]),
     ],
 )
-def test_windows_as_asked_for(wishes, expected):
-    assert windows(settings("02", "03", **wishes)) == expected
+def test_windows_as_asked_for(options, expected):
+    assert windows(settings("02", "03", **options)) == expected
 
 
 def test_a_slide_longer_than_the_window_is_an_error():
@@ -147,7 +147,7 @@ def test_a_version_that_does_better_is_pointed_at_once():
 
 
 @pytest.mark.parametrize(
-    ("wishes", "message"),
+    ("options", "message"),
     [
         ({"state_backend": "heap"}, "rocksdb, hashmap"),
         ({"buffer_wait_ms": 0}, "--buffer-wait is 0"),
@@ -155,9 +155,9 @@ def test_a_version_that_does_better_is_pointed_at_once():
         ({"window_s": 0.5}, "--window is 0.5"),
     ],
 )
-def test_values_out_of_range_are_errors(wishes, message):
+def test_values_out_of_range_are_errors(options, message):
     with pytest.raises(ConfigurationError, match=message):
-        settings("02", **wishes)
+        settings("02", **options)
 
 
 def test_partitions_without_keys_do_not_hold_the_watermark_for_ever():

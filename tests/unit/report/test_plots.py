@@ -95,7 +95,7 @@ def test_what_may_not_be_used_is_not_drawn_as_if_it_could(run):
         changed.plot("cdf", "flink")
 
 
-def test_a_wrong_wish_is_told_with_those_that_can_be_met(run):
+def test_an_unknown_plot_is_an_error_that_names_the_known_ones(run):
     with pytest.raises(ConfigurationError, match=r"Unknown plot 'pie'\. The plots are: percentiles, cdf"):
         run.plot("pie")
     with pytest.raises(ConfigurationError, match=r"one engine at once.* flink@1"):

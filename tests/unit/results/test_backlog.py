@@ -19,13 +19,13 @@ def grew(series, **changes):
 
 
 def steady(seconds, seed=0, level=5.0):
-    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    rng = random.Random(seed)
     return [max(0.0, rng.gauss(level, level / 3)) for _ in range(seconds)]
 
 
 def batches(seconds, period, phase, *, jitter=0.0, seed=0):
     """The saw of an engine that takes what has come every `period` s and keeps up with it."""
-    rng = random.Random(seed)  # noqa: S311 - repeatable on purpose
+    rng = random.Random(seed)
     series, last = [], -phase
     following = last + period
     for second in range(1, seconds + 1):
