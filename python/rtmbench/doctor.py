@@ -356,7 +356,7 @@ def check_memory(request: DoctorRequest, machine: Machine) -> Check:
 
 def check_artifacts(request: DoctorRequest, cache: Cache) -> Check:
     """Check that the engines are in the cache, or may be downloaded."""
-    missing = _to_download(request, cache)
+    missing = to_download(request, cache)
     if request.verify:
         # What is cached only; a damaged file is an ArtifactError, which names it and the way out.
         present = [name for name in request.bundles() if name not in missing]
@@ -380,7 +380,7 @@ def check_artifacts(request: DoctorRequest, cache: Cache) -> Check:
 
 def check_disk(request: DoctorRequest, cache: Cache) -> Check:
     """Check that each file system has room for all downloads and written data."""
-    download = sum(_to_download(request, cache).values())
+    download = sum(to_download(request, cache).values())
     topics = request.topics_bytes if request.kafka is None else 0
     scratch = Path(tempfile.gettempdir())
     needs = [(cache.root, "engines", int(UNPACKING * download)), (scratch, "Kafka's data", topics)]
@@ -587,8 +587,8 @@ def _holder(port: int) -> str:
     return " by a process of another user" if hasattr(os, "getuid") and os.getuid() else ""
 
 
-def _to_download(request: DoctorRequest, cache: Cache) -> dict[str, int]:
-    """Return the bytes to download for each bundle that is not in the cache."""
+def to_download(request: DoctorRequest, cache: Cache) -> dict[str, int]:
+    """Return the bytes to download for each bundle of a run that is not in the cache."""
     statuses = [cache.status(name) for name in request.bundles()]
     return {status.name: status.download_size for status in statuses if not status.cached}
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmbench.experiment.options import Options
+    from rtmbench.experiment.settings import RunRequest
     from rtmbench.results.model import Result
     from rtmbench.run_settings import SettingValues
 
@@ -39,9 +40,15 @@ if TYPE_CHECKING:
 )
 @click.option("--resume", metavar="RUN", help="Continue an interrupted run or experiment with its settings.")
 @click.option("--retry-failed", is_flag=True, help="With --resume: repeat the trials that failed or were refused.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print cells, settings, slots, downloads, disk and minutes of the run, and start nothing. Exits 3 if this "
+    "machine cannot do it.",
+)
 @job_options
 @json_option
-def run(patterns: tuple[str, ...], *, as_json: bool, **values: Any) -> int:
+def run(patterns: tuple[str, ...], *, dry_run: bool, as_json: bool, **values: Any) -> int:
     """Run PATTERNs, or a custom job, on engines, check their output, and compare their latency.
 
     Kafka, Flink and Spark are fetched, started, and stopped again. Results go to stdout, everything else to stderr.
@@ -64,6 +71,8 @@ def run(patterns: tuple[str, ...], *, as_json: bool, **values: Any) -> int:
     axes = take_axes(values)
     options = _options(axes, values)
     request = RunRequest(patterns=patterns, job=job, **take_settings(values))
+    if dry_run:
+        return _dry_run(request, options, as_json=as_json)
     results = runner.run(request, options, LiveView())
     if as_json:
         documents = [result.to_dict() for result in results]
@@ -72,6 +81,21 @@ def run(patterns: tuple[str, ...], *, as_json: bool, **values: Any) -> int:
         _print(results)
     _report(results, request.results)
     return runner.exit_code(results)
+
+
+def _dry_run(request: RunRequest, options: Options, *, as_json: bool) -> int:
+    """Print what a run would do; return the exit code."""
+    from rtmbench.cli.dry_run import print_dry_run  # noqa: PLC0415 - `--help` must not wait for it
+    from rtmbench.errors import PreflightError  # noqa: PLC0415
+    from rtmbench.experiment import runner  # noqa: PLC0415
+    from rtmbench.results._document import encode  # noqa: PLC0415
+
+    planned = runner.plan(request, options)
+    if as_json:
+        click.echo(json.dumps({"ready": planned.ready, **encode(planned)}, indent=2))
+    else:
+        print_dry_run(planned)
+    return 0 if planned.ready else PreflightError.exit_code
 
 
 def _options(axes: dict[str, tuple[Any, ...]], values: SettingValues) -> Options:

@@ -15,7 +15,7 @@ from rtmbench.experiment.host import host
 from rtmbench.experiment.resume import attempts_due
 from rtmbench.experiment.steady_state import WarmUpRule
 from rtmbench.experiment.trial import TrialRunner
-from rtmbench.experiment.trial_plan import TrialPlan
+from rtmbench.experiment.trial_plan import TrialPlan, expected_s
 from rtmbench.kafka.warm_up import warm_up
 from rtmbench.parity import load_rows, parity
 from rtmbench.platform.scheduling import NICE
@@ -41,10 +41,6 @@ if TYPE_CHECKING:
     from rtmbench.results.model import Comparison, EngineFacts, Grid, Refusal, Sustained, TargetOutcome, Trial
     from rtmbench.results.store import RunDirectory
     from rtmbench.run_settings import SettingValues
-
-SET_UP_FLOOR_S = 3.0
-SET_UP_ENGINE_S = 15.0
-"""Rough times of a trial outside of warm-up and measurement, for the estimate before the start."""
 
 
 @dataclass
@@ -193,15 +189,12 @@ class PatternRun:
         if self._decided:
             return 0, 0.0
         settings = self.settings
-        floor = SET_UP_FLOOR_S + settings.floor_warmup_s + settings.floor_duration_s
         count, total = 0, 0.0
         for cell_run in (*self.cell_runs, *self.floors):
-            engine = SET_UP_ENGINE_S + settings.expected_warmup_s + settings.duration_s
-            engine += 2 * settings.tail_s(cell_run.engine.spec, self.pattern) if not cell_run.is_floor else 0.0
             trials = range(1, settings.trials + 1 + cell_run.is_floor)
             due = sum(bool(self._due(cell_run, number)) for number in trials) if cell_run.refusal is None else 0
             count += due
-            total += due * (floor if cell_run.is_floor else engine)
+            total += due * expected_s(settings, cell_run.engine.spec, self.pattern)
         return count, total
 
     def _floors(self, number: int) -> None:

@@ -18,6 +18,7 @@ from rtmbench.artifacts import Cache
 from rtmbench.engines import FLOORS, spec_name
 from rtmbench.errors import ConfigurationError, NotMetError, NoValidTrialError, RunFailedError
 from rtmbench.experiment import resume, sweep
+from rtmbench.experiment.dry_run import dry_run
 from rtmbench.experiment.find_rate import search
 from rtmbench.experiment.host import host
 from rtmbench.experiment.options import AA_TRIALS, Options
@@ -42,6 +43,7 @@ from rtmbench.signals import shielded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rtmbench.experiment.dry_run import DryRun
     from rtmbench.experiment.progress import Observer, RunProgress
     from rtmbench.experiment.resume import Interrupted
     from rtmbench.experiment.settings import RunRequest, Settings
@@ -66,12 +68,8 @@ def run(
     until then is on disk.
     """
     options.check(custom_job=request.job is not None)
-    request = with_address(request)
     machine = machines.describe()
-    if options.aa and request.trials is None:
-        request = replace(request, trials=AA_TRIALS)
-    if options.until_verdict:
-        request = replace(request, trials=_most_trials(request))
+    request = _with_trials(request, options)
     before = (
         resume.find(options.resume, request, machine, host(machine, kafka=request.bootstrap_servers is None))
         if options.resume
@@ -105,6 +103,38 @@ def run(
         preflight.try_topic(connection, largest.replication_factor)
     cache.ensure_many(doctor_request.bundles())
     return Experiment(points, machine, cache, options, before, view=view, limits=limits).run()
+
+
+def plan(request: RunRequest, options: Options = PLAIN) -> DryRun:
+    """Return what `run` would do with the same arguments. Nothing is started, downloaded or written.
+
+    Raises `ConfigurationError` as `run` does, and for a run whose trials are not known beforehand.
+    """
+    options.check(custom_job=request.job is not None)
+    unknown = {"--find-rate": options.find_rate, "--resume": options.resume is not None}
+    if names := [name for name, there in unknown.items() if there]:
+        raise ConfigurationError(f"--dry-run and {names[0]} exclude each other.")
+    machine = machines.describe()
+    points = _points(_with_trials(request, options), options, machine)
+    largest = max((settings for settings, _ in points), key=lambda settings: settings.partitions)
+    _existing_services(largest)
+    cache = Cache(offline=largest.offline)
+    doctor_request = doctor.DoctorRequest.of(largest)
+    return dry_run(
+        points,
+        aa=options.aa,
+        checks=doctor.checks(doctor_request, cache, machine),
+        download_bytes=doctor.to_download(doctor_request, cache),
+        disk_bytes=0 if doctor_request.kafka is not None else doctor_request.topics_bytes,
+    )
+
+
+def _with_trials(request: RunRequest, options: Options) -> RunRequest:
+    """Return the request with its address, and with the number of trials that the options ask for."""
+    request = with_address(request)
+    if options.aa and request.trials is None:
+        request = replace(request, trials=AA_TRIALS)
+    return replace(request, trials=_most_trials(request)) if options.until_verdict else request
 
 
 def _existing_services(settings: Settings) -> Connection | None:

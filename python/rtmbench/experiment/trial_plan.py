@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rtmbench.engines import FLOORS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from rtmbench import _core
+    from rtmbench.engines import EngineSpec
     from rtmbench.experiment.progress import Progress
     from rtmbench.experiment.settings import Settings
     from rtmbench.experiment.steady_state import WarmUpRule
@@ -25,6 +28,9 @@ LONGEST_MEASURE = 1.5
 """An engine whose cycles last longer than this times the nominal ones is measured for fewer of them."""
 SPARE_S = 30.0
 """Load that is never sent: phases end by what is observed, and a poll late."""
+SET_UP_FLOOR_S = 3.0
+SET_UP_ENGINE_S = 15.0
+"""Rough times of a trial outside of warm-up and measurement, for the estimate before the start."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,4 +115,12 @@ class TrialPlan:
         return f"{self.name.replace('@', '-').replace(':', '-')}-{self.trial}{again}"
 
 
-__all__ = ["Judged", "TimeLimits", "TrialPlan"]
+def expected_s(settings: Settings, spec: EngineSpec, pattern: Pattern) -> float:
+    """Return roughly how long a trial takes, s."""
+    if spec.engine in FLOORS:
+        return SET_UP_FLOOR_S + settings.floor_warmup_s + settings.floor_duration_s
+    tail_s = 2 * settings.tail_s(spec, pattern)
+    return SET_UP_ENGINE_S + settings.expected_warmup_s + settings.duration_s + tail_s
+
+
+__all__ = ["Judged", "TimeLimits", "TrialPlan", "expected_s"]
