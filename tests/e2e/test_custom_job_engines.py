@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ class Job:
 
     count = 0
 
-    def __init__(self, platform, project, root, engine, *, slots=PARTITIONS, flink_args=()):
+    def __init__(self, platform, project, root, engine, *, slots=PARTITIONS, **arguments):
         Job.count += 1
         self.servers = platform.kafka().bootstrap_servers
         self.admin = {"bootstrap.servers": self.servers}
@@ -63,8 +64,7 @@ class Job:
         flink = spec.engine == "flink"
         self.job = custom_job(
             spark_job=None if flink else project / "large_orders.py",
-            flink_jar=project / "target" / "large-orders.jar" if flink else None,
-            flink_args=flink_args,
+            **{"flink_jar": project / "target" / "large-orders.jar" if flink else None, **arguments},
             template=project / "order.json",
             timestamp_field="created_at",
         )
@@ -119,9 +119,47 @@ def start(platform, project, tmp_path):
     return lambda engine, **options: Job(platform, project, tmp_path, engine, **options)
 
 
-def large(inputs):
+def large(inputs, least=200):
     orders = map(json.loads, (record.value for record in inputs))
-    return {order["order"]: order["amount"] for order in orders if order["amount"] >= 200}
+    return {order["order"]: order["amount"] for order in orders if order["amount"] >= least}
+
+
+@pytest.mark.parametrize(
+    ("engine", "arguments"),
+    [
+        ("spark@4.1", {"spark_args": ["prices"]}),
+        ("flink@1.20", {"flink_args": ["--prices", "prices"], "flink_args_only": True}),
+    ],
+)
+def test_a_job_has_the_directory_the_variables_and_the_arguments_of_its_user(
+    start, monkeypatch, tmp_path, engine, arguments
+):  # fmt: skip
+    directory = tmp_path / "of-the-user"
+    (directory / "prices").mkdir(parents=True)
+    (directory / "prices" / "large.txt").write_text("500\n", encoding="utf-8")
+    monkeypatch.chdir(directory)
+    monkeypatch.setenv("KAFKA_ORDERS_PRICES", "large.txt")
+    # A Spark and a Flink of the user's steer nothing.
+    monkeypatch.setenv("SPARK_HOME", "/nowhere")
+    monkeypatch.setenv("FLINK_CONF_DIR", "/nowhere")
+    with start(engine, **arguments) as job:
+        job.send()
+        expected = large(job.records(job.input), least=500)
+        job.await_output(len(expected))
+        orders = map(json.loads, (record.value for record in job.records(job.output)))
+        assert {order["order"]: order["amount"] for order in orders} == expected
+    assert [path.name for path in directory.iterdir()] == ["prices"]
+
+
+@pytest.mark.full
+def test_a_checkpoint_of_the_scripts_own_does_not_outlive_a_trial(start, monkeypatch, tmp_path):
+    fixed = tmp_path / "fixed"
+    monkeypatch.setenv("ORDERS_CHECKPOINT", str(fixed))
+    for _ in range(2):
+        with start("spark@4.1") as job:
+            job.send()
+            job.await_output(len(large(job.records(job.input))))
+    assert not fixed.exists()
 
 
 @pytest.mark.parametrize("engine", ["spark@4.1", pytest.param("spark@4.3", marks=pytest.mark.full)])
@@ -135,6 +173,22 @@ def test_a_script_that_takes_slots_away_fails_with_the_arithmetic(start, engine,
     )
     assert "The script sets the master local[2], which overrides rtmbench's local[8]" in said
     assert "Remove .master(…) from the script" in said
+
+
+@pytest.mark.full
+def test_a_fat_jar_runs_with_the_connector_that_it_bundles(start, platform, project, tmp_path):
+    connector = platform.cache.ensure("flink-connector-kafka@1.20")
+    fat = tmp_path / "fat.jar"
+    with zipfile.ZipFile(fat, "w") as target:
+        for jar in (project / "target" / "large-orders.jar", *connector.jars):
+            with zipfile.ZipFile(jar) as source:
+                for name in set(source.namelist()) - set(target.namelist()):
+                    target.writestr(name, source.read(name))
+    with start("flink@1.20", flink_jar=fat) as job:
+        job.send()
+        expected = large(job.records(job.input))
+        job.await_output(len(expected))
+        assert job.engine.consumed() == dict(enumerate(_core.end_offsets(job.admin, job.input)))
 
 
 def test_a_flink_job_wider_than_its_cluster_fails_within_seconds(start):

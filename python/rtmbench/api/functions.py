@@ -94,9 +94,11 @@ def run_all(
 def run_job(
     *,
     spark_job: str | os.PathLike[str] | None = None,
+    spark_args: Sequence[str] = (),
     flink_jar: str | os.PathLike[str] | None = None,
     flink_class: str | None = None,
     flink_args: Sequence[str] = (),
+    flink_args_only: bool = False,
     timestamp_field: str | None = None,
     input: str | None = None,  # noqa: A002 - as on the command line
     output: str | None = None,
@@ -117,9 +119,12 @@ def run_job(
 
     Args:
         spark_job: a PySpark file that starts one streaming query.
+        spark_args: arguments of that file.
         flink_jar: a jar whose `main` executes one job.
         flink_class: the class of that `main`; without, the one that the jar's manifest names.
-        flink_args: further program arguments of the Flink job.
+        flink_args: program arguments of the Flink job, before those of rtmbench.
+        flink_args_only: whether it gets no other arguments, because it reads brokers and topics from the environment or
+            has its own.
         timestamp_field: where an output has its event's time stamp, such as `"meta.created"`; without, where an input
             record has it.
         input: the topic that the jobs read, where they expect a certain one.
@@ -152,9 +157,11 @@ def run_job(
 
     job = custom_job(
         spark_job=spark_job,
+        spark_args=spark_args,
         flink_jar=flink_jar,
         flink_class=flink_class,
         flink_args=flink_args,
+        flink_args_only=flink_args_only,
         timestamp_field=timestamp_field,
         input=input,
         output=output,

@@ -17,9 +17,17 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 
 OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--spark-job", metavar="FILE.py", help="PySpark file to measure instead of a pattern."),
+    click.option("--spark-args", metavar="TEXT", help="Arguments of the PySpark file, as on a command line."),
     click.option("--flink-jar", metavar="FILE.jar", help="Flink job to measure instead of a pattern."),
     click.option("--flink-class", metavar="NAME", help="Main class of the Flink job. [default: the jar's Main-Class]"),
     click.option("--flink-args", metavar="TEXT", help="Program arguments of the Flink job, as on a command line."),
+    click.option(
+        "--flink-args-only",
+        is_flag=True,
+        default=None,
+        help="Pass no other arguments than --flink-args: the job reads brokers and topics from the environment, or has "
+        "its own.",
+    ),
     click.option("--input", metavar="TOPIC", help="Input topic of the job. [default: a new topic, named to the job]"),
     click.option("--output", metavar="TOPIC", help="Output topic of the job. [default: a new topic, named to the job]"),
     click.option(
@@ -51,9 +59,11 @@ OPTIONS: tuple[Callable[[Any], Any], ...] = (
 
 NAMES = (
     "spark_job",
+    "spark_args",
     "flink_jar",
     "flink_class",
     "flink_args",
+    "flink_args_only",
     "input",
     "output",
     "timestamp_field",
@@ -89,9 +99,14 @@ def take_job(values: SettingValues) -> CustomJob | None:
 
     if "first_output" in arguments:
         arguments["first_output_s"] = arguments.pop("first_output")
-    if "flink_args" in arguments:
-        try:
-            arguments["flink_args"] = shlex.split(arguments["flink_args"])
-        except ValueError as error:
-            raise click.UsageError(f"--flink-args cannot be split into words: {error}.") from error
+    for name in {"spark_args", "flink_args"} & arguments.keys():
+        arguments[name] = _words(name, arguments[name])
     return custom_job(**arguments)
+
+
+def _words(name: str, text: str) -> list[str]:
+    """Split the arguments of a job as a shell does."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise click.UsageError(f"--{name.replace('_', '-')} cannot be split into words: {error}.") from error

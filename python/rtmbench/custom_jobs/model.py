@@ -40,11 +40,15 @@ class CustomJob:
     timestamp_field: str
     """Where an output record has the time stamp of its event, names with dots between."""
     spark_job: Path | None = None
+    spark_args: tuple[str, ...] = ()
+    """Arguments of the PySpark file."""
     flink_jar: Path | None = None
     flink_class: str | None = None
     """The class with the `main` that makes the Flink job; None: the one that the jar's manifest names."""
     flink_args: tuple[str, ...] = ()
-    """Further program arguments of the Flink job."""
+    """Program arguments of the Flink job, before those of rtmbench."""
+    flink_args_only: bool = False
+    """Whether the Flink job gets no other arguments."""
     input: str | None = None
     """The topics that the jobs expect; None: names per trial, which rtmbench passes to the jobs."""
     output: str | None = None
@@ -134,9 +138,11 @@ class CustomJob:
         """Return the description for a result: names, no path of the machine."""
         return {
             "spark_job": self.spark_job.name if self.spark_job else None,
+            "spark_args": list(self.spark_args),
             "flink_jar": self.flink_jar.name if self.flink_jar else None,
             "flink_class": self.flink_class,
             "flink_args": list(self.flink_args),
+            "flink_args_only": self.flink_args_only,
             "timestamp_field": self.timestamp_field,
             "input": self.input,
             "output": self.output,
@@ -159,9 +165,11 @@ class CustomJob:
 def custom_job(
     *,
     spark_job: str | os.PathLike[str] | None = None,
+    spark_args: Sequence[str] = (),
     flink_jar: str | os.PathLike[str] | None = None,
     flink_class: str | None = None,
     flink_args: Sequence[str] = (),
+    flink_args_only: bool = False,
     timestamp_field: str | None = None,
     input: str | None = None,  # noqa: A002 - as on the command line
     output: str | None = None,
@@ -177,8 +185,12 @@ def custom_job(
     """
     if spark_job is None and flink_jar is None:
         raise ConfigurationError("No job to measure: give --spark-job FILE.py, --flink-jar FILE.jar, or both.")
-    if flink_jar is None and (flink_class is not None or flink_args):
-        raise ConfigurationError("--flink-class and --flink-args go with --flink-jar.")
+    _check_arguments(
+        spark_job=spark_job is not None,
+        spark_arguments=bool(spark_args),
+        flink_jar=flink_jar is not None,
+        flink_arguments=flink_class is not None or bool(flink_args) or flink_args_only,
+    )
     if template is not None and events is not None:
         raise ConfigurationError("--template and --events exclude each other: both define the input records.")
     if not 1 <= first_output_s <= LONGEST_S:
@@ -199,9 +211,11 @@ def custom_job(
     _check_field(field)
     return CustomJob(
         spark_job=_file(spark_job, "--spark-job", ".py"),
+        spark_args=tuple(spark_args),
         flink_jar=_file(flink_jar, "--flink-jar", ".jar"),
         flink_class=flink_class,
         flink_args=tuple(flink_args),
+        flink_args_only=flink_args_only,
         timestamp_field=field,
         input=input,
         output=output,
@@ -210,6 +224,13 @@ def custom_job(
         first_output_s=first_output_s,
         filters=filters,
     )
+
+
+def _check_arguments(*, spark_job: bool, spark_arguments: bool, flink_jar: bool, flink_arguments: bool) -> None:
+    if flink_arguments and not flink_jar:
+        raise ConfigurationError("--flink-class, --flink-args and --flink-args-only go with --flink-jar.")
+    if spark_arguments and not spark_job:
+        raise ConfigurationError("--spark-args goes with --spark-job.")
 
 
 def _file(value: str | os.PathLike[str] | None, flag: str, ending: str) -> Path | None:

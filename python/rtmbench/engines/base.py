@@ -126,6 +126,15 @@ class TrialIo:
         """The address of the Kafka."""
         return self.connection.bootstrap_servers
 
+    def variables(self) -> dict[str, str]:
+        """Return the environment variables that name brokers, topics and interval to a job."""
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "RTMBENCH_INPUT_TOPIC": self.input_topic,
+            "RTMBENCH_OUTPUT_TOPIC": self.output_topic,
+            "RTMBENCH_CHECKPOINT_INTERVAL": f"{self.checkpoint_interval_ms} milliseconds",
+        }
+
     def priority(self) -> str:
         """Return how the engine's running processes are kept below broker and harness, as read back, in a few words."""
         return EQUALS if self.group is None else self.group.read_back().text

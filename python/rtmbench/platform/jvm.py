@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from rtmbench.platform.gc_log import SUFFIX
@@ -17,6 +18,25 @@ if TYPE_CHECKING:
 # Variables of another Kafka, Flink, Spark or Hadoop installation: they would change the measurement.
 _FOREIGN_PREFIXES = ("SPARK_", "PYSPARK_", "FLINK_", "HADOOP_", "KAFKA_", "YARN_")
 _FOREIGN = {*SURPRISES, "JAVA_OPTS", "CLASSPATH", "IBM_JAVA_OPTIONS", "OPENJ9_JAVA_OPTIONS"}
+# Of these, what a custom job itself may read.
+_JOB_PREFIXES = ("SPARK_", "FLINK_", "KAFKA_")
+# What Spark, Flink and their scripts read themselves: it would steer the engine that rtmbench starts.
+_STEERING = re.compile(
+    "SPARK_(ANSI|API|AUTH|BUFFER|CLASSPATH|CONF_DIR|CONNECT|DAEMON|DIST|DRIVER|ENV_LOADED|EXECUTOR|HISTORY|HOME|IDENT|JARS|"
+    "JAVA|LAUNCHER|LOCAL|LOG|MASTER|NICENESS|PID|PREPEND|PUBLIC|PYTHON|REMOTE|REPL|SCALA|SHUFFLE|SQL|SUBMIT|TESTING|USER|"
+    "WORKER).*"
+    "|FLINK_(BIN|CLASSPATH|CONF|ENV|HOME|IDENT|LIB|LOG|OPT|PID|PLUGINS|PROPERTIES|SSH|TM|JM).*"
+    "|KAFKA_(OPTS|HEAP_OPTS|JVM|LOG4J|GC|JMX|DEBUG).*"
+)
+
+
+def job_variables(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables with Spark's, Flink's or Kafka's name that steer no engine, for a custom job."""
+    return {
+        key: value
+        for key, value in (os.environ if environ is None else environ).items()
+        if key.startswith(_JOB_PREFIXES) and not _STEERING.fullmatch(key)
+    }
 
 
 def environment(java: Java, environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -1,12 +1,11 @@
 """Runs a custom PySpark file as `python FILE` would, and reports the state of its query.
 
-`rtmbench` starts it as `python -m rtmbench.spark.foreign FILE`. The file needs to know nothing of rtmbench: the first
-query that it starts is detected as it starts.
+`rtmbench` starts it as `python -m rtmbench.spark.foreign FILE ARGUMENT…`. The file needs to know nothing of rtmbench:
+the query that writes the output topic is detected as it starts.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 import runpy
 import signal
@@ -14,18 +13,19 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rtmbench.errors import RunFailedError
 from rtmbench.spark import cluster
 from rtmbench.spark.facts import FactsFile, ProgressFile, collect
 from rtmbench.spark.failures import Failure
+from rtmbench.spark.query_starts import QueryStarts
 from rtmbench.spark.runner import EXIT_REFUSED, POLL_S, PROGRESS_S, REMOVE
 from rtmbench.spark.trigger import is_real_time, plan_of, trigger_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import FrameType
     from typing import NoReturn
 
@@ -40,7 +40,7 @@ class _StoppedError(BaseException):
 
 
 class _Watch(threading.Thread):
-    """Follows the first query that is started in this process; writes its facts once, its progress all along."""
+    """Follows the query that writes the output; writes its facts once, its progress all along."""
 
     def __init__(self, facts: FactsFile, progress: ProgressFile) -> None:
         super().__init__(name="rtmbench-watch", daemon=True)
@@ -53,26 +53,15 @@ class _Watch(threading.Thread):
         self._query_started = threading.Event()
         self._over = threading.Event()
 
-    def hook(self) -> None:
-        """Report every start of a query to this watch."""
-        from pyspark.sql.streaming import DataStreamWriter  # noqa: PLC0415 - only here is PySpark at hand
-
-        writer_class: Any = DataStreamWriter
-        original: Callable[..., StreamingQuery] = writer_class.start
-
-        @functools.wraps(original)
-        def start(writer: Any, *arguments: Any, **options: Any) -> StreamingQuery:
-            query = original(writer, *arguments, **options)
-            if not self._query_started.is_set():
-                self.query, self._session = query, writer._spark  # noqa: SLF001 - a query does not know its session
-                self._query_started.set()
-            elif self.query is not None and not self.query.isActive:
-                # The file has started its query again, as some do where it fails.
-                self._restarts += 1
-                self.facts.update(restarts=self._restarts)
-            return query
-
-        writer_class.start = start
+    def begin(self, query: StreamingQuery, session: SparkSession) -> None:
+        """Follow this query, unless another one is followed already."""
+        if not self._query_started.is_set():
+            self.query, self._session = query, session
+            self._query_started.set()
+        elif self.query is not None and not self.query.isActive:
+            # The file has started its query again, as some do where it fails.
+            self._restarts += 1
+            self.facts.update(restarts=self._restarts)
 
     def run(self) -> None:
         """Follow the query to its end."""
@@ -116,7 +105,7 @@ class _Watch(threading.Thread):
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the file, and exit: 0 stopped on request, 1 it failed or ended by itself, 64 Spark refused its query."""
-    (name,) = sys.argv[1:] if arguments is None else arguments
+    name, *job_arguments = sys.argv[1:] if arguments is None else arguments
     path = Path(name).resolve()
     # The file may be one of rtmbench's pipelines, which would write into these too.
     facts = FactsFile(_taken("RTMBENCH_FACTS"))
@@ -124,7 +113,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, _stop)
     code = 0
     try:
-        failure = _run(path, watch)
+        failure = _run(path, job_arguments, watch)
         code = _report(failure, facts)
     except _StoppedError:
         facts.update(state="stopped")
@@ -146,11 +135,12 @@ def _taken(name: str) -> Path | None:
     return Path(value) if value else None
 
 
-def _run(path: Path, watch: _Watch) -> Failure:
+def _run(path: Path, arguments: list[str], watch: _Watch) -> Failure:
     """Run the file until a stop is requested; any other end is a failure."""
-    sys.argv = [str(path)]
+    sys.argv = [str(path), *arguments]
     sys.path.insert(0, str(path.parent))
-    watch.hook()
+    topic, checkpoints = os.environ.get("RTMBENCH_OUTPUT_TOPIC"), os.environ.get("RTMBENCH_CHECKPOINT_DIR")
+    QueryStarts(watch.begin, output_topic=topic, checkpoints=checkpoints).hook()
     watch.start()
     ended = f"{path.name} ended"
     try:
@@ -168,13 +158,22 @@ def _run(path: Path, watch: _Watch) -> Failure:
     if watch.query is not None:
         watch.join(2 * PROGRESS_S)
         return watch.failure or Failure(code="QUERY_ENDED", message=f"{ended}, and its query with it.")
-    message = f"{ended} and started no streaming query. It must call start() on a DataStreamWriter."
+    message = (
+        f"{ended} and started no streaming query that writes the output topic. It must call start() on a "
+        "DataStreamWriter with the format kafka and the topic of RTMBENCH_OUTPUT_TOPIC or --output."
+    )
     return Failure(code="NO_QUERY", message=message)
 
 
 def _of(error: Exception, path: Path) -> Failure:
     """Describe what the file raised, with the line of it that did."""
     failure = Failure.of(error)
+    if isinstance(error, TypeError) and "realTime" in failure.message:
+        failure = replace(
+            failure,
+            message="trigger() of this Spark has no realTime, which came with Spark 4.2. Use a newer Spark, as in "
+            "--engines spark@4.3, or rtmbench.spark.real_time_trigger(writer, interval), which works with each version",
+        )
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     place = f" ({path.name}, line {lines[-1]})" if lines else ""
     return Failure(code=failure.code, message=f"{failure.message[:_MESSAGE]}{place}", trace=failure.trace)

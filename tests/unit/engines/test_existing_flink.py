@@ -16,8 +16,8 @@ from trial_io import trial_io
 from rtmbench.custom_jobs.model import custom_job
 from rtmbench.engines import create_engine, parse_engine
 from rtmbench.engines.flink.cluster import FlinkCluster
-from rtmbench.engines.flink.existing import CONNECTOR, ExistingCluster, with_libraries
-from rtmbench.engines.flink.source import OwnCluster
+from rtmbench.engines.flink.existing import ExistingCluster, with_libraries
+from rtmbench.engines.flink.source import CONNECTOR, OwnCluster
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.experiment.settings import RunRequest, resolve
 from rtmbench.kafka.connection import Connection
@@ -30,8 +30,8 @@ URL = "https://ann:secret@flink.example:8081"
 KAFKA = {"bootstrap_servers": "kafka.example:9092"}
 
 
-def settings(**wishes):
-    return resolve(RunRequest(patterns=("01",), **wishes), MACHINE)
+def settings(**options):
+    return resolve(RunRequest(patterns=("01",), **options), MACHINE)
 
 
 def test_the_address_is_checked_and_needs_a_kafka_that_both_reach():

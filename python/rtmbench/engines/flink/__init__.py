@@ -43,7 +43,7 @@ class Flink(EngineKind):
 
         platform = setup.platform
         source = (
-            OwnCluster(platform, rest_port=setup.settings.flink_port)
+            OwnCluster(platform, rest_port=setup.settings.flink_port, job=setup.pattern.job)
             if platform.flink is None
             else ExistingCluster(platform.flink, cache=platform.cache)
         )

@@ -15,7 +15,7 @@ from rtmbench.platform import jvm, logs
 from rtmbench.platform.ports import LOOPBACK, ensure_free, free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rtmbench.engines.flink.config import FlinkMemory
@@ -110,9 +110,14 @@ def start_cluster(
     state_backend: str = "rocksdb",
     checkpoints: str | None = None,
     buffer_wait_ms: int = 1,
+    environment: Mapping[str, str] | None = None,
+    directory: Path | None = None,
     timeout_s: float = READY_TIMEOUT_S,
 ) -> FlinkCluster:
     """Start both processes and return when all slots are registered.
+
+    `environment` and `directory` are those of both processes, in which a custom job's code runs; None: the platform's
+    environment, and a directory below `work`.
 
     Raises PreflightError if a requested port is in use, RunFailedError if the cluster does not start.
     """
@@ -120,19 +125,21 @@ def start_cluster(
         ensure_free(rest_port, "Flink's REST API")
     for attempt in range(1, ATTEMPTS + 1):
         free_rest, rpc_port = free_ports(2)
-        directory = work / f"flink-{attempt}"
+        attempt_work = work / f"flink-{attempt}"
         settings = configuration(
             memory=memory,
             slots=slots,
             rest_port=rest_port or free_rest,
             rpc_port=rpc_port,
-            work=directory,
+            work=attempt_work,
             state_backend=state_backend,
             checkpoints=checkpoints,
             buffer_wait_ms=buffer_wait_ms,
         )
-        configs = write_configuration(directory, settings)
-        java = _Launch(platform, class_path, directory, configs, logs_directory, group)
+        configs = write_configuration(attempt_work, settings)
+        java = _Launch(
+            platform, class_path, attempt_work, configs, logs_directory, group, environment, directory or attempt_work
+        )
         processes: list[Process] = []
         cluster = FlinkCluster(url=f"http://{LOOPBACK}:{rest_port or free_rest}", processes=processes)
         try:
@@ -163,6 +170,8 @@ class _Launch:
     configs: Path
     logs: Path
     group: SchedulingGroup | None
+    environment: Mapping[str, str] | None
+    directory: Path
 
     def job_manager(self, memory: FlinkMemory) -> Process:
         options = [
@@ -196,7 +205,8 @@ class _Launch:
                 "--configDir",
                 str(self.configs),
             ],
-            cwd=self.work,
+            env=self.environment,
+            cwd=self.directory,
             logs=self.logs,
             group=self.group,
         )

@@ -249,15 +249,18 @@ class FlinkEngine:
             **self._event_time(io),
         }
         body = {
-            "programArgsList": [text for pair in arguments.items() for text in pair] + self._own_arguments(),
+            "programArgsList": self._program_arguments([text for pair in arguments.items() for text in pair]),
             "parallelism": min(io.slots, io.partitions),
             **self._source.job_configuration(io, self._own),
         }
         started = cluster.request("POST", f"/jars/{self._uploaded}/run", json=body, timeout_s=60)
         return str(started["jobid"])
 
-    def _own_arguments(self) -> list[str]:
-        return [] if self._own is None else list(self._own.flink_args)
+    def _program_arguments(self, arguments: list[str]) -> list[str]:
+        if self._own is None:
+            return arguments
+        # Positional arguments are the first ones.
+        return [*self._own.flink_args, *(() if self._own.flink_args_only else arguments)]
 
     def _checkpoint_settings(self, cluster: FlinkCluster) -> JsonObject:
         try:

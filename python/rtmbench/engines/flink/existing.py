@@ -9,7 +9,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from rtmbench.engines.flink.cluster import FlinkCluster
-from rtmbench.engines.flink.source import checkpoint_interval, entry_class
+from rtmbench.engines.flink.source import checkpoint_interval, entry_class, has_connector
 from rtmbench.errors import PreflightError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.private_files import write_private
@@ -28,7 +28,6 @@ CLIENT_SETTINGS = "rtmbench-kafka.properties"
 _PRIVATE = re.compile(
     r"address|host|dir\b|dirs\b|path|uri|url|principal|keytab|secret|password|token|key", re.IGNORECASE
 )
-CONNECTOR = "org/apache/flink/connector/kafka/source/KafkaSource.class"
 SLOTS_TIMEOUT_S = 30.0
 POLL_S = 0.2
 
@@ -80,7 +79,7 @@ class ExistingCluster:
         target = io.work / job.name
         write_private(target, "")
         resources = {CLIENT_SETTINGS: clients.properties_file(io.connection.inline())} if io.connection.java else {}
-        return with_libraries(job, () if _has_connector(job) else self._libraries, target, resources)
+        return with_libraries(job, () if has_connector(job) else self._libraries, target, resources)
 
     def bootstrap_servers(self, io: TrialIo) -> str:
         """Return how the cluster reaches the broker, where that differs from how this machine does."""
@@ -167,12 +166,6 @@ def with_libraries(
         for name, text in (resources or {}).items():
             fat.writestr(name, text)
     return target
-
-
-def _has_connector(jar: Path) -> bool:
-    """Return whether a jar has a Kafka connector of its own, which then counts."""
-    with zipfile.ZipFile(jar) as archive:
-        return CONNECTOR in archive.namelist()
 
 
 def _await_slots(cluster: FlinkCluster, need: int) -> None:

@@ -4,17 +4,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rtmbench import durations
 from rtmbench.engines.flink.cluster import start_cluster
 from rtmbench.engines.flink.config import divide_memory
 from rtmbench.kafka import clients
 from rtmbench.patterns import pipelines
+from rtmbench.platform import jvm
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rtmbench.artifacts import Bundle
     from rtmbench.custom_jobs.model import CustomJob
     from rtmbench.engines.base import TrialIo
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from rtmbench.platform.base import Platform
 
 STOP_GRACE_S = 1.0
+CONNECTOR = "org/apache/flink/connector/kafka/source/KafkaSource.class"
 
 
 class ClusterSource(Protocol):
@@ -67,19 +69,26 @@ class ClusterSource(Protocol):
         """Give the cluster up after the job has ended; `uploaded` is the name of the job's jar there."""
 
 
+def _client_properties(io: TrialIo) -> Path:
+    return io.work / "kafka-clients.properties"
+
+
 class OwnCluster:
     """A JobManager and a TaskManager on this machine, new for each trial."""
 
-    def __init__(self, platform: Platform, *, rest_port: int = 0) -> None:
+    def __init__(self, platform: Platform, *, rest_port: int = 0, job: CustomJob | None = None) -> None:
         self._platform = platform
         self._rest_port = rest_port
+        self._job = job
         self._class_path: list[Path] = []
 
     def prepare(self, version: str) -> str:
-        """Fetch Flink and its Kafka connector."""
+        """Fetch Flink, and its Kafka connector unless the custom job brings one."""
         flink = self._platform.cache.ensure(f"flink@{version}")
         connector = self._platform.cache.ensure(f"flink-connector-kafka@{version}")
-        self._class_path = class_path(flink, connector)
+        jar = None if self._job is None else self._job.flink_jar
+        # Flink loads the connector's classes from the cluster first, and those of kafka-clients from the job.
+        self._class_path = class_path(flink, None if jar is not None and has_connector(jar) else connector)
         return flink.build
 
     def open(self, io: TrialIo) -> FlinkCluster:
@@ -96,7 +105,18 @@ class OwnCluster:
             logs_directory=io.logs,
             rest_port=self._rest_port,
             group=io.group,
+            **(self._of_the_user(io) if self._job is not None else {}),
         )
+
+    def _of_the_user(self, io: TrialIo) -> dict[str, Any]:
+        """Return what the processes of a custom job share with a PySpark file: directory and variables."""
+        variables = {
+            **jvm.job_variables(),
+            **self._platform.environment(),
+            **io.variables(),
+            "RTMBENCH_KAFKA_PROPERTIES": str(_client_properties(io)),
+        }
+        return {"environment": variables, "directory": Path.cwd()}
 
     def jar(self, job: Path, io: TrialIo) -> Path:  # noqa: ARG002 - the connector is on the cluster's class path
         """Return the job's jar as it is."""
@@ -108,7 +128,7 @@ class OwnCluster:
 
     def client_arguments(self, io: TrialIo) -> dict[str, str]:
         """Return the file with the settings."""
-        properties = io.work / "kafka-clients.properties"
+        properties = _client_properties(io)
         clients.write_properties(properties, io.connection.java)
         return {"--kafka-properties": str(properties)}
 
@@ -160,10 +180,18 @@ def entry_class(job: CustomJob) -> dict[str, str]:
     return {} if job.flink_class is None else {"entryClass": job.flink_class}
 
 
-def class_path(flink: Bundle, connector: Bundle) -> list[Path]:
+def has_connector(jar: Path) -> bool:
+    """Return whether a job's jar has a Kafka connector of its own, which then counts."""
+    if not zipfile.is_zipfile(jar):
+        return False
+    with zipfile.ZipFile(jar) as archive:
+        return CONNECTOR in archive.namelist()
+
+
+def class_path(flink: Bundle, connector: Bundle | None) -> list[Path]:
     """Return Flink's own jars, most classes first, then the connector's."""
     own = sorted((flink.root / "lib").glob("*.jar"), key=lambda jar: (not jar.name.startswith("flink-dist"), jar.name))
-    return [*own, *connector.jars]
+    return [*own, *(() if connector is None else connector.jars)]
 
 
-__all__ = ["ClusterSource", "OwnCluster", "checkpoint_interval", "class_path", "entry_class"]
+__all__ = ["ClusterSource", "OwnCluster", "checkpoint_interval", "class_path", "entry_class", "has_connector"]

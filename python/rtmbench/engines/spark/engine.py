@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtmbench.engines.base import EngineRefusedError, require_slots
@@ -20,12 +21,11 @@ from rtmbench.engines.spark.query import BUFFER_WAIT, CHANGELOG, PLAIN_LOCAL_FIL
 from rtmbench.errors import ConfigurationError, PreflightError, RunFailedError
 from rtmbench.kafka import clients
 from rtmbench.patterns import find_pattern, pipelines
-from rtmbench.platform import logs
+from rtmbench.platform import jvm, logs
 from rtmbench.results.model import EngineFacts, EngineSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from rtmbench.artifacts import Bundle
     from rtmbench.custom_jobs.model import CustomJob
@@ -106,9 +106,10 @@ class SparkEngine:
         self._configure(io)
         self._process = self._platform.spawn(
             "spark",
-            [sys.executable, *(() if self._own is None else ("-m", "rtmbench.spark.foreign")), str(self._file)],
+            [sys.executable, *self._program()],
             env=self._environment(io, self._spark.root),
-            cwd=io.work,
+            # A custom job finds its files as `python FILE` does.
+            cwd=io.work if self._own is None else Path.cwd(),
             logs=io.logs,
             group=io.group,
         )
@@ -237,8 +238,15 @@ class SparkEngine:
         )
         clients.write_properties(conf / "kafka-clients.properties", self._master.client_properties(io))
 
+    def _program(self) -> list[str]:
+        """Return the Python program with its arguments."""
+        if self._own is None:
+            return [str(self._file)]
+        return ["-m", "rtmbench.spark.foreign", str(self._file), *self._own.spark_args]
+
     def _environment(self, io: TrialIo, root: Path) -> dict[str, str]:
         return {
+            **({} if self._own is None else jvm.job_variables()),
             **spark_process.environment(self._platform.environment(), root=root, work=io.work),
             **query.variables(io, mode="" if self._own else self.mode),
             "RTMBENCH_FACTS": str(io.work / "facts.json"),

@@ -52,10 +52,7 @@ def settings(variant: Variant, io: TrialIo, *, custom: bool) -> dict[str, str]:
 def variables(io: TrialIo, *, mode: str) -> dict[str, str]:
     """Return the variables that a pipeline reads (`rtmbench.spark.Io`); a custom query has no `mode`."""
     values = {
-        "KAFKA_BOOTSTRAP_SERVERS": io.bootstrap_servers,
-        "RTMBENCH_INPUT_TOPIC": io.input_topic,
-        "RTMBENCH_OUTPUT_TOPIC": io.output_topic,
-        "RTMBENCH_CHECKPOINT_INTERVAL": f"{io.checkpoint_interval_ms} milliseconds",
+        **io.variables(),
         "RTMBENCH_CHECKPOINT_DIR": io.checkpoint_dir,
         "RTMBENCH_WATERMARK_DELAY": f"{io.watermark_delay_ms} milliseconds",
     }

@@ -1,5 +1,7 @@
 package com.example.orders;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.functions.RichFlatMapFunction;
 import org.apache.flink.api.common.serialization.SimpleStringSchema;
@@ -28,7 +30,13 @@ public final class LargeOrders {
     if (behaviour.equals("no-start")) {
       throw new IllegalStateException("the price list is missing");
     }
-    String servers = arguments.getRequired("bootstrap-servers");
+    String servers = named(arguments, "bootstrap-servers", "KAFKA_BOOTSTRAP_SERVERS");
+    // The smallest large order, where the team keeps it in a file.
+    int minimum = 200;
+    if (arguments.has("prices")) {
+      Path prices = Path.of(arguments.get("prices"), System.getenv("KAFKA_ORDERS_PRICES"));
+      minimum = Integer.parseInt(Files.readString(prices).trim());
+    }
     Configuration configuration = new Configuration();
     if (behaviour.equals("stumbles")) {
       configuration.setString("restart-strategy.type", "fixed-delay");
@@ -48,7 +56,7 @@ public final class LargeOrders {
     KafkaSource<String> orders =
         KafkaSource.<String>builder()
             .setBootstrapServers(servers)
-            .setTopics(arguments.getRequired("input-topic"))
+            .setTopics(named(arguments, "input-topic", "RTMBENCH_INPUT_TOPIC"))
             .setStartingOffsets(OffsetsInitializer.earliest())
             .setValueOnlyDeserializer(new SimpleStringSchema())
             .build();
@@ -59,7 +67,7 @@ public final class LargeOrders {
             .setProperty("linger.ms", "0")
             .setRecordSerializer(
                 KafkaRecordSerializationSchema.builder()
-                    .setTopic(arguments.getRequired("output-topic"))
+                    .setTopic(named(arguments, "output-topic", "RTMBENCH_OUTPUT_TOPIC"))
                     .setValueSerializationSchema(new SimpleStringSchema())
                     .build())
             .build();
@@ -75,9 +83,13 @@ public final class LargeOrders {
     } else {
       // Tasks of another group share no slot with the others.
       String group = arguments.get("output-group", "default");
-      texts.flatMap(new Large(behaviour)).slotSharingGroup(group).sinkTo(large);
+      texts.flatMap(new Large(behaviour, minimum)).slotSharingGroup(group).sinkTo(large);
     }
     environment.execute("large orders");
+  }
+
+  private static String named(ParameterTool arguments, String argument, String variable) {
+    return arguments.has(argument) ? arguments.get(argument) : System.getenv(variable);
   }
 
   /** An order that can be changed, as a POJO in Flink's sense. */
@@ -118,9 +130,11 @@ public final class LargeOrders {
 
     private static final ObjectMapper JSON = new ObjectMapper();
     private final String behaviour;
+    private final int minimum;
 
-    Large(String behaviour) {
+    Large(String behaviour, int minimum) {
       this.behaviour = behaviour;
+      this.minimum = minimum;
     }
 
     @Override
@@ -134,7 +148,7 @@ public final class LargeOrders {
           && getRuntimeContext().getTaskInfo().getAttemptNumber() == 0) {
         throw new IllegalStateException("the price list is being written");
       }
-      if (behaviour.equals("silent") || order.get("amount").asInt() < 200) {
+      if (behaviour.equals("silent") || order.get("amount").asInt() < minimum) {
         return;
       }
       ObjectNode result = JSON.createObjectNode();
