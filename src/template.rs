@@ -17,22 +17,26 @@ enum Field {
     EventType,
     Key,
     Value,
+    ScheduledNs,
     ScheduledUs,
     ScheduledMs,
+    ScheduledS,
     ScheduledIso,
 }
 
 /// What the longest of them takes, an event's id.
 const LONGEST_FIELD: usize = 36;
 
-const FIELDS: [(&str, Field); 8] = [
+const FIELDS: [(&str, Field); 10] = [
     ("i", Field::Index),
     ("event_id", Field::EventId),
     ("event_type", Field::EventType),
     ("key", Field::Key),
     ("value", Field::Value),
+    ("scheduled_at_ns", Field::ScheduledNs),
     ("scheduled_at_us", Field::ScheduledUs),
     ("scheduled_at_ms", Field::ScheduledMs),
+    ("scheduled_at_s", Field::ScheduledS),
     ("scheduled_at_iso", Field::ScheduledIso),
 ];
 
@@ -100,24 +104,29 @@ impl Template {
         for &(to, field) in &self.fields {
             buffer.extend_from_slice(&self.text[from..to as usize]);
             from = to as usize;
-            match field {
-                Field::Index => buffer.extend_from_slice(number.format(index).as_bytes()),
-                Field::EventId => buffer.extend_from_slice(&event.event_id.text()),
-                Field::EventType => buffer.extend_from_slice(event.event_type.name().as_bytes()),
+            let at_us = event.scheduled_at_us;
+            let text = match field {
+                Field::Index => number.format(index),
+                Field::Value => number.format(event.value),
+                Field::ScheduledNs => number.format(at_us.saturating_mul(1_000)),
+                Field::ScheduledUs => number.format(at_us),
+                Field::ScheduledMs => number.format(at_us.div_euclid(1_000)),
+                Field::ScheduledS => number.format(at_us.div_euclid(1_000_000)),
+                Field::EventType => event.event_type.name(),
                 Field::Key => {
                     buffer.extend_from_slice(b"user_");
-                    buffer.extend_from_slice(number.format(event.key).as_bytes());
+                    number.format(event.key)
                 }
-                Field::Value => buffer.extend_from_slice(number.format(event.value).as_bytes()),
-                Field::ScheduledUs => {
-                    buffer.extend_from_slice(number.format(event.scheduled_at_us).as_bytes());
+                Field::EventId => {
+                    buffer.extend_from_slice(&event.event_id.text());
+                    continue;
                 }
-                Field::ScheduledMs => {
-                    let ms = event.scheduled_at_us.div_euclid(1000);
-                    buffer.extend_from_slice(number.format(ms).as_bytes());
+                Field::ScheduledIso => {
+                    iso::write(at_us, buffer);
+                    continue;
                 }
-                Field::ScheduledIso => iso::write(event.scheduled_at_us, buffer),
-            }
+            };
+            buffer.extend_from_slice(text.as_bytes());
         }
         buffer.extend_from_slice(&self.text[from..]);
     }
@@ -193,9 +202,9 @@ mod tests {
     fn each_placeholder_has_its_value() {
         let workload = Workload::new(1, 100, None).unwrap();
         let event = workload.event(7, 1_700_000_000_123_456);
-        let text = r#"{"n":{{i}},"id":"{{event_id}}","t":"{{ event_type }}","k":"{{key}}","v":{{value}},"a":{"us":{{scheduled_at_us}},"ms":{{scheduled_at_ms}},"iso":"{{scheduled_at_iso}}"}}"#;
+        let text = r#"{"n":{{i}},"id":"{{event_id}}","t":"{{ event_type }}","k":"{{key}}","v":{{value}},"a":{"ns":{{scheduled_at_ns}},"us":{{scheduled_at_us}},"ms":{{scheduled_at_ms}},"s":{{scheduled_at_s}},"iso":"{{scheduled_at_iso}}"}}"#;
         let expected = format!(
-            r#"{{"n":7,"id":"{}","t":"{}","k":"user_{}","v":{},"a":{{"us":1700000000123456,"ms":1700000000123,"iso":"2023-11-14T22:13:20.123456Z"}}}}"#,
+            r#"{{"n":7,"id":"{}","t":"{}","k":"user_{}","v":{},"a":{{"ns":1700000000123456000,"us":1700000000123456,"ms":1700000000123,"s":1700000000,"iso":"2023-11-14T22:13:20.123456Z"}}}}"#,
             event.event_id,
             event.event_type.name(),
             event.key,

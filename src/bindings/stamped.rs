@@ -1,4 +1,5 @@
-//! `verify_stamped()`, for the outputs of jobs that are not ours, and `read_topic()`, for whoever checks them.
+//! `verify_stamped()`, for the outputs of jobs that are not ours; `read_topic()`, for whoever checks them;
+//! `newest_records()` and `timestamp_of()`, for whoever wants to send such records.
 
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use super::verify::Verdict;
 use super::wait::{duration, twins};
 use crate::Error;
 use crate::kafka::KafkaConfig;
-use crate::kafka::consumer::read_range;
+use crate::kafka::consumer::{Message, read_range};
 use crate::kafka::topics::bounds;
 use crate::oracle::{Scope, Side, StampedSettings, StampedVerdict, verify_stamped as verify};
 use crate::stamp::StampPath;
@@ -86,13 +87,25 @@ fn converted(py: Python<'_>, found: StampedVerdict) -> PyResult<Py<PyTuple>> {
     Ok((verdict, dict).into_pyobject(py)?.unbind())
 }
 
-/// A record as it was read: partition, offset, key, value, ms of its append.
+/// A record as it was read: partition, offset, key, value, a time that Kafka keeps of it, ms.
 struct Read {
     partition: i32,
     offset: i64,
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
-    append_ms: Option<i64>,
+    at_ms: Option<i64>,
+}
+
+impl Read {
+    fn of(message: &Message<'_>, at_ms: Option<i64>) -> Self {
+        Self {
+            partition: message.partition,
+            offset: message.offset,
+            key: message.key.map(<[u8]>::to_vec),
+            value: message.payload.map(<[u8]>::to_vec),
+            at_ms,
+        }
+    }
 }
 
 fn read(
@@ -115,13 +128,28 @@ fn read(
         if records.len() == most {
             return Err(Error::Invalid(format!("topic {topic} holds more than {most} records")));
         }
-        records.push(Read {
-            partition: message.partition,
-            offset: message.offset,
-            key: message.key.map(<[u8]>::to_vec),
-            value: message.payload.map(<[u8]>::to_vec),
-            append_ms: message.append_ms,
-        });
+        records.push(Read::of(&message, message.append_ms));
+        Ok(())
+    })?;
+    records.sort_unstable_by_key(|record| (record.partition, record.offset));
+    Ok(records)
+}
+
+/// The newest records of each partition, equally many of each, `most` or a few more of all.
+fn newest(
+    config: &KafkaConfig,
+    topic: &str,
+    most: usize,
+    timeout: std::time::Duration,
+    stop: &Stop,
+) -> crate::Result<Vec<Read>> {
+    let found = bounds(config, topic, timeout, stop)?;
+    let share = most.div_ceil(found.len().max(1)) as i64;
+    let starts: Vec<i64> = found.iter().map(|bounds| bounds.low.max(bounds.end - share)).collect();
+    let ends: Vec<i64> = found.iter().map(|bounds| bounds.end).collect();
+    let mut records = Vec::new();
+    read_range(config, topic, &starts, &ends, timeout, stop, |message| {
+        records.push(Read::of(&message, message.append_ms.or(message.created_ms)));
         Ok(())
     })?;
     records.sort_unstable_by_key(|record| (record.partition, record.offset));
@@ -134,7 +162,7 @@ fn tuples(py: Python<'_>, records: Vec<Read>) -> PyResult<Vec<Py<PyTuple>>> {
         .map(|record| {
             let bytes = |bytes: Option<Vec<u8>>| bytes.map(|bytes| PyBytes::new(py, &bytes).unbind());
             let tuple =
-                (record.partition, record.offset, bytes(record.key), bytes(record.value), record.append_ms);
+                (record.partition, record.offset, bytes(record.key), bytes(record.value), record.at_ms);
             Ok(tuple.into_pyobject(py)?.unbind())
         })
         .collect()
@@ -157,4 +185,29 @@ twins! {
         let work = move || read(&config, &topic, &from_offsets, most, timeout, &seen);
         wait(py, move || stop.set(), work, tuples)
     }
+}
+
+twins! {
+    /// Read the newest records of a topic: (partition, offset, key, value, ms that Kafka keeps) of each, in order.
+    #[pyo3(signature = (config, topic, most, *, timeout_s=30.0),
+           text_signature = "(config, topic, most, *, timeout_s=30.0)")]
+    fn newest_records and newest_records_async by wait(
+        py: Python<'py>,
+        config: &Bound<'py, PyAny>,
+        topic: String,
+        most: usize,
+        timeout_s: f64,
+    ) {
+        let (config, timeout, stop) = (convert::config(config)?, duration(timeout_s)?, Stop::new());
+        let seen = stop.clone();
+        let work = move || newest(&config, &topic, most, timeout, &seen);
+        wait(py, move || stop.set(), work, tuples)
+    }
+}
+
+/// The time that a JSON record has in a field, µs since the Unix epoch, and its unit; None where that is not a time.
+#[pyfunction]
+pub(super) fn timestamp_of(record: &[u8], field: &str) -> PyResult<Option<(i64, &'static str)>> {
+    let path = StampPath::new(field)?;
+    Ok(path.decode(record).ok().map(|stamp| (stamp.at_us, stamp.unit.name())))
 }

@@ -43,6 +43,22 @@ def project(tmp_path_factory):
     return directory
 
 
+def test_what_init_writes_is_measured_by_the_command_that_it_prints(tmp_path):
+    with running("init", "mine", cwd=tmp_path) as run:
+        assert run.wait(30) == 0, run.stderr
+    (command,) = [line.split() for line in run.stdout.splitlines() if line.strip().startswith("rtmbench run")]
+    # Its settings are those of two cores, as in the other tests.
+    with running(*command[1:], "--rate", "500", "--partitions", "4", "--json", cwd=tmp_path / "mine") as run:
+        code = run.wait(300)
+        await_nothing_alive(run, 10)
+    assert code == 0, run.stderr
+    ((trial,),) = [cell["trials"] for cell in json.loads(run.stdout)["cells"]]
+    outputs = trial["outputs"]
+    assert trial["status"] in ("valid", "contended")
+    assert (outputs["oracle"], outputs["complaints"]) == ("checks.py:check", [])
+    assert outputs["covered_timestamps"] == outputs["distinct_timestamps"] > 0
+
+
 def test_a_query_and_a_jar_are_measured_side_by_side(project):
     flags = ["--spark-job", "large_orders.py", *JAR, "--oracle", "checks.py:large_orders", "--json"]
     with running("run", *flags, *GENTLE, cwd=project) as run:

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 MAX_EVENTS = 100_000
 """As many events are taken from a Python function; they are sent again and again, with new time stamps."""
 
-STAMPS = ("scheduled_at_us", "scheduled_at_iso", "scheduled_at_ms")
+STAMPS = ("scheduled_at_us", "scheduled_at_ns", "scheduled_at_iso", "scheduled_at_ms", "scheduled_at_s")
 """The placeholders of the intended time, the finest first."""
-_NUMBER = re.compile(r'"(\{\{\s*(?:i|value|scheduled_at_us|scheduled_at_ms)\s*\}\})"')
+_NUMBER = re.compile(r'"(\{\{\s*(?:i|value|scheduled_at_(?:ns|us|ms|s))\s*\}\})"')
 # Any time will do; its µs, ms and text differ from each other and from what else a record may hold.
 _AT_US = 1_700_000_000_123_456
 
@@ -69,10 +69,39 @@ def of_template(template: str | os.PathLike[str] | Mapping[str, Any]) -> Payload
             text, label = path.read_text(encoding="utf-8").strip(), f"template {path.name}"
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"--template names {template}, which cannot be read: {error}.") from error
+        texts = _lines(text)
     else:
         text, label = _json(template, "The template"), "a template"
-    field = _field(text, label)
-    return Payload(label=label, field=field, texts=((None, text),), digest=_digest([(None, text)]))
+        texts = [(None, text)]
+    fields = _fields(texts[0][1], label)
+    for number, (_, each) in enumerate(texts[1:], 2):
+        there = _fields(each, f"{label}, line {number},")
+        if not (common := [field for field in fields if field in there]):
+            raise ConfigurationError(
+                f"{label}, line {number}, has no time stamp in `{fields[0]}`, where others have it."
+            )
+        fields = common
+    many = f"the payload is {len(texts):,} records of {label}, sent repeatedly with new time stamps"
+    return Payload(
+        label=label,
+        field=fields[0],
+        texts=tuple(texts),
+        digest=_digest(texts),
+        note=many if len(texts) > 1 else "",
+    )
+
+
+def _lines(text: str) -> list[Text]:
+    """Return the templates of a file: one over all lines, or one in each line, with a Kafka key and a tab before it."""
+    texts: list[Text] = []
+    for line in text.splitlines():
+        before, tab, after = line.rpartition("\t")
+        if not (after.startswith("{") and after.endswith("}")):
+            return [(None, text)]
+        texts.append((before.encode() if tab else None, after))
+    if len(texts) > MAX_EVENTS:
+        raise ConfigurationError(f"--template has {len(texts):,} lines; give {MAX_EVENTS:,} at most.")
+    return texts or [(None, text)]
 
 
 def of_events(source: str | Callable[[], Iterable[Any]]) -> Payload:
@@ -96,7 +125,7 @@ def of_events(source: str | Callable[[], Iterable[Any]]) -> Payload:
             )
         text = _json(fields, what)
         if not field:
-            field = _field(text, what)
+            field = _fields(text, what)[0]
         elif not _has(fields, field):
             raise ConfigurationError(f"{what} has no time stamp in `{field}`, where event 0 has it.")
         texts.append((key.encode() if isinstance(key, str) else key, text))
@@ -129,8 +158,8 @@ def _json(fields: Mapping[str, Any], what: str) -> str:
     return _NUMBER.sub(r"\1", text)
 
 
-def _field(text: str, what: str) -> str:
-    """Fill a template in, and find the field of its time stamp."""
+def _fields(text: str, what: str) -> list[str]:
+    """Fill a template in, and find the fields of its time stamp, the finest first."""
     try:
         workload = _core.Workload(1, templates=[(None, text)])
         record = json.loads(workload.event(0, _AT_US))
@@ -141,19 +170,26 @@ def _field(text: str, what: str) -> str:
     if not isinstance(record, dict):
         raise ConfigurationError(f"{what} is not a JSON object, but {str(record)[:60]!r}.")
     stamps = {
+        "scheduled_at_ns": _AT_US * 1_000,
         "scheduled_at_us": _AT_US,
-        "scheduled_at_ms": _AT_US // 1000,
+        "scheduled_at_ms": _AT_US // 1_000,
+        "scheduled_at_s": _AT_US // 1_000_000,
         "scheduled_at_iso": "2023-11-14T22:13:20.123456Z",
     }
     leaves = dict(_leaves(record))
-    for name in STAMPS:
-        for path, value in leaves.items():
-            if type(value) is type(stamps[name]) and value == stamps[name]:
-                return path
-    raise ConfigurationError(
-        f"{what} has no time stamp, so no output could identify its event. Add a field with the value "
-        "{{scheduled_at_us}}, {{scheduled_at_ms}} or {{scheduled_at_iso}}."
-    )
+    fields = [
+        path
+        for name in STAMPS
+        for path, value in leaves.items()
+        # A number may be in quotes.
+        if str(value) == str(stamps[name])
+    ]
+    if not fields:
+        raise ConfigurationError(
+            f"{what} has no time stamp, so no output could identify its event. Add a field with the value "
+            "{{scheduled_at_us}}, {{scheduled_at_ms}} or {{scheduled_at_iso}}."
+        )
+    return fields
 
 
 def _leaves(record: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
