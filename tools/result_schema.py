@@ -24,6 +24,7 @@ DOCUMENTS = {
     "produce-1": ("rtmbench produce --json", load.ProduceDocument),
     "measure-1": ("rtmbench measure --json", load.MeasureDocument),
     "merge-1": ("rtmbench merge --json", load.MergeDocument),
+    "diff-1": ("rtmbench diff --json", load.DiffDocument),
 }
 
 _FIGURES = {"anyOf": [{"properties": {"latency_us": {"type": "object"}}}, {"required": ["close_latency_us"]}]}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rtmbench._core import OPTIMIZED, __version__
 
 if TYPE_CHECKING:
-    from rtmbench._core import Generator, Histogram, LatencyConsumer, Schedule, Table, Workload
+    from rtmbench._core import Generator, Histogram, LatencyConsumer, Schedule, Table, TopicDiff, Workload
     from rtmbench.api.functions import load, run, run_all, run_job, runs, sample
     from rtmbench.api.run_list import RunList
     from rtmbench.api.run_result import Comparison, Run, Verdict
@@ -30,7 +30,7 @@ _HOMES = {
     "rtmbench.api.functions": ("load", "run", "run_all", "run_job", "runs", "sample"),
     "rtmbench.api.run_result": ("Comparison", "Run", "Verdict"),
     "rtmbench.api.run_list": ("RunList",),
-    "rtmbench._core": ("Generator", "Histogram", "LatencyConsumer", "Schedule", "Table", "Workload"),
+    "rtmbench._core": ("Generator", "Histogram", "LatencyConsumer", "Schedule", "Table", "TopicDiff", "Workload"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 _MODULES = ("aio", "spark")
@@ -44,6 +44,7 @@ __all__ = [
     "RunList",
     "Schedule",
     "Table",
+    "TopicDiff",
     "Verdict",
     "Workload",
     "__version__",

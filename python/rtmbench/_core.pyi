@@ -11,7 +11,8 @@ Each long call NAME has a twin NAME_async with the same parameters and errors, w
 event loop; all of them share one tokio runtime. To cancel it stops the Rust side. In a process that was forked off
 after the first of them they raise RtmbenchError.
 
-In the examples the names of this module are imported, and `kafka` is the config of a broker with an empty "topic".
+In the examples the names of this module are imported, and `kafka` is the config of a broker with an empty "topic" and
+an empty "other".
 """
 
 from asyncio import Future
@@ -390,6 +391,39 @@ def read_topic_async(
     []
     """
 
+def newest_records(
+    config: Mapping[str, str], topic: str, most: int, *, timeout_s: float = 30.0
+) -> list[tuple[int, int, bytes | None, bytes | None, int | None]]:
+    """Read the newest records of a topic: equally many of each partition, `most` or a few more in total.
+
+    Returns (partition, offset, key, value, ms of the time that Kafka keeps, the broker's or the producer's) of each
+    record, in order. KafkaError when the topic cannot be read.
+
+    >>> sent = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=20).run()
+    >>> [offset for _, offset, *_ in newest_records(kafka, "topic", 3)]
+    [17, 18, 19]
+    """
+
+def newest_records_async(
+    config: Mapping[str, str], topic: str, most: int, *, timeout_s: float = 30.0
+) -> Future[list[tuple[int, int, bytes | None, bytes | None, int | None]]]:
+    """`newest_records()` for asyncio.
+
+    >>> async def main():
+    ...     return await newest_records_async(kafka, "topic", 3)
+    >>> asyncio.run(main())
+    []
+    """
+
+def timestamp_of(record: bytes, field: str) -> tuple[int, str] | None:
+    """Return the time that a JSON record has in a field, µs since the Unix epoch, and its unit.
+
+    None where the record does not have the field, or its value is not a time. A field is read as by `LatencyConsumer`.
+
+    >>> timestamp_of(b'{"at": {"ms": 1700000000123}}', "at.ms")
+    (1700000000123000, 'epoch ms')
+    """
+
 def expected_outputs(
     pattern: str,
     workload: Workload,
@@ -500,8 +534,9 @@ class Workload:
 
     With `templates` the records are others, and `verify()` knows nothing of them. Event i is made from the template i
     modulo their number: a pair of a Kafka key (None: the event's) and a text with placeholders. `{{i}}`,
-    `{{event_id}}`, `{{event_type}}`, `{{key}}` and `{{value}}` are filled with the event's, `{{scheduled_at_us}}`,
-    `{{scheduled_at_ms}}` and `{{scheduled_at_iso}}` with its intended time.
+    `{{event_id}}`, `{{event_type}}`, `{{key}}` and `{{value}}` are filled with the event's, `{{scheduled_at_ns}}`,
+    `{{scheduled_at_us}}`, `{{scheduled_at_ms}}`, `{{scheduled_at_s}}` and `{{scheduled_at_iso}}` with its intended
+    time.
 
     >>> order = Workload(1, templates=[(None, '{"order": {{i}}, "at": {{scheduled_at_ms}}}')])
     >>> order.event(7, 1_700_000_000_123_456)
@@ -1523,6 +1558,226 @@ class Verdict:
     @property
     def offending(self) -> list[_Offence]:
         """The first offending records."""
+
+@final
+class TopicDiff:
+    """Compares two topics that must hold the same results. Use it once.
+
+    The records are JSON objects. `key` names the fields that identify a record; `kafka` is its Kafka key, and a name
+    with dots is a field in another (`user.id`). `window` is the field with the time of the record's window, which
+    identifies it too, in any unit that `LatencyConsumer` reads. All other fields must have equal values, except those
+    in `ignore`; the order of fields and the spelling of numbers do not count. `digits` are the significant digits (1 to
+    15) to which numbers are compared; None: exactly.
+
+    Each record needs one equal record in the other topic, within `lag_s` by the time that Kafka keeps of both. With
+    `last` only the last record of each identity counts. A record without a counterpart is a difference as soon as the
+    other topic has been read `lag_s` beyond its time; when the counterpart comes after all, it counts as late. It
+    compares what comes after `start()`, with `from_beginning` also what the topics hold, and with `once` what they
+    hold until `start()`; only then may `lag_s` be None, for no limit.
+
+    No record is kept in memory, only 64-bit hashes: `memory_mb` (MiB) bounds those of waiting records and of
+    differences, at 256 bytes each, besides 32 MiB for duplicates and the Kafka client's own queues. `examples` is how
+    many differences of each kind are shown. `state` is the file that the comparison is stored in each minute and at the
+    end, and continued from.
+
+    >>> from rtmbench import _core
+    >>> with _core.MockBroker() as broker:
+    ...     kafka = {"bootstrap.servers": broker.bootstrap_servers, "fetch.wait.max.ms": "1"}
+    ...     for topic, partitions in (("a", 1), ("b", 3)):
+    ...         broker.create_topic(topic, partitions=partitions)
+    ...         schedule = _core.Schedule.constant(10_000)
+    ...         sent = _core.Generator(kafka, topic, _core.Workload(1), schedule, count=50).run()
+    ...     times = ["produced_at", "scheduled_at_us"]
+    ...     diff = _core.TopicDiff(kafka, "a", "b", key=["event_id"], ignore=times, once=True, lag_s=None)
+    ...     diff.start()
+    ...     counts = diff.join(30).counts
+    >>> counts.matched, counts.differences
+    (50, 0)
+    """
+
+    def __new__(
+        cls,
+        config: Mapping[str, str],
+        topic_a: str,
+        topic_b: str,
+        *,
+        key: Sequence[str],
+        window: str | None = None,
+        ignore: Sequence[str] = (),
+        digits: int | None = None,
+        last: bool = False,
+        lag_s: float | None = 30.0,
+        from_beginning: bool = False,
+        once: bool = False,
+        memory_mb: int = 512,
+        examples: int = 5,
+        state: str | PathLike[str] | None = None,
+    ) -> Self: ...
+    def start(self) -> None:
+        """Open both topics and start. KafkaError when one does not exist or no broker answers within 30 s.
+
+        ValueError where `state` is of another comparison, or Kafka has deleted records that it goes on from.
+
+        >>> TopicDiff(kafka, "topic", "missing", key=["event_id"]).start()
+        Traceback (most recent call last):
+        rtmbench._core.KafkaError: ...missing...
+        """
+
+    def start_async(self) -> Future[None]:
+        """`start()` for asyncio. A cancellation stops the comparison.
+
+        >>> diff = TopicDiff(kafka, "topic", "other", key=["event_id"], once=True)
+        >>> async def main():
+        ...     await diff.start_async()
+        ...     return (await diff.join_async(30)).counts.read
+        >>> asyncio.run(main())
+        (0, 0)
+        """
+
+    def stop(self) -> None:
+        """Ask for the end, from any thread.
+
+        >>> diff = TopicDiff(kafka, "topic", "other", key=["event_id"])
+        >>> diff.start()
+        >>> diff.stop()
+        >>> diff.join(30).counts.differences
+        0
+        """
+
+    def join(self, timeout_s: float | None = None) -> DiffReport:
+        """Wait for the end; return the report. With `once` the end comes by itself.
+
+        TimeoutError after `timeout_s`; it then still runs. HarnessError where more records wait for a counterpart than
+        the memory holds; KafkaError where the brokers fail; OSError where the state cannot be written.
+
+        >>> sent = Generator(kafka, "topic", Workload(1), Schedule.constant(1000), count=3).run()
+        >>> diff = TopicDiff(kafka, "topic", "other", key=["event_id"], once=True, lag_s=None, examples=1)
+        >>> diff.start()
+        >>> report = diff.join(30)
+        >>> report.counts.missing
+        (0, 3)
+        >>> [(kind, partition, offset) for kind, (partition, offset, _), _, _, _ in report.examples]
+        [('missing_in_b', 0, 0)]
+        """
+
+    def join_async(self, timeout_s: float | None = None) -> Future[DiffReport]:
+        """`join()` for asyncio. A cancellation ends the waiting; the comparison goes on.
+
+        >>> diff = TopicDiff(kafka, "topic", "other", key=["event_id"])
+        >>> async def main():
+        ...     await diff.start_async()
+        ...     await diff.join_async(timeout_s=0.01)
+        >>> asyncio.run(main())
+        Traceback (most recent call last):
+        TimeoutError: ...
+        """
+
+    def snapshot(self) -> DiffCounts:
+        """Return the counts now.
+
+        >>> diff = TopicDiff(kafka, "topic", "other", key=["event_id"])
+        >>> diff.start()
+        >>> diff.snapshot().matched
+        0
+        """
+
+@final
+class DiffCounts:
+    """The counts of a comparison.
+
+    A pair is of topic A and topic B, in this order. A count of differences falls when a counterpart comes after all.
+    """
+
+    @property
+    def read(self) -> tuple[int, int]:
+        """Records read of each topic."""
+
+    @property
+    def malformed(self) -> tuple[int, int]:
+        """Of these, records that are not JSON objects with the fields of `key` and `window`."""
+
+    @property
+    def matched(self) -> int:
+        """Pairs of equal records; with `last`, identities whose last records are equal."""
+
+    @property
+    def late(self) -> int:
+        """Of these, pairs whose times are further apart than the lag."""
+
+    @property
+    def different(self) -> int:
+        """Pairs of one identity with different values."""
+
+    @property
+    def missing(self) -> tuple[int, int]:
+        """Records that topic A does not have, and that topic B does not have."""
+
+    @property
+    def duplicates(self) -> tuple[int, int]:
+        """Records that a topic has once more, after both had them."""
+
+    @property
+    def undecided(self) -> int:
+        """Records that are not judged, because their counterpart may lie before the start."""
+
+    @property
+    def differences(self) -> int:
+        """Sum of late, different, missing and duplicates."""
+
+    @property
+    def waiting(self) -> int:
+        """Records, or with `last` identities, that are not judged yet."""
+
+    @property
+    def reached_us(self) -> tuple[int, int]:
+        """How far each topic has been read, µs since the Unix epoch; 0 before that is known."""
+
+    @property
+    def at_end(self) -> tuple[bool, bool]:
+        """Whether each topic has been read to its end for now."""
+
+@final
+class DiffReport:
+    """What was compared, and what differs."""
+
+    @property
+    def counts(self) -> DiffCounts:
+        """The counts at the end."""
+
+    @property
+    def b_later(self) -> Histogram:
+        """Time in B minus time in A, for the equal pairs in which it is not negative; µs, in steps of 1 ms."""
+
+    @property
+    def a_later(self) -> Histogram:
+        """Time in A minus time in B, for the equal pairs in which it is positive; µs, in steps of 1 ms."""
+
+    @property
+    def examples(
+        self,
+    ) -> list[tuple[str, tuple[int, int, int] | None, tuple[int, int, int] | None, str | None, str | None]]:
+        """The first differences of each kind, each as kind, place in A, place in B, record in A, record in B.
+
+        Kinds are "different", "missing_in_a", "missing_in_b", "duplicate_in_a", "duplicate_in_b" and "late". A place is
+        partition, offset and time (µs since the Unix epoch). A record is its first characters; None where Kafka has
+        deleted it since.
+        """
+
+    @property
+    def malformed_samples(self) -> tuple[list[str], list[str]]:
+        """The first malformed records of each topic: where, why, and what they look like."""
+
+    @property
+    def created(self) -> tuple[int, int]:
+        """Records of each topic whose time is the producer's (CreateTime)."""
+
+    @property
+    def appended(self) -> tuple[int, int]:
+        """Records of each topic whose time is the broker's (LogAppendTime)."""
+
+    @property
+    def resumed(self) -> bool:
+        """Whether it went on from a stored state."""
 
 @final
 class Relay:

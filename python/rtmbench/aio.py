@@ -1,8 +1,8 @@
 """The asynchronous twin of the package: what waits is awaited, and a cancellation stops the Rust side.
 
-The functions are `rtmbench._core`'s NAME_async under their plain names. `Generator` and `LatencyConsumer` have their
-`start_async()`, `join_async()` and `run_async()` themselves; `running()` and `snapshots()` are for their use with
-`async with` and `async for`.
+The functions are `rtmbench._core`'s NAME_async under their plain names. `Generator`, `LatencyConsumer` and `TopicDiff`
+have their `start_async()` and `join_async()` themselves, and the first two `run_async()`; `running()` and `snapshots()`
+are for their use with `async with` and `async for`.
 
 >>> import asyncio
 >>> from rtmbench import _core, aio
@@ -35,14 +35,17 @@ from typing import TYPE_CHECKING, TypeVar, overload
 
 from rtmbench._core import (
     ConsumerSnapshot,
+    DiffCounts,
     Generator,
     GeneratorSnapshot,
     LatencyConsumer,
+    TopicDiff,
 )
 from rtmbench._core import broker_addresses_async as broker_addresses
 from rtmbench._core import create_topics_async as create_topics
 from rtmbench._core import delete_topics_async as delete_topics
 from rtmbench._core import end_offsets_async as end_offsets
+from rtmbench._core import newest_records_async as newest_records
 from rtmbench._core import read_topic_async as read_topic
 from rtmbench._core import verify_async as verify
 from rtmbench._core import verify_stamped_async as verify_stamped
@@ -61,12 +64,12 @@ END_WITHIN_S = 30.0
 """After an interrupt, before the process of a run is killed; its engines end with it either way."""
 INTERRUPTED = (130, 143)
 """The exit codes of a process that SIGINT or SIGTERM ended."""
-_Client = TypeVar("_Client", Generator, LatencyConsumer)
+_Client = TypeVar("_Client", Generator, LatencyConsumer, TopicDiff)
 
 
 @asynccontextmanager
 async def running(client: _Client) -> AsyncGenerator[_Client, None]:
-    """Start a generator or a consumer; stop it at the end of the block, and wait until it has ended.
+    """Start a generator, consumer or comparison; stop it at the end of the block, and wait until it has ended.
 
     `client.join()` then returns its report at once. Raises what `start()` and `join()` raise.
 
@@ -92,10 +95,12 @@ async def running(client: _Client) -> AsyncGenerator[_Client, None]:
 def snapshots(client: Generator, *, every_s: float = 1.0) -> AsyncIterator[GeneratorSnapshot]: ...
 @overload
 def snapshots(client: LatencyConsumer, *, every_s: float = 1.0) -> AsyncIterator[ConsumerSnapshot]: ...
+@overload
+def snapshots(client: TopicDiff, *, every_s: float = 1.0) -> AsyncIterator[DiffCounts]: ...
 async def snapshots(
-    client: Generator | LatencyConsumer, *, every_s: float = 1.0
-) -> AsyncIterator[GeneratorSnapshot | ConsumerSnapshot]:
-    """Give the counters of a running generator or consumer now and then each `every_s` seconds, without an end.
+    client: Generator | LatencyConsumer | TopicDiff, *, every_s: float = 1.0
+) -> AsyncIterator[GeneratorSnapshot | ConsumerSnapshot | DiffCounts]:
+    """Give the counters of a running generator, consumer or comparison now and then each `every_s` seconds, endlessly.
 
     >>> import asyncio
     >>> from rtmbench import LatencyConsumer, aio
@@ -156,7 +161,7 @@ def _as_text(value: object) -> str:
     )
 
 
-async def _served(wish: str) -> str:
+async def _served(request: str) -> str:
     # A terminal is handed on, for the panel that is drawn on it. Where else its progress belongs, `sys.stderr` knows: a
     # notebook's cell, for example, is not a file.
     stderr = None if sys.stderr.isatty() else asyncio.subprocess.PIPE
@@ -168,7 +173,7 @@ async def _served(wish: str) -> str:
     assert process.stdout is not None  # noqa: S101 - as above
     forwarding = asyncio.create_task(_forward(process.stderr))
     try:
-        process.stdin.write(wish.encode() + b"\n")
+        process.stdin.write(request.encode() + b"\n")
         with contextlib.suppress(ConnectionError):
             await process.stdin.drain()
         output = await process.stdout.read()
@@ -226,6 +231,7 @@ __all__ = [
     "create_topics",
     "delete_topics",
     "end_offsets",
+    "newest_records",
     "read_topic",
     "run",
     "running",

@@ -23,7 +23,7 @@ NEEDS_DISK = frozenset({"run", "doctor"})
 SIZES = frozenset({"run", "parity", "submit", "doctor"})
 PLACES = frozenset({"run", "doctor"})
 CLUSTERS = PLACES | {"parity", "submit"}
-EXISTING_KAFKA = PLACES | {"parity", "setup", "submit", "produce", "measure"}
+EXISTING_KAFKA = PLACES | {"parity", "setup", "submit", "produce", "measure", "diff", "template"}
 
 _UNIT_SUFFIXES = ("_s", "_ms", "_mb", "_bytes")
 

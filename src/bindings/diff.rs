@@ -85,7 +85,7 @@ impl TopicDiff {
         Ok(())
     }
 
-    /// Wait for the end; return the report, once.
+    /// Wait for the end; return the report.
     #[pyo3(signature = (timeout_s=None))]
     fn join(&self, py: Python<'_>, timeout_s: Option<f64>) -> PyResult<DiffReport> {
         let (given_up, join) = self.joining(timeout_s)?;

@@ -71,6 +71,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(histogram::write_interval_log, module)?)?;
     module.add_function(wrap_pyfunction!(stamped::read_topic, module)?)?;
     module.add_function(wrap_pyfunction!(stamped::read_topic_async, module)?)?;
+    module.add_function(wrap_pyfunction!(stamped::newest_records, module)?)?;
+    module.add_function(wrap_pyfunction!(stamped::newest_records_async, module)?)?;
+    module.add_function(wrap_pyfunction!(stamped::timestamp_of, module)?)?;
     module.add_function(wrap_pyfunction!(stamped::verify_stamped, module)?)?;
     module.add_function(wrap_pyfunction!(stamped::verify_stamped_async, module)?)?;
     module.add_function(wrap_pyfunction!(verify::expected_outputs, module)?)?;

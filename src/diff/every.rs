@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 /// What one waiting record takes, bytes: its entry, its places in the indexes, and what both have in reserve.
 pub(super) const ENTRY_BYTES: u64 = 256;
 const NO_SLOT: u32 = u32::MAX;
+/// Of how many waiting records that equal a matched pair it is noted that they repeat it.
+const REPEATS: usize = 16;
 
 /// A record without a counterpart so far.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -21,7 +23,7 @@ pub(super) struct Entry {
     pub identity: u64,
     pub digest: Digest,
     pub position: Position,
-    /// Whether an equal pair of this identity has been matched shortly before.
+    /// Whether an equal pair has been matched, shortly before or since.
     pub repeats: bool,
     /// Whether its time is up: it counts as a difference until its counterpart comes.
     pub overdue: bool,
@@ -80,6 +82,10 @@ struct Index {
 impl Index {
     fn get(&self, hash: u64) -> Option<u32> {
         self.first.get(&hash).copied()
+    }
+
+    fn after(&self, slot: u32) -> Option<u32> {
+        Some(self.next[slot as usize]).filter(|&next| next != NO_SLOT)
     }
 
     fn insert(&mut self, hash: u64, slot: u32) {
@@ -228,6 +234,24 @@ impl Every {
         }
     }
 
+    /// Notes that the records which still wait repeat a pair that was matched.
+    fn note_repeats(&mut self, pair: u64) {
+        let mut next = self.exact.get(pair);
+        for _ in 0..REPEATS {
+            let Some(slot) = next else { return };
+            let entry = self.entries[slot as usize];
+            if !entry.repeats {
+                let repeating = Entry { repeats: true, ..entry };
+                if entry.overdue {
+                    self.change(&entry, -1);
+                    self.change(&repeating, 1);
+                }
+                self.entries[slot as usize] = repeating;
+            }
+            next = self.exact.after(slot);
+        }
+    }
+
     /// The waiting record of the other side that is equal.
     fn counterpart(&self, side: Side, observed: &Observed) -> Option<u32> {
         let other = |slot: &u32| self.entries[*slot as usize].side != side;
@@ -317,6 +341,7 @@ impl Matching for Every {
                 self.examples.add(Example { kind: Kind::Late, positions });
             }
             self.recent.insert(pair);
+            self.note_repeats(other.exact());
             return Ok(());
         }
         if self.used() >= self.limit {
@@ -473,6 +498,23 @@ mod tests {
     }
 
     #[test]
+    fn a_duplicate_counts_as_one_whichever_topic_is_read_first() {
+        for judged in [false, true] {
+            let mut every = every(10_000);
+            for at_us in 0..3 {
+                give(&mut every, Side::B, 1, 10, at_us);
+            }
+            if judged {
+                every.judge([i64::MAX; 2]);
+                assert_eq!(every.tally().missing, [3, 0]);
+            }
+            give(&mut every, Side::A, 1, 10, 3);
+            every.judge_all();
+            assert_eq!(every.tally(), Tally { matched: 1, duplicates: [0, 2], ..Tally::default() });
+        }
+    }
+
+    #[test]
     fn nothing_counts_before_the_other_topic_has_been_read_beyond_the_lag() {
         let mut every = every(10_000);
         give(&mut every, Side::A, 1, 10, 100);
@@ -502,7 +544,7 @@ mod tests {
         give(&mut every, Side::A, 1, 10, 2 * LAG_US);
         give(&mut every, Side::B, 1, 10, 2 * LAG_US + 1);
         every.judge_all();
-        assert_eq!(every.tally(), Tally { matched: 1, missing: [0, 1], ..Tally::default() });
+        assert_eq!(every.tally(), Tally { matched: 1, duplicates: [1, 0], ..Tally::default() });
     }
 
     #[test]

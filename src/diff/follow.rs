@@ -32,6 +32,8 @@ const JUDGE_EVERY: Duration = Duration::from_millis(100);
 const STORE_EVERY: Duration = Duration::from_secs(60);
 /// Judging and storing take at most one part of the time in so many.
 const SHARE: u32 = 20;
+/// The most characters of a record that are shown.
+const SHOWN: usize = 2_000;
 /// Malformed records of each topic of which a sample is kept.
 const MALFORMED_SAMPLES: usize = 5;
 
@@ -195,10 +197,10 @@ impl TopicDiff {
         *lock(&self.shared.snapshot)
     }
 
-    /// Waits at most `timeout` for the end; `None` when it has not come. The report is given once.
+    /// Waits at most `timeout` for the end; `None` when it has not come.
     ///
     /// # Errors
-    /// What ended the comparison.
+    /// What ended the comparison, once.
     pub fn wait(&self, timeout: Duration) -> Option<Result<DiffReport>> {
         let ended = lock(&self.shared.changed.0);
         let (ended, _) = self
@@ -208,9 +210,13 @@ impl TopicDiff {
             .wait_timeout_while(ended, timeout, |ended| !*ended)
             .unwrap_or_else(PoisonError::into_inner);
         ended.then(|| {
-            lock(&self.shared.outcome)
-                .take()
-                .unwrap_or_else(|| Err(Error::Invalid("the report was given before".to_owned())))
+            let mut outcome = lock(&self.shared.outcome);
+            if let Some(Ok(report)) = &*outcome {
+                return Ok(report.clone());
+            }
+            outcome.take().unwrap_or_else(|| {
+                Err(Error::Invalid("this comparison failed, and its error was given before".to_owned()))
+            })
         })
     }
 }
@@ -469,8 +475,7 @@ impl Comparison {
             // A stop is what ended the comparison: reading the examples is bounded by its own time.
             let read =
                 read_at(&self.settings.config, &self.settings.topics[index], &positions, &Stop::new())?;
-            records[index] =
-                read.into_iter().map(|payload| payload.map(|payload| excerpt(&payload))).collect();
+            records[index] = read.into_iter().map(|payload| payload.map(|payload| shown(&payload))).collect();
         }
         let mut records = records.map(Vec::into_iter);
         let examples = examples
@@ -509,6 +514,24 @@ fn require_kept(topic: &str, next: &[i64], bounds: &[Bounds]) -> Result<()> {
     Ok(())
 }
 
+/// A record as text, without what would control a terminal.
+fn shown(payload: &[u8]) -> String {
+    let text = String::from_utf8_lossy(payload);
+    let mut shown = String::new();
+    for (number, character) in text.chars().enumerate() {
+        if number == SHOWN {
+            shown.push('…');
+            break;
+        }
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
 fn described(message: &Message<'_>, reason: &str) -> String {
     format!(
         "partition {} offset {}: {reason}: {}",
@@ -516,4 +539,16 @@ fn described(message: &Message<'_>, reason: &str) -> String {
         message.offset,
         excerpt(message.payload.unwrap_or_default())
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_shown_as_it_is_but_for_what_controls_a_terminal() {
+        assert_eq!(shown("{\"a\": \"é\"}".as_bytes()), "{\"a\": \"é\"}");
+        assert_eq!(shown(b"{\n\x1b[2J\xff}"), "{\\n\\u{1b}[2J\u{fffd}}");
+        assert_eq!(shown(&[b'x'; 3_000]).chars().count(), SHOWN + 1);
+    }
 }

@@ -25,6 +25,8 @@ const MAX_BATCHES: usize = 64;
 
 /// How long the records that are read one by one may take together.
 const SINGLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Records of a partition whose offsets differ by less are read in one go.
+const CLOSE: i64 = 500;
 
 /// A record as it lies in librdkafka's buffer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -406,8 +408,8 @@ impl Drop for Owned<'_> {
     }
 }
 
-/// Reads single records, each at its partition and offset; `None` for one that is there no longer, or that does not
-/// come within the time of [`SINGLE_TIMEOUT`] for all.
+/// Reads single records, each at its partition and offset: empty for a tombstone; `None` for one that is there no
+/// longer, or that does not come within the time of [`SINGLE_TIMEOUT`] for all.
 ///
 /// # Errors
 /// As for [`PartitionReader::open`].
@@ -417,31 +419,42 @@ pub fn read_at(
     positions: &[(i32, i64)],
     stop: &Stop,
 ) -> Result<Vec<Option<Vec<u8>>>> {
-    let mut payloads = Vec::with_capacity(positions.len());
+    let mut payloads = vec![None; positions.len()];
     if positions.is_empty() {
         return Ok(payloads);
     }
+    let mut order: Vec<usize> = (0..positions.len()).collect();
+    order.sort_unstable_by_key(|&index| positions[index]);
     let deadline = Instant::now() + SINGLE_TIMEOUT;
     let properties = config.consumer_to_the_end();
     // Nothing is fetched until the partition of a record is added.
     let mut reader = PartitionReader::open_at(&properties, topic, |_| false, |_| 0, SINGLE_TIMEOUT, stop)?;
-    for &(partition, offset) in positions {
-        let mut payload = None;
-        let mut done = false;
-        reader.add(partition, offset)?;
-        while !done && Instant::now() < deadline {
+    // Records that are close to each other are read in one go.
+    let close = |&before: &usize, &after: &usize| {
+        let (before, after) = (positions[before], positions[after]);
+        before.0 == after.0 && after.1 - before.1 < CLOSE
+    };
+    for group in order.chunk_by(close) {
+        let (partition, first) = positions[group[0]];
+        let mut left = group;
+        reader.add(partition, first)?;
+        while !left.is_empty() && Instant::now() < deadline {
             reader.poll(
                 Duration::from_millis(50),
                 || (),
                 |fetched, &mut ()| {
                     match fetched {
-                        Fetched::Record(message) if message.partition == partition && !done => {
-                            if message.offset == offset {
-                                payload = message.payload.map(<[u8]>::to_vec);
+                        Fetched::Record(message) if message.partition == partition => {
+                            while let [index, rest @ ..] = left
+                                && positions[*index].1 <= message.offset
+                            {
+                                if positions[*index].1 == message.offset {
+                                    payloads[*index] = Some(message.payload.unwrap_or_default().to_vec());
+                                }
+                                left = rest;
                             }
-                            done = true;
                         }
-                        Fetched::End { partition: ended, .. } if ended == partition => done = true,
+                        Fetched::End { partition: ended, .. } if ended == partition => left = &[],
                         _ => {}
                     }
                     Ok(())
@@ -449,7 +462,6 @@ pub fn read_at(
             )?;
         }
         reader.remove_all();
-        payloads.push(payload);
     }
     Ok(payloads)
 }

@@ -1,4 +1,4 @@
-"""`produce` and `measure` side by side on a real Kafka, as somebody would use them on their own."""
+"""`produce`, `measure` and `diff` on a real Kafka, as somebody would use them on their own."""
 
 from __future__ import annotations
 
@@ -62,3 +62,37 @@ def test_produce_creates_a_topic_when_asked(servers: str, tmp_path: Path):
         assert run.wait(60) == 0, run.stderr
     ends = _core.end_offsets({"bootstrap.servers": servers}, "made")
     assert (len(ends), sum(ends)) == (3, 1000)
+
+
+def test_two_topics_with_the_same_events_are_equal_until_one_has_more(servers: str, tmp_path: Path):
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": servers}
+    config = {"bootstrap.servers": servers}
+    _core.create_topics(config, ["first"], partitions=4)
+    _core.create_topics(config, ["second"], partitions=3, properties={"message.timestamp.type": "LogAppendTime"})
+
+    def produce(topic: str, *options: str):
+        with running("produce", "--topic", topic, "--rate", "max", *options, cwd=tmp_path, env=environment) as run:
+            assert run.wait(60) == 0, run.stderr
+
+    def diff(*options: str):
+        fields = ("--key", "event_id", "--ignore", "produced_at,scheduled_at_us")
+        with running("diff", "first", "second", *fields, *options, "--json", cwd=tmp_path, env=environment) as run:
+            return run.wait(60), json.loads(run.stdout), run.stderr
+
+    for topic in ("first", "second"):
+        produce(topic, "--count", "50000")
+    code, document, messages = diff("--once")
+    assert code == 0, messages
+    assert (document["matched"], document["differences"]) == (50_000, 0)
+    assert document["a"]["created"] == document["b"]["appended"] == 50_000
+    produce("first", "--count", "3", "--first-index", "50000")
+    code, document, messages = diff("--once")
+    assert code == 5, messages
+    assert (document["matched"], document["differences"], document["b"]["missing"]) == (50_000, 3, 3)
+    assert [json.loads(example["a"]["text"])["event_id"] for example in document["examples"]]
+    # The same, as a comparison that goes on, whose counts are stored.
+    options = ("--from-beginning", "--lag", "2s", "--duration", "6s", "--state", str(tmp_path / "state.json"))
+    for resumed in (False, True):
+        code, document, messages = diff(*options)
+        assert code == 5, messages
+        assert (document["matched"], document["b"]["missing"], document["resumed"]) == (50_000, 3, resumed)

@@ -33,6 +33,7 @@ SHORT = {
         "units",
     },
     "Relay": {"snapshot", "stop"},
+    "TopicDiff": {"snapshot", "stop"},
     "_core": {
         "clock_jump_us",
         "expected_outputs",
@@ -41,6 +42,7 @@ SHORT = {
         "now_us",
         "partition_of",
         "read_interval_log",
+        "timestamp_of",
         "write_interval_log",
     },
 }
@@ -56,7 +58,7 @@ def broker(broker):
 def _owners():
     functions = {name: member for name, member in vars(_core).items() if inspect.isbuiltin(member)}
     yield "_core", functions
-    for owner in (_core.Generator, _core.LatencyConsumer, _core.Relay):
+    for owner in (_core.Generator, _core.LatencyConsumer, _core.Relay, _core.TopicDiff):
         yield owner.__name__, {name: getattr(owner, name) for name in dir(owner) if not name.startswith("_")}
 
 

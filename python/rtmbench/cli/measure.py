@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from rtmbench.cli.kafka import LiveLine, client_config, client_errors, duration_text, figures, latency_line
-from rtmbench.cli.options import Duration, Shard, existing_kafka, json_option
+from rtmbench.cli.options import Duration, Shard, existing_kafka, json_option, metrics_option
 from rtmbench.errors import ConfigurationError, RunFailedError
 from rtmbench.timestamps import HOUR_US, MOST, Clock, recognised, too_old
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rtmbench._core import ConsumerReport, Histogram, LatencyConsumer
     from rtmbench.clocks import ClockOffset
@@ -74,6 +74,7 @@ _SHOWN = (("p50", 50.0), ("p95", 95.0), ("p99", 99.0))
     metavar="FILE",
     help="File for an HdrHistogram interval log: one histogram per second, in µs.",
 )
+@metrics_option
 @json_option
 def measure(
     topic: str,
@@ -87,6 +88,7 @@ def measure(
     shard: tuple[int, int] | None,
     clock: str | None,
     hlog: Path | None,
+    metrics: tuple[str, int] | None,
     as_json: bool,
 ) -> None:
     """Show how old the records of a topic are when they arrive: p50, p95 and p99, each second and in total.
@@ -98,6 +100,7 @@ def measure(
     from rtmbench import _core  # noqa: PLC0415 - `--help` must not wait for it
     from rtmbench.clocks import compare  # noqa: PLC0415
     from rtmbench.kafka.clients import harness_consumer  # noqa: PLC0415
+    from rtmbench.metrics import MeasureMetrics, served  # noqa: PLC0415
     from rtmbench.results._document import encode  # noqa: PLC0415
     from rtmbench.results.model.load import ClockComparison  # noqa: PLC0415
 
@@ -121,9 +124,10 @@ def measure(
     with client_errors(config):
         consumer.start()
     start_us = _core.now_us()
-    click.echo(f"measuring {topic}", err=True)
-    with client_errors(config):
-        interruption, report, intervals = _follow(consumer, start_us, duration)
+    collector = MeasureMetrics(topic, consumer)
+    with client_errors(config), served(metrics, collector):
+        click.echo(f"measuring {topic}", err=True)
+        interruption, report, intervals = _follow(consumer, start_us, duration, collector.add)
     seconds = sum(length for length, _ in intervals) / _SECOND_US
     field = timestamp or ("produced_at" if 0 < report.fallback == report.latency.count else "scheduled_at_us")
     compared = None if clock is None or before is None else before.then(compare(clock))
@@ -223,9 +227,12 @@ def _write_log(path: Path, start_us: int, intervals: Sequence[tuple[int, Histogr
 
 
 def _follow(
-    consumer: LatencyConsumer, start_us: int, duration: float | None
+    consumer: LatencyConsumer, start_us: int, duration: float | None, observe: Callable[[Histogram], None]
 ) -> tuple[BaseException | None, ConsumerReport, list[tuple[int, Histogram]]]:
-    """Receive until the end, showing each second; return what interrupted it, the report, and each interval."""
+    """Receive until the end, showing each second; return what interrupted it, the report, and each interval.
+
+    `observe` gets the latencies of each interval.
+    """
     from rtmbench import _core  # noqa: PLC0415
     from rtmbench.signals import Terminated, shielded  # noqa: PLC0415
 
@@ -238,6 +245,7 @@ def _follow(
     def take() -> int:
         now_us = _core.now_us()
         intervals.append((now_us - since_us, consumer.take_live()))
+        observe(intervals[-1][1])
         return now_us
 
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtmbench import durations
+from rtmbench.addresses import host_and_port
 from rtmbench.run_settings import SETTINGS, of_command
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from rtmbench.run_settings import Setting, SettingValues
 
 Command = Any
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
 
 
 class Duration(click.ParamType[float]):
@@ -55,6 +54,21 @@ class Shard(click.ParamType[tuple[int, int]]):
             self.fail(f"{value!r} is not a shard; use I/N, as in 2/3", param, ctx)
 
 
+class Address(click.ParamType[tuple[str, int]]):
+    """An address: `127.0.0.1:9464`."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Return host and port; raise click's usage error for any other text."""
+        if isinstance(value, tuple):
+            return value
+        address = host_and_port(str(value))
+        if address is None:
+            self.fail(f"{value!r} is not an address; use HOST:PORT, as in 127.0.0.1:9464", param, ctx)
+        return address
+
+
 class Names(click.ParamType[tuple[str, ...]]):
     """Names with commas between them."""
 
@@ -83,6 +97,15 @@ class Listed(click.ParamType[Any]):
         if not values:
             self.fail(f"{value!r} contains no value", param, ctx)
         return values[0] if len(values) == 1 else values
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document and nothing else.")
+metrics_option = click.option(
+    "--metrics",
+    type=Address(),
+    metavar="HOST:PORT",
+    help="Address for an endpoint from which Prometheus reads the counts, such as 127.0.0.1:9464.",
+)
 
 
 def setting(name: str, *, sweepable: bool = False, **attributes: Any) -> Callable[[Command], Command]:
@@ -170,11 +193,13 @@ def _help(row: Setting, attributes: dict[str, Any]) -> str:
 
 
 __all__ = [
+    "Address",
     "Duration",
     "Listed",
     "Names",
     "existing_kafka",
     "json_option",
+    "metrics_option",
     "setting",
     "settings",
     "take_axes",

@@ -427,6 +427,12 @@ CALLS = {
         "consumer.start()",
         "",
     ),
+    "diff.join": (
+        "broker.create_topic('other'); diff = _core.TopicDiff(config, 'topic', 'other', key=['key']); diff.start()",
+        "diff.join()",
+        "diff.stop(); diff.join(5)",
+    ),
+    "diff.start": ("diff = _core.TopicDiff(unreachable, 'topic', 'other', key=['key'])", "diff.start()", ""),
     "wait_for_broker": ("", "_core.wait_for_broker(unreachable, 60)", ""),
     "broker_addresses": ("", "_core.broker_addresses(unreachable, 60)", ""),
     "create_topics": ("", "_core.create_topics(unreachable, ['t'], partitions=1)", ""),
@@ -448,13 +454,15 @@ CALLS = {
         ),
         "",
     ),
+    "newest_records": ("", "_core.newest_records(unreachable, 't', 10, timeout_s=60)", ""),
     "read_topic": ("", "_core.read_topic(unreachable, 't', timeout_s=60)", ""),
 }
 
 
 def test_every_long_call_is_interrupted_in_a_test():
     twins = {name.removesuffix("_async") for name in dir(_core) if name.endswith("_async")}
-    for owner, variable in ((_core.Generator, "generator"), (_core.LatencyConsumer, "consumer")):
+    owners = {"generator": _core.Generator, "consumer": _core.LatencyConsumer, "diff": _core.TopicDiff}
+    for variable, owner in owners.items():
         twins |= {f"{variable}.{name.removesuffix('_async')}" for name in dir(owner) if name.endswith("_async")}
     assert twins == set(CALLS)
 

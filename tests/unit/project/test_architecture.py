@@ -22,6 +22,7 @@ LEAVES = {
     "errors",
     "formatting",
     "json_object",
+    "metrics",
     "private_files",
     "run_settings",
     "signals",

@@ -104,6 +104,7 @@ EXAMPLES = {example.name: example for example in _examples()}
 @pytest.fixture
 def kafka(broker, config):
     broker.create_topic("topic")
+    broker.create_topic("other")
     return config
 
 

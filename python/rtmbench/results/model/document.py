@@ -234,7 +234,9 @@ class Result:
         return decode(cls, document, source)
 
 
-def json_schema(document: Literal["result-2", "produce-1", "measure-1", "merge-1"] = "result-2") -> JsonObject:
+def json_schema(
+    document: Literal["result-2", "produce-1", "measure-1", "merge-1", "diff-1"] = "result-2",
+) -> JsonObject:
     """Give the published JSON Schema (draft 2020-12) of a document: a result's, or what a command prints."""
     path = resources.files("rtmbench.results") / "schema" / f"{document}.schema.json"
     schema: JsonObject = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What `rtmbench produce --json` and `rtmbench measure --json` print."""
+"""What `produce`, `measure`, `merge` and `diff` print with `--json`."""
 
 # msgspec resolves the annotations at run time.
 # ruff: noqa: TC001
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from rtmbench.results._document import OMIT
 from rtmbench.results.model.values import Amount, Count, Ordinal, Share
@@ -132,3 +132,99 @@ class MeasureDocument:
     """With `--clock`."""
     shard: str | None = dataclasses.field(default=None, metadata=OMIT)
     """With `--shard I/N`: the part of the partitions that was read."""
+
+
+DiffKind: TypeAlias = Literal["different", "missing_in_a", "missing_in_b", "duplicate_in_a", "duplicate_in_b", "late"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffSettings:
+    """How two topics were compared."""
+
+    key: list[str]
+    """Fields that identify a record; `kafka` is its Kafka key."""
+    window: str | None
+    """The field with the time of the record's window, which identifies it too."""
+    ignore: list[str]
+    """Fields that need not be equal."""
+    digits: Ordinal | None
+    """Significant digits to which numbers were compared; null: exactly."""
+    last: bool
+    """Whether only the last record of each identity counted."""
+    lag_s: Amount | None
+    """The longest time between two equal records; null: no limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffTopic:
+    """One of two topics that were compared."""
+
+    topic: str
+    read: Count
+    """Records read."""
+    malformed: Count
+    """Of these, records that could not be compared."""
+    malformed_samples: list[str]
+    """The first of them: where, why, and what they look like."""
+    missing: Count
+    """Records of the other topic that this one does not have."""
+    duplicates: Count
+    """Records that this topic has once more."""
+    created: Count
+    """Records whose time is the producer's (CreateTime)."""
+    appended: Count
+    """Records whose time is the broker's (LogAppendTime)."""
+    reached_us: Count
+    """How far the topic was read, µs since the Unix epoch; 0 where that is not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffRecord:
+    """A record of an example."""
+
+    partition: Count
+    offset: Count
+    at_us: int
+    """The time that Kafka keeps of it, µs since the Unix epoch."""
+    text: str | None
+    """Its first characters, empty for a tombstone; null where Kafka has deleted it since."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffExample:
+    """A difference with its records."""
+
+    kind: DiffKind
+    a: DiffRecord | None
+    b: DiffRecord | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffDocument:
+    """The document of `rtmbench diff --json`."""
+
+    equal: bool | None
+    """Null where nothing was compared, or some records could not be."""
+    a: DiffTopic
+    b: DiffTopic
+    seconds: Amount
+    settings: DiffSettings
+    matched: Count
+    """Pairs of equal records; with `last`, identities whose last records are equal."""
+    different: Count
+    """Pairs of one identity with different values."""
+    late: Count
+    """Equal pairs whose times are further apart than the lag."""
+    differences: Count
+    """Sum of different, late, missing and duplicates."""
+    undecided: Count
+    """Records that were not judged, because an equal one may lie before the start."""
+    waiting: Count
+    """Records that were not judged, because they were younger than the lag at the end."""
+    b_later_us: Percentiles
+    """Time in B minus time in A, for the equal pairs in which it is not negative."""
+    a_later_us: Percentiles
+    """Time in A minus time in B, for the equal pairs in which it is positive."""
+    examples: list[DiffExample]
+    resumed: bool
+    """Whether it continued from a stored state; the counts are those of the whole comparison."""
