@@ -1,4 +1,4 @@
-//! `verify_stamped()`, for the outputs of jobs that are not ours; `read_topic()`, for whoever checks them;
+//! `verify_stamped()`, for the outputs of custom jobs; `read_topic()`, for whoever checks them;
 //! `newest_records()` and `timestamp_of()`, for whoever wants to send such records.
 
 use std::path::PathBuf;
@@ -116,13 +116,13 @@ fn read(
     timeout: std::time::Duration,
     stop: &Stop,
 ) -> crate::Result<Vec<Read>> {
-    let found = bounds(config, topic, timeout, stop)?;
-    let starts: Vec<i64> = found
+    let partitions = bounds(config, topic, timeout, stop)?;
+    let starts: Vec<i64> = partitions
         .iter()
         .enumerate()
         .map(|(partition, bounds)| from.get(partition).copied().unwrap_or(0).max(bounds.low))
         .collect();
-    let ends: Vec<i64> = found.iter().map(|bounds| bounds.end).collect();
+    let ends: Vec<i64> = partitions.iter().map(|bounds| bounds.end).collect();
     let mut records = Vec::new();
     read_range(config, topic, &starts, &ends, timeout, stop, |message| {
         if records.len() == most {
@@ -143,10 +143,10 @@ fn newest(
     timeout: std::time::Duration,
     stop: &Stop,
 ) -> crate::Result<Vec<Read>> {
-    let found = bounds(config, topic, timeout, stop)?;
-    let share = most.div_ceil(found.len().max(1)) as i64;
-    let starts: Vec<i64> = found.iter().map(|bounds| bounds.low.max(bounds.end - share)).collect();
-    let ends: Vec<i64> = found.iter().map(|bounds| bounds.end).collect();
+    let partitions = bounds(config, topic, timeout, stop)?;
+    let share = most.div_ceil(partitions.len().max(1)) as i64;
+    let starts: Vec<i64> = partitions.iter().map(|bounds| bounds.low.max(bounds.end - share)).collect();
+    let ends: Vec<i64> = partitions.iter().map(|bounds| bounds.end).collect();
     let mut records = Vec::new();
     read_range(config, topic, &starts, &ends, timeout, stop, |message| {
         records.push(Read::of(&message, message.append_ms.or(message.created_ms)));

@@ -1,4 +1,4 @@
-//! What identifies a record, and what it says: hashes that do not depend on the order of fields or on how numbers are
+//! What identifies a record, and its values: hashes that do not depend on the order of fields or on how numbers are
 //! written.
 
 use std::borrow::Cow;

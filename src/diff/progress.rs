@@ -1,6 +1,6 @@
 //! Up to which time a topic has been read.
 
-/// What a broker may have appended without this reader having seen it, µs: a fetch waits half a second for records.
+/// What a broker may have appended before this reader received it, µs: a fetch waits half a second for records.
 const UNSEEN_US: i64 = 1_000_000;
 
 #[derive(Clone, Copy, Debug)]

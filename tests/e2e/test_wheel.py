@@ -105,6 +105,7 @@ def test_it_asks_for_little(described):
         "msgspec",
         "numpy",
         "platformdirs",
+        "prometheus-client",
         "psutil",
         "requests",
         "rich",

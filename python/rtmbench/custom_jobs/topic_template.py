@@ -188,7 +188,7 @@ class _Keys:
         twice = sum(1 for count in counts.values() if count == 2)  # noqa: PLR2004 - Chao's estimator counts pairs
         self.open = once > _NEW_KEYS * max(1, sum(counts.values()))
         """Whether the topic has more keys than the records show."""
-        # Chao's lower bound of the number of kinds, from those that were seen once and twice.
+        # Chao's lower bound of the number of kinds, from those that occur once and twice.
         unseen = once * (once - 1) / (2 * (twice + 1)) if self.open else 0
         self.total = len(counts) + round(unseen) if counts else None
         numbers = all(key.isdigit() for key in counts)

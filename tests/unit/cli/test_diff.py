@@ -101,15 +101,15 @@ def results():
 
 def identities(document, kind):
     """The indexes of the records that are shown for a kind."""
-    found = []
+    indexes = []
     for example in document["examples"]:
         if example["kind"] == kind:
             record = json.loads((example["a"] or example["b"])["text"])
             start = record["window"]["start"]
             start_ms = start if isinstance(start, int) else datetime.fromisoformat(start).timestamp() * 1_000
             minute = round((start_ms - 1_700_000_000_000) / 60_000)
-            found.append(minute * 500 + int(record["key"].removeprefix("user_")))
-    return sorted(found)
+            indexes.append(minute * 500 + int(record["key"].removeprefix("user_")))
+    return sorted(indexes)
 
 
 def test_equal_topics_in_another_order_raise_no_alarm(config, properties, results):

@@ -1,4 +1,4 @@
-"""A template from records: what it keeps of them, and that no value of theirs is in it."""
+"""A template from records: what it keeps of them, and that it has none of their values."""
 
 from __future__ import annotations
 
