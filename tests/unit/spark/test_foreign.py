@@ -36,6 +36,10 @@ def writer_class(monkeypatch):
             self.given[key] = value
             return self
 
+        def queryName(self, queryName):  # noqa: N802, N803 - PySpark's names
+            self.given["queryName"] = queryName
+            return self
+
         def options(self, **options):
             self.given.update(options)
             return self
@@ -87,17 +91,23 @@ def test_of_several_queries_the_one_that_writes_the_output_is_followed(writer_cl
 
 
 def test_each_query_has_a_fresh_checkpoint_whatever_the_file_names(writer_class):
-    QueryStarts(lambda *_: None, checkpoints="file:/work/checkpoints").hook()
+    QueryStarts(lambda *_: None, checkpoints="file:/trial/checkpoints").hook()
     first, second = writer_class().option("checkpointLocation", "/fixed"), writer_class()
+    first.queryName("orders")
     query = first.start()
     second.start(checkpointLocation="/also/fixed")
-    assert first.given["checkpointLocation"] == "file:/work/checkpoints/query-1"
-    assert second.given["checkpointLocation"] == "file:/work/checkpoints/query-2"
+    assert first.given["checkpointLocation"] == "file:/trial/checkpoints/query-1"
+    assert second.given["checkpointLocation"] == "file:/trial/checkpoints/query-2"
     # A query that has failed goes on from its own checkpoint.
     query.isActive = False
-    again = writer_class()
+    other = writer_class().option("checkpointLocation", "/other")
+    other.start()
+    assert other.given["checkpointLocation"] == "file:/trial/checkpoints/query-3", (
+        "another query than the one that ended"
+    )
+    again = writer_class().option("checkpointLocation", "/fixed").queryName("orders")
     again.start()
-    assert again.given["checkpointLocation"] == "file:/work/checkpoints/query-1"
+    assert again.given["checkpointLocation"] == "file:/trial/checkpoints/query-1"
 
 
 def test_a_trigger_of_a_newer_spark_is_named_with_the_way_out():
