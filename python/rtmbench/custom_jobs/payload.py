@@ -94,8 +94,9 @@ def of_template(template: str | os.PathLike[str] | Mapping[str, Any]) -> Payload
 def _lines(text: str) -> list[Text]:
     """Return the templates of a file: one over all lines, or one in each line, with a Kafka key and a tab before it."""
     texts: list[Text] = []
-    for line in text.splitlines():
-        before, tab, after = line.rpartition("\t")
+    # Not at U+2028 and the like, which a text of a record may contain.
+    for line in text.split("\n"):
+        before, tab, after = line.rstrip("\r").rpartition("\t")
         if not (after.startswith("{") and after.endswith("}")):
             return [(None, text)]
         texts.append((before.encode() if tab else None, after))

@@ -147,8 +147,8 @@ def test_a_time_keeps_its_unit(at, unit, placeholder):
     assert (result.keys, result.rate) == (None, None)
 
 
-def test_braces_and_other_records_are_no_placeholders():
-    value = {"at": AT_MS, "kept": "{{i}}", "{{odd}}": 1}
+def test_braces_and_line_separators_of_a_record_are_those_of_no_template(tmp_path):
+    value = {"at": AT_MS, "kept": "{{i}}\u2028", "{{odd}}": 1}
     some = [
         (0, n, None, text, AT_MS)
         for n, text in enumerate([json.dumps(value).encode(), None, b"\x00\x01", b'{"at": NaN}'])
@@ -156,8 +156,11 @@ def test_braces_and_other_records_are_no_placeholders():
     result = topic_template("orders", some, keep=["kept"])
     assert (result.records, result.skipped) == (4, 3)
     event = json.loads(_core.Workload(1, templates=[(None, result.lines[0])]).event(0, AT_MS * 1_000))
-    assert event["kept"] == "{{i}}"
+    assert event["kept"] == "{{i}}\u2028"
     assert "{{odd}}" in event
+    path = tmp_path / "template.jsonl"
+    path.write_text(f"{result.lines[0]}\n" * 2, encoding="utf-8")
+    assert len(of_template(path).texts) == 2
 
 
 @pytest.mark.parametrize(
